@@ -1,0 +1,1 @@
+//! The replica, its outbox and the sync.

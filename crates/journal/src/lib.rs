@@ -1,0 +1,1 @@
+//! Notes, changes and chains: the domain, pure.

@@ -1,0 +1,1 @@
+//! Hosts journals: the doors and the resources behind them.

@@ -1,0 +1,1 @@
+//! Keeping journals: the store and its SQLite engine.

@@ -1,0 +1,2 @@
+//! Daily notes over the network.
+fn main() {}
