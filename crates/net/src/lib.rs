@@ -1,1 +1,3 @@
 //! Sockets and the clock.
+
+pub mod relay;
