@@ -1,0 +1,69 @@
+//! The bounds of an endpoint.
+
+use crate::Timing;
+
+/// How an [`Endpoint`](crate::Endpoint) behaves, and how much it keeps at most.
+///
+/// What a peer sends can make the endpoint hold no more than these bounds say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Timeouts, and how much may be under way.
+    pub timing: Timing,
+    /// The longest body that is put together from blocks, either way, in bytes. Default: 2 MiB.
+    pub max_body: usize,
+    /// Peers of which anything is known; the one that was silent longest is forgotten first.
+    /// Default: 65,536, at some 200 bytes each.
+    pub max_peers: usize,
+    /// Messages remembered to find duplicates, of all peers. Default: 65,536.
+    pub max_remembered: usize,
+    /// The same, of one peer. Default: 256.
+    pub max_remembered_per_peer: usize,
+    /// Answers remembered for duplicates, of all peers, in bytes. Default: 16 MiB.
+    pub max_remembered_bytes: usize,
+    /// The same, of one peer. Default: 128 KiB.
+    pub max_remembered_bytes_per_peer: usize,
+    /// Messages of ours that wait for their turn, per peer. Default: 1,024.
+    pub max_queued: usize,
+    /// Observations by others, of all peers. Default: 16,384.
+    pub max_observations: usize,
+    /// The same, of one peer. Default: 32.
+    pub max_observations_per_peer: usize,
+    /// Large bodies on their way in or out, of all peers. Default: 1,024 each way.
+    pub max_transfers: usize,
+    /// The same, of one peer. Default: 4 each way.
+    pub max_transfers_per_peer: usize,
+    /// Large bodies on their way in or out, of all peers, in bytes. Default: 16 MiB each way.
+    pub max_transfer_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::own()
+    }
+}
+
+impl Config {
+    /// Between our own client and server: [`Timing::own`].
+    pub fn own() -> Self {
+        Self {
+            timing: Timing::own(),
+            max_body: 2 << 20,
+            max_peers: 65_536,
+            max_remembered: 65_536,
+            max_remembered_per_peer: 256,
+            max_remembered_bytes: 16 << 20,
+            max_remembered_bytes_per_peer: 128 << 10,
+            max_queued: 1024,
+            max_observations: 16_384,
+            max_observations_per_peer: 32,
+            max_transfers: 1024,
+            max_transfers_per_peer: 4,
+            max_transfer_bytes: 16 << 20,
+        }
+    }
+
+    /// Towards peers of any make: [`Timing::rfc`].
+    pub fn rfc() -> Self {
+        Self { timing: Timing::rfc(), ..Self::own() }
+    }
+}
