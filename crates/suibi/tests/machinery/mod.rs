@@ -1,0 +1,127 @@
+//! What the tests of the whole program share: servers and commands as real processes in directories
+//! of their own, a CoAP client that is not ours, and dice with a seed that can be seen.
+
+#![allow(dead_code, unused_imports, reason = "each test file takes the parts that it needs")]
+
+pub(crate) mod home;
+pub(crate) mod process;
+pub(crate) mod server;
+pub(crate) mod wire;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+pub(crate) use home::Home;
+pub(crate) use process::{Finished, run};
+pub(crate) use server::Server;
+pub(crate) use wire::Wire;
+
+/// How long a thing may take that has no bound of its own, on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every command that writes or lists promises its line within one second. The rest is for starting
+/// a process on a machine that has other things to do.
+pub(crate) const BOUND: Duration = Duration::from_secs(4);
+
+/// Dice for this test. The seed is shown when the test fails; `SUIBI_TEST_SEED` sets it.
+pub(crate) fn dice() -> (StdRng, u64) {
+    let seed = match std::env::var("SUIBI_TEST_SEED") {
+        Ok(seed) => seed.parse().expect("SUIBI_TEST_SEED is a number"),
+        Err(_) => 20_261_123,
+    };
+    println!("SUIBI_TEST_SEED={seed}");
+    (StdRng::seed_from_u64(seed), seed)
+}
+
+/// A loopback port that nobody uses at the moment.
+pub(crate) fn free_port() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Asks until the answer is yes.
+pub(crate) fn wait_until(what: &str, mut question: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !question() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The texts of `found` are those of `expected`, each once; `found` may be in any order.
+#[track_caller]
+pub(crate) fn assert_each_once(found: &[String], expected: &[String]) {
+    let mut missing = Vec::new();
+    let mut counts = count(found);
+    for text in expected {
+        match counts.remove(text.as_str()) {
+            Some(1) => {}
+            Some(times) => panic!("{text:?} is there {times} times"),
+            None => missing.push(text),
+        }
+    }
+    assert!(missing.is_empty(), "{} of {} are missing: {missing:?}", missing.len(), expected.len());
+    assert!(counts.is_empty(), "nobody wrote {counts:?}");
+}
+
+/// How often each text is there.
+pub(crate) fn count(found: &[String]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for text in found {
+        *counts.entry(text.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// Every string under the key `text`, wherever it stands: in an array, or in one object per line.
+pub(crate) fn texts_of_json(json: &str) -> Vec<String> {
+    fn collect(value: &serde_json::Value, texts: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Array(items) => {
+                for item in items {
+                    collect(item, texts);
+                }
+            }
+            serde_json::Value::Object(members) => {
+                for (key, value) in members {
+                    match value {
+                        serde_json::Value::String(text) if key == "text" => {
+                            texts.push(text.clone());
+                        }
+                        other => collect(other, texts),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut texts = Vec::new();
+    for value in serde_json::Deserializer::from_str(json).into_iter() {
+        collect(&value.unwrap_or_else(|error| panic!("{error} in {json}")), &mut texts);
+    }
+    texts
+}
+
+/// A text of exactly `len` bytes, in two languages and with line ends, so that a slip by one block
+/// or one byte shows.
+pub(crate) fn long_text(len: usize) -> String {
+    let mut text = String::new();
+    for line in 0.. {
+        text.push_str(&format!("line {line}: bought tea, 买了茶叶和米\n"));
+        if text.len() > len {
+            break;
+        }
+    }
+    let mut end = len - 2;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    while text.len() < len {
+        text.push('.');
+    }
+    text
+}
