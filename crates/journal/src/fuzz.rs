@@ -1,0 +1,22 @@
+//! Plain functions for fuzzing; `cargo test` replays their corpus.
+
+use crate::{
+    Change, Content, Cursor, FeedPage, decode_answers, decode_batch, decode_heads, encode_answers,
+    encode_batch, encode_heads,
+};
+
+/// Gives bytes to every decoder. Corpus: `fuzz/corpus/entry`.
+///
+/// # Panics
+/// When a decoder takes bytes that are not exactly what encoding the result gives: then one value would have
+/// two encodings, and two hashes.
+pub fn entry(bytes: &[u8]) {
+    let same = |encoded: Vec<u8>| assert_eq!(encoded, bytes, "a second encoding was taken");
+    let _ = Change::decode(bytes).map(|change| same(change.encode()));
+    let _ = Content::decode(bytes).map(|content| same(content.encode()));
+    let _ = Cursor::decode(bytes).map(|cursor| same(cursor.encode()));
+    let _ = FeedPage::decode(bytes).map(|page| same(page.encode()));
+    let _ = decode_batch(bytes).map(|entries| same(encode_batch(&entries)));
+    let _ = decode_answers(bytes).map(|answers| same(encode_answers(&answers)));
+    let _ = decode_heads(bytes).map(|heads| same(encode_heads(&heads)));
+}

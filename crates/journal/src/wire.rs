@@ -1,0 +1,408 @@
+//! Strict reading and writing of CBOR: only the deterministic form of RFC 8949 §4.2.1.
+//!
+//! Bytes are hashed and compared, so each value has one encoding and everything else is refused:
+//! the shortest heads, definite lengths, keys in ascending order and once each, nothing after the end.
+
+use minicbor::{Decoder, Encoder};
+use thiserror::Error;
+
+use crate::{ChainId, Hash, NoteId, NoteTime};
+
+/// Why bytes are not what they should be. Offsets count bytes from the start of the item that was decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The bytes end within a value.
+    #[error("the bytes end in the middle of a value (byte {at})")]
+    Truncated {
+        /// Where the value begins.
+        at: usize,
+    },
+    /// There is more after the end.
+    #[error("bytes follow after the end (byte {at})")]
+    Trailing {
+        /// Where they begin.
+        at: usize,
+    },
+    /// Another kind of value than this place holds.
+    #[error("expected {expected} (byte {at})")]
+    Unexpected {
+        /// Where the value begins.
+        at: usize,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// A number or length that could be written shorter (RFC 8949 §4.2.1).
+    #[error("a number or length is not in its shortest form (byte {at})")]
+    NotShortest {
+        /// Where it begins.
+        at: usize,
+    },
+    /// An indefinite length (RFC 8949 §3.2).
+    #[error("an indefinite length, which is not allowed (byte {at})")]
+    Indefinite {
+        /// Where it begins.
+        at: usize,
+    },
+    /// Map keys or array members that must ascend, do not: out of order, or one twice.
+    #[error("{what} are out of order or doubled (byte {at})")]
+    Order {
+        /// What should ascend.
+        what: &'static str,
+        /// Where the first one that does not begins.
+        at: usize,
+    },
+    /// A text that is not UTF-8.
+    #[error("a text is not UTF-8 (byte {at})")]
+    Utf8 {
+        /// Where the text begins.
+        at: usize,
+    },
+    /// Something nested where only plain values may be.
+    #[error("an array, map or tag where only a plain value may be (byte {at})")]
+    TooDeep {
+        /// Where it begins.
+        at: usize,
+    },
+    /// Written by a newer program.
+    #[error("{what} has version {version}, this program knows version {known}")]
+    UnknownVersion {
+        /// What has it.
+        what: &'static str,
+        /// The version found.
+        version: u64,
+        /// The version that we read.
+        known: u64,
+    },
+    /// A key that this version does not have.
+    #[error("{what} has an unknown key {key}")]
+    UnknownKey {
+        /// What has it.
+        what: &'static str,
+        /// The key found.
+        key: u64,
+    },
+    /// Something required is not there.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// Something that may not be there.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// Over a limit of `docs/formats.md`.
+    #[error("{what} is {len} long, the limit is {max}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// How large, in bytes or members.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The content is not the one whose hash the change holds.
+    #[error("the content does not match the hash in its change")]
+    ContentHash,
+    /// One item of a sequence is wrong.
+    #[error("item {index}: {source}")]
+    Item {
+        /// Which one, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: Box<Self>,
+    },
+}
+
+/// A reader that takes the deterministic form only.
+pub(crate) struct Reader<'b> {
+    decoder: Decoder<'b>,
+}
+
+type Result<T, E = DecodeError> = std::result::Result<T, E>;
+
+impl<'b> Reader<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self { decoder: Decoder::new(bytes) }
+    }
+
+    /// Reads the one item that these bytes are.
+    pub(crate) fn whole<T>(
+        bytes: &'b [u8],
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let mut reader = Self::new(bytes);
+        let value = read(&mut reader)?;
+        if reader.is_at_end() { Ok(value) } else { Err(DecodeError::Trailing { at: reader.at() }) }
+    }
+
+    /// Reads items until the end (RFC 8742).
+    pub(crate) fn sequence<T>(
+        bytes: &'b [u8],
+        mut read: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut reader = Self::new(bytes);
+        let mut items = Vec::new();
+        while !reader.is_at_end() {
+            let item = read(&mut reader).map_err(|source| DecodeError::Item {
+                index: items.len(),
+                source: Box::new(source),
+            })?;
+            items.push(item);
+        }
+        Ok(items)
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at() >= self.decoder.input().len()
+    }
+
+    pub(crate) fn at(&self) -> usize {
+        self.decoder.position()
+    }
+
+    /// The major type of the next value (RFC 8949 §3.1).
+    pub(crate) fn peek_major(&self) -> Option<u8> {
+        self.decoder.input().get(self.at()).map(|byte| byte >> 5)
+    }
+
+    pub(crate) fn uint(&mut self, expected: &'static str) -> Result<u64> {
+        let at = self.check_head(expected)?;
+        self.decoder.u64().map_err(|error| from_minicbor(&error, at, expected))
+    }
+
+    pub(crate) fn int(&mut self, expected: &'static str) -> Result<i64> {
+        let at = self.check_head(expected)?;
+        self.decoder.i64().map_err(|error| from_minicbor(&error, at, expected))
+    }
+
+    pub(crate) fn bool(&mut self, expected: &'static str) -> Result<bool> {
+        let at = self.check_head(expected)?;
+        self.decoder.bool().map_err(|error| from_minicbor(&error, at, expected))
+    }
+
+    /// Takes a null, if that is what comes next.
+    pub(crate) fn take_null(&mut self) -> bool {
+        let mut ahead = self.decoder.clone();
+        let is_null = ahead.null().is_ok();
+        if is_null {
+            self.decoder = ahead;
+        }
+        is_null
+    }
+
+    pub(crate) fn bytes(&mut self, expected: &'static str) -> Result<&'b [u8]> {
+        let at = self.check_head(expected)?;
+        self.decoder.bytes().map_err(|error| from_minicbor(&error, at, expected))
+    }
+
+    pub(crate) fn text(&mut self, expected: &'static str) -> Result<&'b str> {
+        let at = self.check_head(expected)?;
+        if self.peek_major() != Some(3) {
+            return Err(DecodeError::Unexpected { at, expected });
+        }
+        match self.decoder.str() {
+            Ok(text) => Ok(text),
+            Err(error) if error.is_end_of_input() => Err(DecodeError::Truncated { at }),
+            // The head is a definite text, and all of it is there.
+            Err(_) => Err(DecodeError::Utf8 { at }),
+        }
+    }
+
+    pub(crate) fn array(&mut self, expected: &'static str) -> Result<u64> {
+        let at = self.check_head(expected)?;
+        let len = self.decoder.array().map_err(|error| from_minicbor(&error, at, expected))?;
+        len.ok_or(DecodeError::Indefinite { at })
+    }
+
+    pub(crate) fn array_of(&mut self, len: u64, expected: &'static str) -> Result<()> {
+        let at = self.at();
+        if self.array(expected)? == len {
+            Ok(())
+        } else {
+            Err(DecodeError::Unexpected { at, expected })
+        }
+    }
+
+    pub(crate) fn map(&mut self, expected: &'static str) -> Result<u64> {
+        let at = self.check_head(expected)?;
+        let len = self.decoder.map().map_err(|error| from_minicbor(&error, at, expected))?;
+        len.ok_or(DecodeError::Indefinite { at })
+    }
+
+    pub(crate) fn fixed<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N]> {
+        let at = self.at();
+        self.bytes(expected)?.try_into().map_err(|_| DecodeError::Unexpected { at, expected })
+    }
+
+    pub(crate) fn hash(&mut self, expected: &'static str) -> Result<Hash> {
+        self.fixed(expected).map(Hash::from_bytes)
+    }
+
+    pub(crate) fn chain(&mut self) -> Result<ChainId> {
+        self.fixed("the chain's id, 16 bytes").map(ChainId::from_bytes)
+    }
+
+    pub(crate) fn note(&mut self) -> Result<NoteId> {
+        self.fixed("the note's id, 16 bytes").map(NoteId::from_bytes)
+    }
+
+    pub(crate) fn time(&mut self) -> Result<NoteTime> {
+        let expected = "a time such as 2026-11-23T09:05:00.000+08:00";
+        let at = self.at();
+        let text = self.text(expected)?;
+        text.parse().map_err(|_| DecodeError::Unexpected { at, expected })
+    }
+
+    /// A number from 1.
+    pub(crate) fn count(&mut self, expected: &'static str) -> Result<u64> {
+        let at = self.at();
+        match self.uint(expected)? {
+            0 => Err(DecodeError::Unexpected { at, expected }),
+            count => Ok(count),
+        }
+    }
+
+    /// Looks at the next head: shortest form, definite length, all there. Answers where it begins.
+    fn check_head(&self, expected: &'static str) -> Result<usize> {
+        let at = self.at();
+        let rest = &self.decoder.input()[at..];
+        let Some((&initial, argument)) = rest.split_first() else {
+            return Err(DecodeError::Truncated { at });
+        };
+        let len = match initial & 0x1f {
+            0..=23 => return Ok(at),
+            // Floats and other simple values; nothing here takes them.
+            24..=30 if initial >> 5 == 7 => return Err(DecodeError::Unexpected { at, expected }),
+            info @ 24..=27 => 1usize << (info - 24),
+            31 => return Err(DecodeError::Indefinite { at }),
+            _ => return Err(DecodeError::Unexpected { at, expected }),
+        };
+        let argument = argument.get(..len).ok_or(DecodeError::Truncated { at })?;
+        let value = argument.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let smallest = match len {
+            1 => 24,
+            2 => 1 << 8,
+            4 => 1 << 16,
+            _ => 1 << 32,
+        };
+        if value < smallest { Err(DecodeError::NotShortest { at }) } else { Ok(at) }
+    }
+}
+
+/// The keys of one map, which ascend.
+pub(crate) struct Keys {
+    what: &'static str,
+    left: u64,
+    last: Option<u64>,
+}
+
+impl Keys {
+    /// Begins a map whose first key, 0, is its version.
+    pub(crate) fn of_version(
+        reader: &mut Reader<'_>,
+        what: &'static str,
+        version_name: &'static str,
+        known: u64,
+    ) -> Result<Self> {
+        let left = reader.map(what)?;
+        let mut keys = Self { what, left, last: None };
+        // Before anything else, so that a newer form is called newer and not broken.
+        if keys.next(reader)? != Some(0) {
+            return Err(DecodeError::Missing(version_name));
+        }
+        match reader.uint("a version number")? {
+            version if version == known => Ok(keys),
+            version => Err(DecodeError::UnknownVersion { what, version, known }),
+        }
+    }
+
+    pub(crate) fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<u64>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let at = reader.at();
+        let key = reader.uint("a key, which is a number")?;
+        if self.last.is_some_and(|last| last >= key) {
+            return Err(DecodeError::Order { what: "keys", at });
+        }
+        self.last = Some(key);
+        Ok(Some(key))
+    }
+
+    pub(crate) fn unknown(&self, key: u64) -> DecodeError {
+        DecodeError::UnknownKey { what: self.what, key }
+    }
+}
+
+/// Writes CBOR; heads come out in their shortest form, order is the caller's.
+pub(crate) struct Writer(Encoder<Vec<u8>>);
+
+/// A `Vec` as the target of an encoder cannot fail.
+const NEVER: &str = "writing to a Vec does not fail";
+
+impl Writer {
+    pub(crate) fn new() -> Self {
+        Self(Encoder::new(Vec::new()))
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0.into_writer()
+    }
+
+    pub(crate) fn uint(&mut self, value: u64) -> &mut Self {
+        self.0.u64(value).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn int(&mut self, value: i64) -> &mut Self {
+        self.0.i64(value).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn bool(&mut self, value: bool) -> &mut Self {
+        self.0.bool(value).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn null(&mut self) -> &mut Self {
+        self.0.null().expect(NEVER);
+        self
+    }
+
+    pub(crate) fn bytes(&mut self, value: &[u8]) -> &mut Self {
+        self.0.bytes(value).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn bytes_or_null(&mut self, value: Option<&[u8]>) -> &mut Self {
+        match value {
+            Some(value) => self.bytes(value),
+            None => self.null(),
+        }
+    }
+
+    pub(crate) fn text(&mut self, value: &str) -> &mut Self {
+        self.0.str(value).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn array(&mut self, len: usize) -> &mut Self {
+        self.0.array(len as u64).expect(NEVER);
+        self
+    }
+
+    pub(crate) fn map(&mut self, len: usize) -> &mut Self {
+        self.0.map(len as u64).expect(NEVER);
+        self
+    }
+}
+
+fn from_minicbor(
+    error: &minicbor::decode::Error,
+    at: usize,
+    expected: &'static str,
+) -> DecodeError {
+    if error.is_end_of_input() {
+        DecodeError::Truncated { at }
+    } else {
+        DecodeError::Unexpected { at, expected }
+    }
+}
