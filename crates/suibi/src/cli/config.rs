@@ -1,0 +1,153 @@
+//! `suibi config`: what is set, and by whom.
+
+use std::io::Write as _;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::failure::{Exit, Failure};
+use crate::render::json::VERSION;
+use crate::render::style::DIM;
+use crate::settings::{Found, Key, Kind, Origin, Settings};
+use crate::ui::Ui;
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print one setting's value; who set it goes to standard error
+    Get {
+        /// Its name, such as `server`
+        key: String,
+    },
+    /// Write one setting into config.toml, comments kept
+    Set {
+        /// Its name, such as `server`
+        key: String,
+        /// Its value; several for a list
+        #[arg(required = true, num_args = 1..)]
+        values: Vec<String>,
+    },
+    /// Take one setting out of config.toml
+    Unset {
+        /// Its name, such as `server`
+        key: String,
+    },
+    /// Print every setting, its value, and who set it
+    List,
+}
+
+/// One setting, with `--json`.
+#[derive(Debug, Serialize)]
+struct SettingJson {
+    key: &'static str,
+    value: serde_json::Value,
+    origin: String,
+}
+
+/// All settings, with `--json`.
+#[derive(Debug, Serialize)]
+struct SettingsJson {
+    version: u32,
+    settings: Vec<SettingJson>,
+}
+
+pub(super) fn run(
+    command: ConfigCommand,
+    settings: &Settings,
+    ui: &mut Ui,
+) -> Result<Exit, Failure> {
+    match command {
+        ConfigCommand::Get { key } => get(Key::named(&key)?, settings, ui),
+        ConfigCommand::List => list(settings, ui),
+        ConfigCommand::Set { key, values } => {
+            let key = Key::named(&key)?;
+            settings.store(key, &values)?;
+            ui.say(format_args!("set in {}", settings.path().display()));
+            if let Some(found) = settings.find(key)?
+                && matches!(found.origin, Origin::Environment(_))
+            {
+                ui.say(format_args!("for now {} goes before it", found.origin));
+            }
+            Ok(Exit::Done)
+        }
+        ConfigCommand::Unset { key } => {
+            let key = Key::named(&key)?;
+            if !settings.forget(key)? {
+                ui.say(format_args!(
+                    "`{}` was not set in {}",
+                    key.name(),
+                    settings.path().display()
+                ));
+                return Ok(Exit::NothingMatched);
+            }
+            ui.say(format_args!("taken out of {}", settings.path().display()));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn get(key: Key, settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
+    let Some(found) = effective(key, settings)? else {
+        ui.say(format_args!("`{}` is not set", key.name()));
+        return Ok(Exit::NothingMatched);
+    };
+    if ui.json {
+        ui.json(&setting_json(key, found))?;
+    } else {
+        for value in &found.values {
+            writeln!(ui.out(), "{value}")?;
+        }
+        ui.flush()?;
+        ui.say(format_args!("{DIM}from: {}{DIM:#}", found.origin));
+    }
+    Ok(Exit::Done)
+}
+
+fn list(settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
+    let mut rows = Vec::new();
+    for key in Key::ALL {
+        if let Some(found) = effective(key, settings)? {
+            rows.push((key, found));
+        }
+    }
+    if ui.json {
+        let settings = rows.into_iter().map(|(key, found)| setting_json(key, found)).collect();
+        ui.json(&SettingsJson { version: VERSION, settings })?;
+        return Ok(Exit::Done);
+    }
+    for (key, found) in rows {
+        let line = format!("{} = {}", key.name(), found.values.join(" "));
+        writeln!(ui.out(), "{line:<40}  {DIM}# {}{DIM:#}", found.origin)?;
+    }
+    ui.flush()?;
+    ui.say(format_args!("{DIM}config file: {}{DIM:#}", settings.path().display()));
+    Ok(Exit::Done)
+}
+
+/// The value that counts, with the defaults that the program would take.
+fn effective(key: Key, settings: &Settings) -> Result<Option<Found>, Failure> {
+    if let Some(found) = settings.find(key)? {
+        return Ok(Some(found));
+    }
+    let default = match key {
+        Key::Server | Key::InsecureCoap | Key::Plain => return Ok(None),
+        Key::DataDir => settings.data_dir()?.display().to_string(),
+        Key::Device => settings.device()?,
+        Key::Insecure | Key::PlainAnyone => "false".to_owned(),
+        Key::Color | Key::PlainReply => "auto".to_owned(),
+        Key::PlainWords => "course".to_owned(),
+        Key::PlainMax => "1024".to_owned(),
+    };
+    Ok(Some(Found { values: vec![default], origin: Origin::Default }))
+}
+
+fn setting_json(key: Key, found: Found) -> SettingJson {
+    let first = found.values.first().cloned().unwrap_or_default();
+    let value = match key.kind() {
+        Kind::List => found.values.into(),
+        Kind::Switch => matches!(first.as_str(), "true" | "1" | "yes" | "on").into(),
+        Kind::Number(..) => first.parse::<u64>().map_or(first.into(), Into::into),
+        _ => first.into(),
+    };
+    SettingJson { key: key.name(), value, origin: found.origin.to_string() }
+}

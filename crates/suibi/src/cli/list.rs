@@ -1,0 +1,170 @@
+//! `suibi log`, `today`, `on` and `search`: notes by day and by word.
+
+use std::io::Write as _;
+
+use clap::Args;
+use suibi_journal::{Note, Query};
+
+use super::{Context, shape};
+use crate::clock;
+use crate::day_words;
+use crate::failure::{Exit, Failure};
+use crate::render::json::NotesJson;
+use crate::render::listing::Listing;
+use crate::session;
+
+/// `suibi log`.
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// Only the newest N notes
+    #[arg(short = 'n', long = "limit", value_name = "N")]
+    limit: Option<usize>,
+    /// Only from this day on
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+    /// Only up to this day, itself included
+    #[arg(long, value_name = "DATE")]
+    until: Option<String>,
+    /// Only notes with this tag (shop, @shop or '#shop')
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// `suibi today`.
+#[derive(Debug, Args)]
+pub(super) struct DayArgs {
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// `suibi on DATE`.
+#[derive(Debug, Args)]
+pub(super) struct OnArgs {
+    /// A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一
+    #[arg(value_name = "DATE")]
+    day: String,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// `suibi search`.
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// Words that must all be there; "quoted phrase", begin*, 中文
+    #[arg(required = true, value_name = "WORDS")]
+    words: Vec<String>,
+    /// Only the newest N matches
+    #[arg(short = 'n', long = "limit", value_name = "N")]
+    limit: Option<usize>,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// What every listing can be asked for.
+#[derive(Debug, Args)]
+struct Shown {
+    /// Say where each note came from: a device's name, or the address of a foreign client
+    #[arg(long)]
+    source: bool,
+    /// Only notes from this device or address
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// Newest first
+    #[arg(long)]
+    reverse: bool,
+}
+
+pub(super) fn log(args: LogArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let today = clock::today()?;
+    let bound = |text: Option<String>, option: &str| match text {
+        None => Ok(None),
+        Some(text) => day_words::parse(&text, today).map(Some).map_err(|error| {
+            Failure::usage(format!("{option}: {error}"))
+                .hint(format!("days look like {}", day_words::EXAMPLES))
+        }),
+    };
+    let query = Query {
+        since: bound(args.since, "--since")?,
+        until: bound(args.until, "--until")?,
+        tag: args.tag,
+        limit: args.limit,
+        ..Query::default()
+    };
+    let narrowed = query.since.is_some() || query.until.is_some() || query.tag.is_some();
+    let empty = if narrowed || args.shown.from.is_some() {
+        "no notes match"
+    } else {
+        "no notes yet — write one: suibi had a good idea"
+    };
+    show(query, &args.shown, empty, context)
+}
+
+pub(super) fn today(args: DayArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let today = clock::today()?;
+    show(
+        Query::on(today),
+        &args.shown,
+        "nothing yet today — write one: suibi had a good idea",
+        context,
+    )
+}
+
+pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let day = day_words::parse(&args.day, clock::today()?).map_err(|error| {
+        let words = ["on".into(), args.day.clone().into()];
+        Failure::usage(format!("{error}; nothing was done")).hint(format!(
+            "days look like {}; to write a note: suibi add {}",
+            day_words::EXAMPLES,
+            shape::quoted(&words)
+        ))
+    })?;
+    show(Query::on(day), &args.shown, &format!("no notes on {day}"), context)
+}
+
+pub(super) fn search(args: SearchArgs, context: &mut Context) -> Result<Exit, Failure> {
+    // A word with a space in it was one word to the shell: a phrase.
+    let phrase = |word: &String| match word.contains(char::is_whitespace) && !word.contains('"') {
+        true => format!("\"{word}\""),
+        false => word.clone(),
+    };
+    let text = args.words.iter().map(phrase).collect::<Vec<_>>().join(" ");
+    let empty = format!("no note has {text}");
+    let query = Query { text: Some(text), limit: args.limit, ..Query::default() };
+    show(query, &args.shown, &empty, context)
+}
+
+fn show(
+    mut query: Query,
+    shown: &Shown,
+    empty: &str,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    query.from.clone_from(&shown.from);
+    let mut session = session::open(&context.settings)?;
+    session.refresh(&context.ui);
+    let mut notes = session.notes(&query)?;
+    if shown.reverse {
+        notes.reverse();
+    }
+    print(&notes, shown.source, context)?;
+    if notes.is_empty() {
+        context.ui.say(empty);
+        return Ok(Exit::NothingMatched);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(notes: &[Note], source: bool, context: &mut Context) -> Result<(), Failure> {
+    let ui = &mut context.ui;
+    if ui.json {
+        ui.json(&NotesJson::new(notes))?;
+    } else {
+        let listing =
+            Listing { today: clock::today()?, width: ui.width(), source, marks: ui.is_terminal() };
+        ui.out().write_all(listing.render(notes).as_bytes())?;
+    }
+    ui.flush()?;
+    Ok(())
+}

@@ -1,0 +1,313 @@
+//! The command line: which command it is, and what all commands share.
+//!
+//! A new command is a file here, a variant of [`Command`], a name in [`shape::COMMANDS`] and a snapshot.
+
+mod add;
+mod config;
+mod demo;
+mod list;
+mod piped;
+mod serve;
+mod shape;
+mod status;
+mod sync;
+mod tags;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::process::ExitCode;
+
+use anstream::ColorChoice;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::failure::{Exit, Failure};
+use crate::prompt;
+use crate::settings::{Key, Settings};
+use crate::ui::Ui;
+use shape::Shape;
+
+/// Daily notes over the network.
+///
+/// `suibi` alone opens the prompt: the recent days, then each line is a note.
+#[derive(Debug, Parser)]
+#[command(
+    name = "suibi",
+    version,
+    override_usage = "suibi                    the prompt: recent days, then each line is a note\n       \
+                      suibi TEXT…              write a note\n       \
+                      suibi -                  all of standard input is one note\n       \
+                      … | suibi                each line is a note\n       \
+                      suibi [OPTIONS] COMMAND  one of the commands below",
+    after_help = EXAMPLES,
+    disable_help_subcommand = false,
+    infer_subcommands = false,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  suibi bought milk @shop     a note with a tag; quote what the shell would eat
+  suibi 今天天气很好          any language
+  suibi today                 what you wrote today
+  suibi search milk           every note with that word
+  suibi -- list of things     a note that begins with a command's name";
+
+/// Options of every command; they come before the text of a note.
+#[derive(Debug, Default, Args)]
+struct Global {
+    /// Talk to this server instead of the embedded one (coap://HOST:PORT)
+    #[arg(long, global = true, value_name = "URI")]
+    server: Option<String>,
+    /// Allow a server beyond this machine although the way there is not encrypted
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// Keep the journal's files in this directory
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Print JSON (docs/cli.md describes it)
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN")]
+    color: Option<ColorWhen>,
+    /// End with code 3 when a note is kept here but not yet on the server
+    #[arg(long, global = true)]
+    require_server: bool,
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Tell more about what happens; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Everything that suibi does.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a note
+    Add(add::AddArgs),
+    /// Print the notes, oldest first
+    #[command(visible_alias = "list")]
+    Log(list::LogArgs),
+    /// Print today's notes
+    Today(list::DayArgs),
+    /// Print one day's notes
+    On(list::OnArgs),
+    /// Print the notes in which all these words stand
+    Search(list::SearchArgs),
+    /// Print the tags and how many notes have each
+    Tags,
+    /// Exchange notes with the server now
+    Sync(sync::SyncArgs),
+    /// Say where the notes are and whether the server answers
+    Status,
+    /// Print notes as they arrive, until Ctrl-C
+    Watch(watch::WatchArgs),
+    /// Be a server for other devices
+    Serve(serve::ServeArgs),
+    /// See it work: a server, two devices, a bad network, ninety seconds at most
+    Demo(demo::DemoArgs),
+    /// Look at settings and change them
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// What a command needs besides its own arguments.
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) ui: Ui,
+    pub(crate) require_server: bool,
+}
+
+/// Runs the program with the words after its name.
+pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
+    let given = args.clone();
+    let ended = shape::shape(args).and_then(|shape| match shape {
+        Shape::Words(words) => words_are_a_note(words),
+        Shape::Command(args) => match parse(&args, &given)? {
+            Some(cli) => dispatch(cli),
+            None => Ok(Exit::Done),
+        },
+    });
+    let exit = match ended {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.is_silent() {
+                anstream::eprintln!("{failure}");
+            }
+            failure.exit
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// The short way of `suibi TEXT…`: no command line is built for it.
+fn words_are_a_note(words: Vec<OsString>) -> Result<Exit, Failure> {
+    if words.is_empty() {
+        return dispatch(Cli { global: Global::default(), command: None });
+    }
+    let mut context = context(&Global::default())?;
+    add::run_words(words, &mut context)
+}
+
+/// Help and version are printed here; `None` says that this was all.
+fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> {
+    let whole = std::iter::once(OsString::from("suibi")).chain(args.iter().cloned());
+    let error = match Cli::try_parse_from(whole) {
+        Ok(cli) => return Ok(Some(cli)),
+        Err(error) => error,
+    };
+    if !error.use_stderr() {
+        error.print()?;
+        return Ok(None);
+    }
+    if misfit(&error)
+        && let Some(offer) = shape::offer_note(given)
+    {
+        return Err(offer);
+    }
+    error.print()?;
+    Err(Failure::silent(Exit::Usage))
+}
+
+/// Whether words, not options, are what clap could not place.
+fn misfit(error: &clap::Error) -> bool {
+    let words = matches!(
+        error.kind(),
+        ErrorKind::UnknownArgument
+            | ErrorKind::InvalidSubcommand
+            | ErrorKind::TooManyValues
+            | ErrorKind::InvalidValue
+            | ErrorKind::ValueValidation
+    );
+    let option = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(name)) if name.starts_with('-')
+    );
+    words && !option
+}
+
+fn context(global: &Global) -> Result<Context, Failure> {
+    let mut settings = Settings::load()?;
+    settings.flag(Key::Server, global.server.clone());
+    settings.flag(Key::DataDir, global.data_dir.clone());
+    settings.flag(Key::Insecure, global.insecure.then(|| "true".to_owned()));
+    let color = match global.color {
+        Some(ColorWhen::Auto) => ColorChoice::Auto,
+        Some(ColorWhen::Always) => ColorChoice::Always,
+        Some(ColorWhen::Never) => ColorChoice::Never,
+        None => match settings.text(Key::Color)?.as_deref() {
+            Some("always") => ColorChoice::Always,
+            Some("never") => ColorChoice::Never,
+            _ => ColorChoice::Auto,
+        },
+    };
+    color.write_global();
+    let ui = Ui::new(color, global.json, global.quiet, global.verbose);
+    for name in settings.strangers() {
+        ui.say(format_args!("`{name}` in {} is no setting that I know", settings.path().display()));
+    }
+    if global.verbose > 0 || std::env::var_os("SUIBI_LOG").is_some() {
+        start_log(global.verbose);
+    }
+    Ok(Context { settings, ui, require_server: global.require_server })
+}
+
+/// Log lines on standard error; `SUIBI_LOG` has the filter language of `tracing-subscriber`.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "debug",
+        _ => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SUIBI_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    // A second start would be our own slip and costs only log lines.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+}
+
+fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    let mut context = context(&cli.global)?;
+    let exit = match cli.command {
+        None if io::stdin().is_terminal() => prompt::run(&mut context),
+        None => piped::run(&mut context),
+        Some(Command::Add(args)) => add::run(args, &mut context),
+        Some(Command::Log(args)) => list::log(args, &mut context),
+        Some(Command::Today(args)) => list::today(args, &mut context),
+        Some(Command::On(args)) => list::on(args, &mut context),
+        Some(Command::Search(args)) => list::search(args, &mut context),
+        Some(Command::Tags) => tags::run(&mut context),
+        Some(Command::Sync(args)) => sync::run(args, &mut context),
+        Some(Command::Status) => status::run(&mut context),
+        Some(Command::Watch(args)) => watch::run(args, &mut context),
+        Some(Command::Serve(args)) => serve::run(args, &mut context),
+        Some(Command::Demo(args)) => demo::run(args, &mut context),
+        Some(Command::Config(command)) => config::run(command, &context.settings, &mut context.ui),
+    }?;
+    context.ui.flush()?;
+    Ok(exit)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_tables_of_the_first_word_rule_match_the_command_line() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        let mut names: Vec<&str> = command
+            .get_subcommands()
+            .flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_all_aliases()))
+            .collect();
+        let mut listed = shape::COMMANDS.to_vec();
+        names.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(names, listed);
+        assert!(shape::RESERVED.iter().all(|word| !listed.contains(word)));
+
+        let mut options: Vec<String> = command
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .map(|name| format!("--{name}"))
+            .collect();
+        let mut with_value: Vec<String> = command
+            .get_arguments()
+            .filter(|arg| arg.get_action().takes_values())
+            .filter_map(|arg| arg.get_long())
+            .map(|name| format!("--{name}"))
+            .collect();
+        let mut known = shape::OPTIONS.to_vec();
+        let mut known_with_value = shape::WITH_VALUE.to_vec();
+        options.sort_unstable();
+        known.sort_unstable();
+        with_value.sort_unstable();
+        known_with_value.sort_unstable();
+        assert_eq!(options, known);
+        assert_eq!(with_value, known_with_value);
+    }
+}

@@ -1,0 +1,228 @@
+//! The first-word rule: is this a command, or a note?
+//!
+//! - A first word that is a command is one. `suibi -- list` and `suibi add list` write the word.
+//! - Any other first word begins a note, and everything after it belongs to the note.
+//! - Options come before the note. One of ours among its words is more likely a slip than prose, so
+//!   nothing is done then, and the message says how to write it.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::failure::Failure;
+
+/// Commands with their other names. A test holds this against what clap knows.
+pub(super) const COMMANDS: &[&str] = &[
+    "add", "log", "list", "today", "on", "search", "tags", "sync", "status", "watch", "serve",
+    "demo", "config", "help",
+];
+
+/// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
+pub(super) const RESERVED: &[&str] = &[
+    "show",
+    "edit",
+    "rm",
+    "restore",
+    "history",
+    "undo",
+    "stats",
+    "import",
+    "export",
+    "verify",
+    "backup",
+    "join",
+    "invite",
+    "devices",
+    "doctor",
+    "completions",
+    "man",
+    "purge",
+    "init",
+];
+
+/// Global options that take their value from the next word.
+pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color"];
+
+/// Global options, as they would stand among the words of a note by mistake.
+pub(super) const OPTIONS: &[&str] = &[
+    "--server",
+    "--insecure",
+    "--data-dir",
+    "--json",
+    "--color",
+    "--quiet",
+    "--verbose",
+    "--require-server",
+    "--help",
+    "--version",
+];
+
+/// What the words after `suibi` are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Only the words of a note: the short way, without the whole command line being built.
+    Words(Vec<OsString>),
+    /// A command line in its full form.
+    Command(Vec<OsString>),
+}
+
+/// Sorts the words after the program's name.
+///
+/// # Errors
+///
+/// A reserved first word, or an option of ours in the middle of a note.
+pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        match arg.to_str() {
+            Some("--") => {
+                let words = args[at + 1..].to_vec();
+                return Ok(note(&args[..at], words));
+            }
+            Some("-") if args.len() == at + 1 => {
+                return Ok(command(&args[..at], &["add", "--stdin"], &[]));
+            }
+            Some(option) if option.starts_with('-') && option.len() > 1 => {
+                at += if WITH_VALUE.contains(&option) { 2 } else { 1 };
+            }
+            Some("add") => {
+                refuse_options(&args[at + 1..])?;
+                return Ok(Shape::Command(args));
+            }
+            Some(word) if COMMANDS.contains(&word) => return Ok(Shape::Command(args)),
+            Some(word) if RESERVED.contains(&word) => return Err(reserved(word, &args[at..])),
+            _ => {
+                refuse_options(&args[at..])?;
+                let words = args[at..].to_vec();
+                return Ok(note(&args[..at], words));
+            }
+        }
+    }
+    Ok(Shape::Command(args))
+}
+
+fn note(options: &[OsString], words: Vec<OsString>) -> Shape {
+    if options.is_empty() {
+        return Shape::Words(words);
+    }
+    if words.is_empty() {
+        return Shape::Command(options.to_vec());
+    }
+    command(options, &["add", "--"], &words)
+}
+
+fn command(options: &[OsString], middle: &[&str], words: &[OsString]) -> Shape {
+    let middle = middle.iter().map(OsString::from);
+    Shape::Command(options.iter().cloned().chain(middle).chain(words.iter().cloned()).collect())
+}
+
+/// Options before the first word of the note are clap's; from there on they are refused, up to a `--`.
+fn refuse_options(args: &[OsString]) -> Result<(), Failure> {
+    let mut in_note = false;
+    for arg in args {
+        let arg = arg.to_string_lossy();
+        if arg == "--" {
+            return Ok(());
+        }
+        let name = arg.split('=').next().unwrap_or_default();
+        if in_note && OPTIONS.contains(&name) {
+            return Err(Failure::usage(format!(
+                "`{name}` stands among the words of the note; nothing was written"
+            ))
+            .hint(format!(
+                "options come first: suibi {name} … TEXT; to write it down: suibi -- {}",
+                quoted(args)
+            )));
+        }
+        in_note |= !arg.starts_with('-');
+    }
+    Ok(())
+}
+
+fn reserved(word: &str, args: &[OsString]) -> Failure {
+    Failure::usage(format!("`{word}` is kept for a command to come; nothing was written"))
+        .hint(format!("to write it as a note: suibi add {}", quoted(args)))
+}
+
+/// What to say when the words after a command do not fit it, or `None` where an option is the trouble.
+pub(super) fn offer_note(args: &[OsString]) -> Option<Failure> {
+    let at =
+        args.iter().position(|arg| COMMANDS.iter().any(|command| arg == OsStr::new(command)))?;
+    let (word, rest) = args[at..].split_first()?;
+    if rest.is_empty() || rest.iter().any(|arg| arg.to_string_lossy().starts_with('-')) {
+        return None;
+    }
+    let word = word.to_string_lossy();
+    Some(
+        Failure::usage(format!(
+            "`{word}` is a command, and \"{}\" does not fit it; nothing was done",
+            rest.join(OsStr::new(" ")).to_string_lossy()
+        ))
+        .hint(format!("to write it as a note: suibi add {}", quoted(&args[at..]))),
+    )
+}
+
+/// The words as a shell takes them.
+pub(super) fn quoted(args: &[OsString]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:,@+%=。，".contains(c);
+    let quote = |arg: &OsString| {
+        let arg = arg.to_string_lossy();
+        if !arg.is_empty() && arg.chars().all(plain) {
+            return arg.into_owned();
+        }
+        format!("'{}'", arg.replace('\'', r"'\''"))
+    };
+    args.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn shaped(line: &str) -> String {
+        match shape(words(line)) {
+            Ok(Shape::Words(words)) => format!("note: {}", quoted(&words)),
+            Ok(Shape::Command(args)) => format!("command: {}", quoted(&args)),
+            Err(_) => "refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_word_decides() {
+        for (line, wanted) in [
+            ("", "command: "),
+            ("had an idea", "note: had an idea"),
+            ("今天 很好", "note: 今天 很好"),
+            ("today", "command: today"),
+            ("today was good", "command: today was good"),
+            ("-- list", "note: list"),
+            ("add list", "command: add list"),
+            ("-", "command: add --stdin"),
+            ("--json -", "command: --json add --stdin"),
+            ("- milk", "note: - milk"),
+            ("--server coap://h milk", "command: --server coap://h add -- milk"),
+            ("--server=coap://h log", "command: --server=coap://h log"),
+            ("-q --data-dir log milk", "command: -q --data-dir log add -- milk"),
+            ("-q -- --json", "command: -q add -- --json"),
+            ("undo", "refused"),
+            ("milk --json", "refused"),
+            ("add milk --server=x", "refused"),
+            ("add --json milk", "command: add --json milk"),
+            ("add -- milk --json", "command: add -- milk --json"),
+            ("a -b c --d", "note: a -b c --d"),
+        ] {
+            assert_eq!(shaped(line), wanted, "suibi {line}");
+        }
+    }
+
+    #[test]
+    fn what_is_offered_can_be_pasted() {
+        let args = [OsString::from("today"), OsString::from("it's"), OsString::from("a #tag")];
+        let offer = offer_note(&args).unwrap().to_string();
+        assert!(offer.contains(r"suibi add today 'it'\''s' 'a #tag'"), "{offer}");
+        assert!(offer_note(&words("log --sorce")).is_none());
+        assert!(offer_note(&words("log")).is_none());
+    }
+}

@@ -1,0 +1,120 @@
+//! How a command ends when it does not end well: an exit code, and words that help.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// What the shell is told. The numbers are documented in `docs/cli.md` and never change meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done = 0,
+    /// A listing or search that found no note.
+    NothingMatched = 1,
+    /// The command line or the configuration cannot be understood.
+    Usage = 2,
+    /// Kept on this device, not on the server, and `--require-server` was asked for.
+    KeptLocally = 3,
+    /// The server refuses this device. Reserved for protected connections.
+    #[expect(dead_code, reason = "the number is promised; protected connections will use it")]
+    NotAllowed = 4,
+    /// No server in reach, or an address that cannot be used.
+    Network = 5,
+    /// A file of the data directory cannot be read or written.
+    Data = 6,
+    /// Left with Ctrl-C.
+    Interrupted = 130,
+}
+
+/// Why a command ends without having done what was asked.
+///
+/// Shown as `error:`, a `caused by:` for each cause, and `hint:` for the next thing to try.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    what: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self { exit, what: what.into(), causes: Vec::new(), hint: None }
+    }
+
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Adds `error` and everything below it as causes, leaving out what only repeats the line above.
+    pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let text = error.to_string();
+            let above = self.causes.last().unwrap_or(&self.what);
+            if !above.contains(&text) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// An end about which everything has been said.
+    pub(crate) fn silent(exit: Exit) -> Self {
+        Self::new(exit, String::new())
+    }
+
+    /// Whether there is nothing to show.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.what.is_empty()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use crate::render::style::{ERROR, HINT};
+        write!(f, "{ERROR}error:{ERROR:#} {}", self.what)?;
+        for cause in &self.causes {
+            write!(f, "\n{HINT}caused by:{HINT:#} {cause}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\n{HINT}hint:{HINT:#} {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Standard output or input failed. A reader that went away (`suibi log | head`) is no failure of ours.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::silent(Exit::Done);
+        }
+        Self::new(Exit::Data, "cannot read or write").because(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_each_cause_once_and_the_way_out() {
+        let inner = io::Error::other("disk on fire");
+        let failure = Failure::new(Exit::Data, "cannot keep the note")
+            .because(&inner)
+            .because(&inner)
+            .hint("buy a bucket");
+        let plain = anstream::adapter::strip_str(&failure.to_string()).to_string();
+        assert_eq!(
+            plain,
+            "error: cannot keep the note\ncaused by: disk on fire\nhint: buy a bucket"
+        );
+    }
+}

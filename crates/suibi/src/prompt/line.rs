@@ -1,0 +1,123 @@
+//! What a line at the prompt means.
+
+/// A line at the prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Nothing but spaces.
+    Empty,
+    /// To be kept.
+    Note(String),
+    Help,
+    Today,
+    On(String),
+    Search(String),
+    /// The newest notes: so many, or all.
+    Log(Option<usize>),
+    Sync,
+    Status,
+    Quit,
+    /// A command that lacks its words, or has some that it cannot take; with a sentence about it.
+    Misused(&'static str),
+    /// `/word` that is no command. Nothing is kept.
+    Unknown(String),
+}
+
+impl Line {
+    /// Lines that start with `/` are commands, with `//` notes that start with `/`; the words of the
+    /// exercise count alone on a line; everything else is a note.
+    pub(super) fn parse(line: &str) -> Self {
+        let trimmed = line.trim();
+        match trimmed {
+            "" => return Self::Empty,
+            "?" | "？" | "h" => return Self::Help,
+            "q" | "quit" => return Self::Quit,
+            "r" => return Self::Log(None),
+            "s" => return Self::Sync,
+            _ => {}
+        }
+        if trimmed.starts_with("//") {
+            return Self::Note(trimmed[1..].to_owned());
+        }
+        let Some(command) = trimmed.strip_prefix('/') else {
+            return Self::Note(trimmed.to_owned());
+        };
+        let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let rest = rest.trim();
+        match (word, rest) {
+            ("help" | "h" | "?", "") => Self::Help,
+            ("today" | "t", "") => Self::Today,
+            ("sync" | "s", "") => Self::Sync,
+            ("status", "") => Self::Status,
+            ("quit" | "q" | "exit", "") => Self::Quit,
+            ("log" | "list" | "r", "") => Self::Log(None),
+            ("log" | "list" | "r", count) => match count.parse() {
+                Ok(count) => Self::Log(Some(count)),
+                Err(_) => Self::Misused("/log takes a number at most, as in /log 20"),
+            },
+            ("search" | "/", "") => Self::Misused("/search needs words, as in /search milk"),
+            ("search", words) => Self::Search(words.to_owned()),
+            ("on", "") => Self::Misused("/on needs a day, as in /on yesterday or /on 11-23"),
+            ("on", day) => Self::On(day.to_owned()),
+            (
+                "help" | "h" | "?" | "today" | "t" | "sync" | "s" | "status" | "quit" | "q"
+                | "exit",
+                _,
+            ) => Self::Misused("that command stands alone on its line"),
+            _ => Self::Unknown(word.to_owned()),
+        }
+    }
+}
+
+/// What `/help` prints.
+pub(super) const HELP: &str = "\
+  Each line is a note. Tags are #tag and @tag.
+
+  /today            today's notes            ?  h   this help
+  /on DATE          one day's notes          r      all notes
+  /search WORDS     notes with these words   s      exchange notes now
+  /log [N]          all notes, or newest N   q      leave
+  /sync             exchange notes now
+  /status           where the notes are      Ctrl-C clears the line
+  /quit             leave                    Ctrl-D leaves
+
+  //text            a note that begins with /";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_notes_and_the_words_of_the_exercise() {
+        for (line, wanted) in [
+            ("  ", Line::Empty),
+            ("bought milk", Line::Note("bought milk".into())),
+            (" 今天很好 ", Line::Note("今天很好".into())),
+            ("?", Line::Help),
+            ("h", Line::Help),
+            ("q", Line::Quit),
+            ("quit", Line::Quit),
+            ("r", Line::Log(None)),
+            ("s", Line::Sync),
+            ("r u there", Line::Note("r u there".into())),
+            ("quit smoking", Line::Note("quit smoking".into())),
+            ("/today", Line::Today),
+            ("/search milk eggs", Line::Search("milk eggs".into())),
+            ("/search", Line::Misused("/search needs words, as in /search milk")),
+            ("/on yesterday", Line::On("yesterday".into())),
+            ("/log", Line::Log(None)),
+            ("/log 20", Line::Log(Some(20))),
+            ("/quit", Line::Quit),
+            ("/quit now", Line::Misused("that command stands alone on its line")),
+            ("/usr/bin is full", Line::Unknown("usr/bin".into())),
+            ("//usr/bin is full", Line::Note("/usr/bin is full".into())),
+            ("/", Line::Unknown(String::new())),
+        ] {
+            assert_eq!(Line::parse(line), wanted, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn help_fits_a_small_terminal() {
+        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+    }
+}

@@ -1,0 +1,200 @@
+//! Notes for people: a line for the day, then time and text.
+//!
+//! ```text
+//! 2026-11-23 Monday · today
+//! 09:05  bought milk @shop
+//! 10:12  第一行
+//!        second line of the same note
+//! ```
+
+use std::fmt::Write as _;
+
+use suibi_journal::{Day, Note, tags};
+
+use super::style::{DAY, DIM, TAG, WAITING};
+use super::wrap::{columns, harmless, wrap};
+use crate::day_words;
+
+/// Sources longer than this push their text to the right rather than everybody's.
+const WIDEST_SOURCE: usize = 24;
+
+/// What a listing is made for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listing {
+    /// The day that is called today.
+    pub(crate) today: Day,
+    /// Columns to fold at; `None` leaves lines as they were written.
+    pub(crate) width: Option<usize>,
+    /// Say with each note where it came from.
+    pub(crate) source: bool,
+    /// Mark notes that wait for the server or have several versions (on a terminal; elsewhere the text stands alone).
+    pub(crate) marks: bool,
+}
+
+impl Listing {
+    /// All `notes` in the order given, a header before each new day, an empty line between days.
+    pub(crate) fn render(&self, notes: &[Note]) -> String {
+        let source_columns = self.source.then(|| {
+            notes.iter().map(|note| columns(&source(note))).max().unwrap_or(0).min(WIDEST_SOURCE)
+        });
+        let mut page = String::new();
+        let mut day = None;
+        for note in notes {
+            if day != Some(note.time.day()) {
+                if day.is_some() {
+                    page.push('\n');
+                }
+                day = Some(note.time.day());
+                page.push_str(&self.header(note.time.day()));
+                page.push('\n');
+            }
+            page.push_str(&self.note(note, source_columns));
+        }
+        page
+    }
+
+    /// `2026-11-23 Monday · today`.
+    pub(crate) fn header(&self, day: Day) -> String {
+        let weekday = day_words::weekday_name(day);
+        let near = day_words::near_name(day, self.today);
+        let near = near.map(|near| format!(" · {near}")).unwrap_or_default();
+        format!("{DAY}{day} {weekday}{DAY:#}{DIM}{near}{DIM:#}")
+    }
+
+    /// One note with its newline; `source_columns` is how wide the source's column is.
+    pub(crate) fn note(&self, note: &Note, source_columns: Option<usize>) -> String {
+        let (hour, minute) = note.time.hour_minute();
+        let mut line = format!("{DIM}{hour:02}:{minute:02}{DIM:#}  ");
+        let mut indent = 7;
+        if let Some(source_columns) = source_columns {
+            let source = source(note);
+            let padding = " ".repeat(source_columns.saturating_sub(columns(&source)));
+            let _ = write!(line, "{DIM}{source}{DIM:#}{padding}  ");
+            indent += source_columns + 2;
+        }
+        let text = harmless(&note.text);
+        let folded = text.trim_end().lines().flat_map(|line| match self.width {
+            Some(width) => wrap(line, width.saturating_sub(indent).max(10)),
+            None => vec![line.to_owned()],
+        });
+        for (index, piece) in folded.enumerate() {
+            if index > 0 {
+                line.push('\n');
+                if !piece.is_empty() {
+                    line.push_str(&" ".repeat(indent));
+                }
+            }
+            line.push_str(&with_tags(&piece));
+        }
+        if self.marks && note.waiting {
+            let _ = write!(line, " {WAITING}· waiting{WAITING:#}");
+        }
+        if self.marks && note.conflict {
+            let _ = write!(line, " {WAITING}· two versions{WAITING:#}");
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// Where a note came from: the address of a foreign client, or the device's name.
+pub(crate) fn source(note: &Note) -> String {
+    harmless(note.source.as_deref().unwrap_or(&note.device)).replace('\n', " ")
+}
+
+/// The piece with its tags coloured. Colours vanish by themselves where they cannot be seen.
+fn with_tags(piece: &str) -> String {
+    let mut colored = String::with_capacity(piece.len());
+    for word in piece.split_inclusive(' ') {
+        let bare = word.trim_end();
+        let is_tag = bare.starts_with(['#', '@', '＃', '＠']) && !tags(bare).is_empty();
+        if is_tag {
+            let _ = write!(colored, "{TAG}{bare}{TAG:#}{}", &word[bare.len()..]);
+        } else {
+            colored.push_str(word);
+        }
+    }
+    colored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use suibi_journal::NoteId;
+
+    fn note(time: &str, text: &str, source: Option<&str>) -> Note {
+        Note {
+            id: NoteId::new(0, [0; 10]),
+            time: time.parse().unwrap(),
+            text: text.to_owned(),
+            conflict: false,
+            heads: Vec::new(),
+            device: "laptop".to_owned(),
+            source: source.map(str::to_owned),
+            receipt: None,
+            waiting: false,
+        }
+    }
+
+    fn notes() -> Vec<Note> {
+        vec![
+            note("2026-11-22T23:50:00.000+08:00", "late 夜宵 @food", None),
+            note("2026-11-23T09:05:00.000+08:00", "first line\n\nthird line", Some("手机")),
+            note(
+                "2026-11-23T10:12:00.000+08:00",
+                "去超市买牛奶，还有面包和鸡蛋。",
+                Some("127.0.0.1:50312"),
+            ),
+        ]
+    }
+
+    fn render(listing: Listing) -> String {
+        anstream::adapter::strip_str(&listing.render(&notes())).to_string()
+    }
+
+    fn plain() -> Listing {
+        let today = "2026-11-23".parse().unwrap();
+        Listing { today, width: None, source: false, marks: true }
+    }
+
+    #[test]
+    fn a_day_has_a_header_and_a_note_keeps_its_lines() {
+        insta::assert_snapshot!(render(plain()), @r"
+        2026-11-22 Sunday · yesterday
+        23:50  late 夜宵 @food
+
+        2026-11-23 Monday · today
+        09:05  first line
+
+               third line
+        10:12  去超市买牛奶，还有面包和鸡蛋。
+        ");
+    }
+
+    #[test]
+    fn columns_stay_right_beside_wide_characters() {
+        insta::assert_snapshot!(render(Listing { source: true, width: Some(44), ..plain() }), @r"
+        2026-11-22 Sunday · yesterday
+        23:50  laptop           late 夜宵 @food
+
+        2026-11-23 Monday · today
+        09:05  手机             first line
+
+                                third line
+        10:12  127.0.0.1:50312  去超市买牛奶，还有面
+                                包和鸡蛋。
+        ");
+    }
+
+    #[test]
+    fn a_note_that_waits_says_so_on_a_terminal_only() {
+        let mut waiting = note("2026-11-23T09:05:00.000+08:00", "soon", None);
+        waiting.waiting = true;
+        let seen = |marks| {
+            anstream::adapter::strip_str(&Listing { marks, ..plain() }.note(&waiting, None))
+                .to_string()
+        };
+        assert_eq!(seen(true), "09:05  soon · waiting\n");
+        assert_eq!(seen(false), "09:05  soon\n");
+    }
+}

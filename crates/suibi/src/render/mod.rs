@@ -1,0 +1,7 @@
+//! How notes look: for people in [`listing`], for programs in [`json`].
+
+pub(crate) mod json;
+pub(crate) mod listing;
+pub(crate) mod saved;
+pub(crate) mod style;
+pub(crate) mod wrap;

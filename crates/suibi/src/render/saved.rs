@@ -1,0 +1,23 @@
+//! The one line that confirms a note.
+
+use std::fmt::Write as _;
+
+use suibi_journal::{Note, tags};
+
+use super::style::{DIM, GOOD, TAG, WAITING};
+
+/// `✓ saved 2026-11-23 09:05 @shop · #1284 · 3f9ac1`, or that it waits on this device with so many others.
+pub(crate) fn line(note: &Note, waiting: u64) -> String {
+    let Some((position, hash)) = &note.receipt else {
+        return format!(
+            "{WAITING}✓{WAITING:#} kept here, not yet on the server {DIM}({waiting} waiting){DIM:#}"
+        );
+    };
+    let (hour, minute) = note.time.hour_minute();
+    let mut line = format!("{GOOD}✓{GOOD:#} saved {} {hour:02}:{minute:02}", note.time.day());
+    for tag in tags(&note.text) {
+        let _ = write!(line, " {TAG}{tag}{TAG:#}");
+    }
+    let _ = write!(line, "{DIM} · #{position} · {}{DIM:#}", hash.short());
+    line
+}
