@@ -30,7 +30,7 @@ pub fn encode_batch(entries: &[Entry]) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError::Item`], which says which item is wrong and why.
 pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Entry>, DecodeError> {
-    Reader::sequence(bytes, |reader| {
+    Reader::new(bytes).until_end(|reader| {
         reader.array_of(2, "an entry: an array of change and content")?;
         read_entry(reader)
     })
@@ -56,7 +56,7 @@ pub fn encode_answers(answers: &[Result<Receipt, Refusal>]) -> Vec<u8> {
 /// # Errors
 /// [`DecodeError::Item`], which says which item is wrong and why.
 pub fn decode_answers(bytes: &[u8]) -> Result<Vec<Result<Receipt, Refusal>>, DecodeError> {
-    Reader::sequence(bytes, read_answer)
+    Reader::new(bytes).until_end(read_answer)
 }
 
 /// The last change of each chain: `GET /heads`. Written ascending by chain.
@@ -78,7 +78,7 @@ pub fn encode_heads(heads: &[Head]) -> Vec<u8> {
 /// [`DecodeError::Item`], which says which item is wrong and why.
 pub fn decode_heads(bytes: &[u8]) -> Result<Vec<Head>, DecodeError> {
     let mut last = None;
-    Reader::sequence(bytes, |reader| {
+    Reader::new(bytes).until_end(|reader| {
         reader.array_of(4, "a head: an array of chain, device, seq and hash")?;
         let at = reader.at();
         let chain = reader.chain()?;
@@ -140,7 +140,7 @@ impl FeedPage {
         let next = read_cursor(&mut reader)?;
         let remaining = reader.uint("how many changes remain")?;
         let mut last = 0;
-        let entries = Reader::sequence(&bytes[reader.at()..], |reader| {
+        let entries = reader.until_end(|reader| {
             reader.array_of(3, "an array of position, change and content")?;
             let at = reader.at();
             let position = reader.count("a position, from 1")?;

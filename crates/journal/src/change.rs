@@ -250,7 +250,7 @@ fn read_body(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
 fn write_extras(writer: &mut Writer, extras: &Extras) {
     // Encoded keys ascend by length first, since their heads do (RFC 8949 §4.2.1).
     let mut ascending: Vec<_> = extras.iter().collect();
-    ascending.sort_by_key(|(name, _)| (name.len(), name.as_bytes()));
+    ascending.sort_by_key(|(name, _)| (name.len(), name.as_str()));
     writer.map(ascending.len());
     for (name, value) in ascending {
         writer.text(name);
@@ -274,8 +274,7 @@ fn read_extras(reader: &mut Reader<'_>) -> Result<Extras, DecodeError> {
     for _ in 0..len {
         let at = reader.at();
         let name = reader.text("the name of an extra, a text")?;
-        let key = |name: &'_ str| (name.len(), name.as_bytes().to_vec());
-        if last.is_some_and(|last| key(last) >= key(name)) {
+        if last.is_some_and(|last| (last.len(), last) >= (name.len(), name)) {
             return Err(DecodeError::Order { what: "names of extras", at });
         }
         last = Some(name);

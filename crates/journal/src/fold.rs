@@ -86,12 +86,9 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
     let shown = if live.is_empty() { heads.iter().collect() } else { live };
     let time = shown.iter().map(|head| head.time).max()?;
 
-    let mut texts = Vec::<&str>::new();
-    for text in shown.iter().filter_map(|head| head.text()) {
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
+    let mut seen = BTreeSet::new();
+    let distinct = shown.iter().filter_map(|head| head.text()).filter(|text| seen.insert(*text));
+    let texts: Vec<&str> = distinct.collect();
     let body = if texts.is_empty() { Body::Deleted } else { Body::Text(texts.join("\n\n")) };
     let conflict = texts.len() > 1;
 

@@ -1,5 +1,7 @@
 //! The tags in a text: `#shop`, `@lin`, `#工作/会议`.
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -20,13 +22,17 @@ impl std::fmt::Display for Tag {
     }
 }
 
+/// The longest name of a tag, in characters; what is longer is a sentence without spaces.
+const MAX_NAME_CHARS: usize = 100;
+
 /// The tags of a text in the order of their first use, each name once.
 ///
-/// A name has letters, digits, marks, `_` and inner `-` and `/`, and at least one letter: `#1` and `# Heading`
-/// are no tags. A sigil counts at the beginning, after space, after most punctuation and after a CJK character
+/// A name has letters, digits, marks, `_` and inner `-` and `/`, and at least one letter and at most 100
+/// characters: `#1` and `# Heading` are no tags. A sigil counts at the beginning, after space, after most punctuation and after a CJK character
 /// (`今天#工作`), not inside of words, addresses (`me@example.com`) and URLs, and not when escaped (`\#`).
 pub fn tags(text: &str) -> Vec<Tag> {
     let mut tags = Vec::<Tag>::new();
+    let mut seen = BTreeSet::new();
     let mut before = None;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
@@ -42,9 +48,12 @@ pub fn tags(text: &str) -> Vec<Tag> {
             let name = name_at(after);
             let is_address = sigil == '@' && before.is_some_and(is_cjk) && is_host(after, name);
             let folded = fold_tag(name);
-            if folded.contains(char::is_alphabetic) && !is_address {
-                if !tags.iter().any(|tag| tag.name == folded) {
-                    tags.push(Tag { sigil, name: folded });
+            // Folding can bring in what is no part of a name: ¼ becomes 1⁄4.
+            let folded = name_at(&folded);
+            let fits = folded.chars().nth(MAX_NAME_CHARS).is_none();
+            if folded.contains(char::is_alphabetic) && fits && !is_address {
+                if seen.insert(folded.to_owned()) {
+                    tags.push(Tag { sigil, name: folded.to_owned() });
                 }
                 before = name.chars().next_back();
                 rest = &after[name.len()..];

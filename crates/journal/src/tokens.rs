@@ -34,7 +34,8 @@ pub fn tokens(text: &str) -> Vec<String> {
         let (words, from_cjk) = rest.split_at(words_end);
         for word in words.unicode_words() {
             let parts = word.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c));
-            // A part without a letter or digit is marks alone, left over from what they stood on.
+            // Marks without a letter before them are left over from what they stood on.
+            let parts = parts.map(|part| part.trim_start_matches(is_combining_mark));
             let parts = parts.filter(|part| part.contains(char::is_alphanumeric));
             tokens.extend(parts.map(str::to_owned));
         }

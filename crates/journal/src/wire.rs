@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{ChainId, Hash, NoteId, NoteTime};
 
-/// Why bytes are not what they should be. Offsets count bytes from the start of the item that was decoded.
+/// Why bytes are not what they should be. Offsets count from the start of the bytes that were decoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// The bytes end within a value.
@@ -133,14 +133,13 @@ impl<'b> Reader<'b> {
     }
 
     /// Reads items until the end (RFC 8742).
-    pub(crate) fn sequence<T>(
-        bytes: &'b [u8],
+    pub(crate) fn until_end<T>(
+        &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut reader = Self::new(bytes);
         let mut items = Vec::new();
-        while !reader.is_at_end() {
-            let item = read(&mut reader).map_err(|source| DecodeError::Item {
+        while !self.is_at_end() {
+            let item = read(self).map_err(|source| DecodeError::Item {
                 index: items.len(),
                 source: Box::new(source),
             })?;
