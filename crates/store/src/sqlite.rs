@@ -1,0 +1,127 @@
+//! The SQLite engine: one file with a write-ahead log, one writer at a time.
+
+mod batch;
+mod index;
+mod key;
+mod migrate;
+mod notes;
+mod open;
+mod own;
+mod reader;
+mod replica;
+mod search;
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+pub use reader::SqliteReader;
+
+use crate::{JournalId, Outcome, Reader, Store, StoreError, Write};
+use batch::{Batch, Cache};
+
+/// Which chain the store's own writes go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnChain {
+    /// A server's: a new chain, made at the first own write after each opening, so that a server
+    /// whose file was restored from a backup never writes a slot for the second time.
+    Fresh,
+    /// A replica's: kept in the file, and shared by all processes that have it open. Own changes
+    /// go to the outbox.
+    Kept,
+}
+
+/// How a file is used.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Which chain the store's own writes go to.
+    pub own_chain: OwnChain,
+    /// The name of the device that this is, for its own chain.
+    pub device: String,
+}
+
+/// A store in one SQLite file, `NAME.db`. Its full-text index stands beside it, `NAME-index.db`.
+#[derive(Debug)]
+pub struct SqliteStore {
+    conn: Connection,
+    cache: Cache,
+    options: SqliteOptions,
+    path: PathBuf,
+    /// Why nothing may be written any more.
+    broken: Option<String>,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it (mode 0600, a new directory 0700), and brings its schema up to
+    /// date, after a copy to `FILE.vN.backup`.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] and [`StoreError::Foreign`] leave the file as it is.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let mut conn = open::writer(path, options.own_chain)?;
+        migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
+        Ok(Self { conn, cache: Cache::default(), options, path: path.to_owned(), broken: None })
+    }
+
+    /// One write transaction: durable when this returns `Ok`, without a trace when not.
+    fn write<T>(
+        &mut self,
+        journal: JournalId,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if let Some(why) = &self.broken {
+            return Err(StoreError::Broken(why.clone()));
+        }
+        let result = self.try_write(journal, work);
+        if let Err(error) = &result {
+            // What the cache says may have been rolled back.
+            self.cache = Cache::default();
+            if let StoreError::Broken(why) = error {
+                self.broken = Some(why.clone());
+            }
+        }
+        result
+    }
+
+    fn try_write<T>(
+        &mut self,
+        journal: JournalId,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut batch = Batch::begin(&tx, &mut self.cache, &self.options, journal)?;
+        let done = work(&mut batch)?;
+        batch.finish()?;
+        tx.commit()?;
+        Ok(done)
+    }
+}
+
+impl Store for SqliteStore {
+    fn commit(
+        &mut self,
+        journal: JournalId,
+        writes: Vec<Write>,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        self.write(journal, |batch| {
+            writes
+                .into_iter()
+                .map(|write| match write {
+                    Write::Push { device, entries } => entries
+                        .iter()
+                        .map(|entry| batch.push(&device, entry))
+                        .collect::<Result<_, _>>()
+                        .map(Outcome::Pushed),
+                    Write::Note { id, expect, body, time, extras, now } => {
+                        let note = own::OwnNote { id, expect, body, time, extras, now };
+                        batch.write_note(note).map(Outcome::Note)
+                    }
+                })
+                .collect()
+        })
+    }
+
+    fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
+        Ok(Box::new(SqliteReader::open(&self.path, self.options.own_chain)?))
+    }
+}

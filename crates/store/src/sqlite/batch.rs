@@ -1,0 +1,267 @@
+//! One write transaction: changes are appended, chains and feeds go on, notes follow.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use suibi_journal::{ChainId, Cursor, Entry, Hash, Receipt, Refusal};
+
+use super::{OwnChain, SqliteOptions};
+use crate::{JournalId, StoreError};
+
+/// Chains that are remembered between transactions, at most.
+const CHAINS: usize = 20_000;
+
+/// What the file held at the end of the last transaction, so that the next one need not ask.
+///
+/// Believed only while no other process has written since (`PRAGMA data_version`).
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    version: Option<i64>,
+    /// The last position of all journals.
+    position: u64,
+    feeds: BTreeMap<JournalId, Feed>,
+    chains: HashMap<ChainId, Chain>,
+    /// The own chain of a server. It belongs to this opening of the file, so it outlives what
+    /// others write.
+    pub(crate) own: Option<ChainId>,
+}
+
+/// The end of a journal's feed.
+#[derive(Debug, Clone, Copy)]
+struct Feed {
+    end: Cursor,
+    number: u64,
+}
+
+/// The end of a chain.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    /// Its short name in this file; 0 before it has one.
+    pub(crate) id: i64,
+    journal: JournalId,
+    has_device: bool,
+    pub(crate) seq: u64,
+    pub(crate) hash: Option<Hash>,
+    touched: bool,
+}
+
+/// One write transaction on one journal.
+pub(crate) struct Batch<'t> {
+    pub(crate) conn: &'t Connection,
+    pub(crate) options: &'t SqliteOptions,
+    pub(crate) cache: &'t mut Cache,
+    pub(crate) journal: JournalId,
+    feed: Feed,
+    touched: Vec<ChainId>,
+    /// Notes more or fewer on each day.
+    pub(super) days: BTreeMap<i32, i64>,
+    /// The next key for notes of the same instant.
+    pub(super) slots: HashMap<i64, i64>,
+}
+
+impl<'t> Batch<'t> {
+    /// `conn` is in a write transaction.
+    pub(crate) fn begin(
+        conn: &'t Connection,
+        cache: &'t mut Cache,
+        options: &'t SqliteOptions,
+        journal: JournalId,
+    ) -> Result<Self, StoreError> {
+        let version =
+            conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if cache.version != Some(version) || cache.chains.len() > CHAINS {
+            let own = cache.own.filter(|_| options.own_chain == OwnChain::Fresh);
+            *cache = Cache { version: Some(version), own, ..Cache::default() };
+            cache.position =
+                conn.query_row("SELECT coalesce(max(position), 0) FROM feeds", [], |row| {
+                    row.get(0)
+                })?;
+        }
+        let feed = match cache.feeds.get(&journal) {
+            Some(feed) => *feed,
+            None => conn
+                .prepare_cached("SELECT position, running, number FROM feeds WHERE journal = ?1")?
+                .query_row([journal.0], |row| {
+                    let running = Hash::from_bytes(row.get(1)?);
+                    Ok(Feed { end: Cursor { position: row.get(0)?, running }, number: row.get(2)? })
+                })
+                .optional()?
+                .unwrap_or(Feed { end: Cursor::START, number: 0 }),
+        };
+        let (touched, days, slots) = (Vec::new(), BTreeMap::new(), HashMap::new());
+        Ok(Self { conn, options, cache, journal, feed, touched, days, slots })
+    }
+
+    /// Takes a change that a device pushes, if it is the next of its chain or there already.
+    pub(crate) fn push(
+        &mut self,
+        device: &str,
+        entry: &Entry,
+    ) -> Result<Result<Receipt, Refusal>, StoreError> {
+        let change = entry.change();
+        let journal = self.journal;
+        let (have_seq, have_hash) = match self.chain(change.chain)? {
+            Some(chain) if chain.journal != journal => {
+                let reason = "its chain belongs to another journal".to_owned();
+                return Ok(Err(Refusal::Invalid(reason)));
+            }
+            Some(chain) => (chain.seq, chain.hash),
+            None => (0, None),
+        };
+        if change.seq > have_seq + 1 {
+            return Ok(Err(Refusal::Gap { have_seq, have_hash }));
+        }
+        if change.seq <= have_seq {
+            return Ok(match self.position_of(entry)? {
+                Some(position) => Ok(receipt(entry, position)),
+                None => Err(Refusal::Fork { have_seq, have_hash }),
+            });
+        }
+        if change.previous != have_hash {
+            return Ok(Err(Refusal::Fork { have_seq, have_hash }));
+        }
+        let position = self.append(device, entry)?;
+        Ok(Ok(receipt(entry, position)))
+    }
+
+    /// Adds a change to the feed, its chain and its note. The caller has seen that it is new.
+    pub(crate) fn append(&mut self, device: &str, entry: &Entry) -> Result<u64, StoreError> {
+        let change = entry.change();
+        let chain = self.continue_chain(device, change.chain, change.seq, entry.hash())?;
+        let position = self.cache.position + 1;
+        self.cache.position = position;
+        self.feed =
+            Feed { end: self.feed.end.next(position, entry.hash()), number: self.feed.number + 1 };
+        self.conn
+            .prepare_cached(
+                "INSERT INTO changes
+                    (position, journal, number, chain, seq, hash, running, map, content)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                position,
+                self.journal.0,
+                self.feed.number,
+                chain,
+                change.seq,
+                entry.hash().as_bytes(),
+                self.feed.end.running.as_bytes(),
+                entry.change_bytes(),
+                entry.content_bytes(),
+            ])?;
+        self.place(entry, position, chain)?;
+        Ok(position)
+    }
+
+    /// The end of a chain, if the store knows the chain.
+    pub(crate) fn chain(&mut self, id: ChainId) -> Result<Option<&Chain>, StoreError> {
+        if !self.cache.chains.contains_key(&id) {
+            let found = self
+                .conn
+                .prepare_cached(
+                    "SELECT id, journal, device <> '', seq, hash FROM chains WHERE chain = ?1",
+                )?
+                .query_row([id.as_bytes()], |row| {
+                    Ok(Chain {
+                        id: row.get(0)?,
+                        journal: JournalId(row.get(1)?),
+                        has_device: row.get(2)?,
+                        seq: row.get(3)?,
+                        hash: row.get::<_, Option<[u8; 32]>>(4)?.map(Hash::from_bytes),
+                        touched: false,
+                    })
+                })
+                .optional()?;
+            if let Some(chain) = found {
+                self.cache.chains.insert(id, chain);
+            }
+        }
+        Ok(self.cache.chains.get(&id))
+    }
+
+    /// Moves the end of a chain on, makes the chain if it is new, and says its short name.
+    fn continue_chain(
+        &mut self,
+        device: &str,
+        id: ChainId,
+        seq: u64,
+        hash: Hash,
+    ) -> Result<i64, StoreError> {
+        if self.chain(id)?.is_none() {
+            self.name_chain(id, device)?;
+        }
+        let chain = self.cache.chains.get_mut(&id).expect("it was found or made just now");
+        // Of another server's feed, a replica may see the end of a chain before its middle.
+        if seq > chain.seq {
+            (chain.seq, chain.hash) = (seq, Some(hash));
+        }
+        if !chain.touched {
+            chain.touched = true;
+            self.touched.push(id);
+        }
+        let short = chain.id;
+        if !chain.has_device && !device.is_empty() {
+            self.name_chain(id, device)?;
+        }
+        Ok(short)
+    }
+
+    /// Says whose chain it is. The chain is made if it is not there.
+    pub(crate) fn name_chain(&mut self, id: ChainId, device: &str) -> Result<(), StoreError> {
+        let short = self
+            .conn
+            .prepare_cached(
+                "INSERT INTO chains (chain, journal, device, seq) VALUES (?1, ?2, ?3, 0)
+                 ON CONFLICT (chain) DO UPDATE SET device = excluded.device
+                 RETURNING id",
+            )?
+            .query_row(params![id.as_bytes(), self.journal.0, device], |row| row.get(0))?;
+        let journal = self.journal;
+        let chain = self.cache.chains.entry(id).or_insert(Chain {
+            id: short,
+            journal,
+            has_device: false,
+            seq: 0,
+            hash: None,
+            touched: false,
+        });
+        chain.has_device = !device.is_empty();
+        Ok(())
+    }
+
+    /// Writes what a batch changes only once. To be followed by the commit.
+    pub(crate) fn finish(self) -> Result<(), StoreError> {
+        for id in &self.touched {
+            let chain = self.cache.chains.get_mut(id).expect("touched chains are in the cache");
+            chain.touched = false;
+            self.conn
+                .prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?
+                .execute(params![chain.id, chain.seq, chain.hash.map(|hash| *hash.as_bytes())])?;
+        }
+        for (day, notes) in &self.days {
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO days (day, journal, notes) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (day, journal) DO UPDATE SET notes = notes + excluded.notes",
+                )?
+                .execute(params![day, self.journal.0, notes])?;
+        }
+        if !self.touched.is_empty() {
+            let Feed { end, number } = self.feed;
+            self.conn
+                .prepare_cached(
+                    "INSERT INTO feeds (journal, position, number, running) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (journal) DO UPDATE SET position = excluded.position,
+                        number = excluded.number, running = excluded.running",
+                )?
+                .execute(params![self.journal.0, end.position, number, end.running.as_bytes()])?;
+            self.cache.feeds.insert(self.journal, self.feed);
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn receipt(entry: &Entry, position: u64) -> Receipt {
+    let change = entry.change();
+    Receipt { chain: change.chain, seq: change.seq, position, hash: entry.hash() }
+}

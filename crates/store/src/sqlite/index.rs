@@ -1,0 +1,377 @@
+//! The second file: words and tags of the notes, for search.
+//!
+//! It follows the changes of the first file and says how far it is, so it can be late, it can be
+//! made again from nothing, and anybody who has time may bring it on. A note is indexed at the
+//! last of its changes. Its row id here is its key there, so that "newest first" costs nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use suibi_journal::{Body, Change, Content, Term, tags, tokens};
+
+use super::notes::{self, DELETED, FOLDED, NoteRow};
+use super::open::{self, APPLICATION_ID};
+use crate::{JournalId, StoreError};
+
+/// Another number, and every index is made again.
+const VERSION: i32 = 1;
+
+/// Bounds of one transaction, so that other processes get their turn.
+const CHUNK_CHANGES: usize = 1024;
+const CHUNK_BYTES: usize = 4 << 20;
+
+// The tokens are made by `journal`: none has an ASCII character but letters in lower case and
+// digits, and this tokenizer cuts nowhere else.
+const SCHEMA: &str = "
+    CREATE VIRTUAL TABLE words USING
+        fts5(body, content='', contentless_delete=1, tokenize='ascii');
+    CREATE TABLE tagged (
+        journal INTEGER NOT NULL,
+        name    TEXT    NOT NULL,
+        key     INTEGER NOT NULL,
+        sigil   TEXT    NOT NULL,
+        PRIMARY KEY (journal, name, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX tagged_key ON tagged (key);
+    -- One row: up to which change, and the hash of that one, by which another file is noticed.
+    CREATE TABLE progress (position INTEGER NOT NULL, hash BLOB);
+    INSERT INTO progress VALUES (0, NULL);
+";
+
+/// The index of one store.
+#[derive(Debug)]
+pub(crate) struct Index {
+    conn: Connection,
+    path: PathBuf,
+}
+
+/// One state of the index.
+pub(crate) struct Snapshot<'i> {
+    tx: Transaction<'i>,
+    /// Every change up to this one is in it.
+    pub(crate) position: u64,
+}
+
+impl Index {
+    /// Opens the index of a store. A file that is damaged or of something else is made anew.
+    pub(crate) fn open(store: &Path) -> Result<Self, StoreError> {
+        let path = open::index_path(store);
+        let conn = match open(&path) {
+            Err(error) if is_damage(&error) => {
+                remove(&path, &error);
+                open(&path)?
+            }
+            other => other?,
+        };
+        Ok(Self { conn, path })
+    }
+
+    /// Throws the index away.
+    pub(crate) fn discard(self, why: &StoreError) {
+        let Self { conn, path } = self;
+        drop(conn);
+        remove(&path, why);
+    }
+
+    /// Indexes up to about `max_changes` changes and says how many are left.
+    pub(crate) fn catch_up(
+        &mut self,
+        store: &mut Connection,
+        max_changes: usize,
+    ) -> Result<u64, StoreError> {
+        let mut left = max_changes;
+        loop {
+            // Most often there is nothing to do, and a write lock is not needed to see that.
+            if self.is_level(store)? {
+                return Ok(0);
+            }
+            let (done, behind) = self.index_chunk(store, left.min(CHUNK_CHANGES))?;
+            left = left.saturating_sub(done);
+            if behind == 0 || left == 0 || done == 0 {
+                return Ok(behind);
+            }
+        }
+    }
+
+    /// The index as it is now, for several questions.
+    pub(crate) fn snapshot(&mut self) -> Result<Snapshot<'_>, StoreError> {
+        let tx = self.conn.transaction()?;
+        let position = progress(&tx)?.0;
+        Ok(Snapshot { tx, position })
+    }
+
+    fn is_level(&self, store: &Connection) -> Result<bool, StoreError> {
+        let (position, hash) = progress(&self.conn)?;
+        let last = store
+            .prepare_cached("SELECT position, hash FROM changes ORDER BY position DESC LIMIT 1")?
+            .query_row([], |row| Ok((row.get(0)?, Some(row.get(1)?))))
+            .optional()?
+            .unwrap_or((0, None));
+        Ok(last == (position, hash))
+    }
+
+    /// How many changes were indexed, and how many are left.
+    fn index_chunk(
+        &mut self,
+        store: &mut Connection,
+        max_changes: usize,
+    ) -> Result<(usize, u64), StoreError> {
+        let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let store = store.transaction()?;
+        let (mut position, mut hash) = progress(&tx)?;
+        if position > 0 && Some(hash_at(&store, position)?) != Some(hash) {
+            tracing::info!("the index is not of this database, it is made again");
+            clear(&tx)?;
+            (position, hash) = (0, None);
+        }
+        let mut chunk = Chunk::default();
+        let (mut done, mut bytes) = (0, 0);
+        {
+            let mut statement = store.prepare_cached(
+                "SELECT position, journal, hash, map, content FROM changes
+                 WHERE position > ?1 ORDER BY position LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![position, max_changes as i64])?;
+            while let Some(row) = rows.next()? {
+                let content: Option<Vec<u8>> = row.get(4)?;
+                bytes += content.as_ref().map_or(0, Vec::len);
+                position = row.get(0)?;
+                hash = Some(row.get(2)?);
+                let map: Vec<u8> = row.get(3)?;
+                chunk.add(&store, position, JournalId(row.get(1)?), &map, content)?;
+                done += 1;
+                if bytes > CHUNK_BYTES {
+                    break;
+                }
+            }
+        }
+        chunk.write(&tx)?;
+        tx.prepare_cached("UPDATE progress SET position = ?1, hash = ?2")?
+            .execute(params![position, hash])?;
+        let behind = store
+            .prepare_cached("SELECT count(*) FROM changes WHERE position > ?1")?
+            .query_row([position], |row| row.get(0))?;
+        tx.commit()?;
+        Ok((done, behind))
+    }
+}
+
+impl Snapshot<'_> {
+    /// Gives `take` the keys of the notes that have all the terms, newest first, until it says
+    /// that it has enough.
+    pub(crate) fn with_words(
+        &self,
+        terms: &[Term],
+        range: &RangeInclusive<i64>,
+        take: impl FnMut(i64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.tx.prepare_cached(
+            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
+             ORDER BY rowid DESC",
+        )?;
+        let rows = statement.query(params![expression(terms), range.start(), range.end()])?;
+        each_key(rows, take)
+    }
+
+    /// The same for the notes that have a tag.
+    pub(crate) fn with_tag(
+        &self,
+        journal: JournalId,
+        name: &str,
+        range: &RangeInclusive<i64>,
+        take: impl FnMut(i64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.tx.prepare_cached(
+            "SELECT key FROM tagged WHERE journal = ?1 AND name = ?2 AND key BETWEEN ?3 AND ?4
+             ORDER BY key DESC",
+        )?;
+        let rows = statement.query(params![journal.0, name, range.start(), range.end()])?;
+        each_key(rows, take)
+    }
+
+    /// Name, sigil, and how many notes have both.
+    pub(crate) fn tags(&self, journal: JournalId) -> Result<Vec<(String, char, u64)>, StoreError> {
+        let mut statement = self.tx.prepare_cached(
+            "SELECT name, sigil, count(*) FROM tagged WHERE journal = ?1 GROUP BY name, sigil",
+        )?;
+        let mut rows = statement.query([journal.0])?;
+        let mut tags = Vec::new();
+        while let Some(row) = rows.next()? {
+            let sigil: String = row.get(1)?;
+            tags.push((row.get(0)?, sigil.chars().next().unwrap_or('#'), row.get(2)?));
+        }
+        Ok(tags)
+    }
+}
+
+/// What a run of changes does to the index.
+#[derive(Default)]
+struct Chunk {
+    gone: Vec<i64>,
+    /// In the order of keys: words that come in their order go into the tree in one piece.
+    texts: BTreeMap<i64, (JournalId, String)>,
+}
+
+impl Chunk {
+    fn add(
+        &mut self,
+        store: &Connection,
+        position: u64,
+        journal: JournalId,
+        map: &[u8],
+        content: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let change = Change::decode(map)
+            .map_err(|error| StoreError::Corrupt(format!("change at {position}: {error}")))?;
+        let Some(row) = notes::find(store, journal, change.note)? else {
+            return Err(StoreError::Corrupt(format!("note {} has no row", change.note)));
+        };
+        if row.first != position {
+            let moved: Option<i64> = store
+                .prepare_cached("SELECT key FROM moved WHERE position = ?1")?
+                .query_row([position], |row| row.get(0))
+                .optional()?;
+            self.gone.extend(moved);
+        }
+        // A later change of the note will bring what it says then.
+        if row.last != position {
+            return Ok(());
+        }
+        if row.first != position {
+            self.gone.push(row.key);
+        }
+        if row.state & DELETED == 0
+            && let Some(text) = text(store, row, position, content)?
+        {
+            self.texts.insert(row.key, (journal, text));
+        }
+        Ok(())
+    }
+
+    fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut forget_words = tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?;
+        let mut forget_tags = tx.prepare_cached("DELETE FROM tagged WHERE key = ?1")?;
+        for key in self.gone {
+            forget_words.execute([key])?;
+            forget_tags.execute([key])?;
+        }
+        let mut add_words = tx.prepare_cached("INSERT INTO words (rowid, body) VALUES (?1, ?2)")?;
+        let mut add_tag = tx.prepare_cached(
+            "INSERT OR IGNORE INTO tagged (journal, name, key, sigil) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for (key, (journal, text)) in self.texts {
+            add_words.execute(params![key, tokens(&text).join(" ")])?;
+            for tag in tags(&text) {
+                add_tag.execute(params![journal.0, tag.name, key, tag.sigil.to_string()])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text of a note. `content` is that of the change at `position`, which is the note's last.
+fn text(
+    store: &Connection,
+    row: NoteRow,
+    position: u64,
+    content: Option<Vec<u8>>,
+) -> Result<Option<String>, StoreError> {
+    let body = match content {
+        Some(content) if row.head == position && row.state & FOLDED == 0 => {
+            Content::decode(&content)
+                .map_err(|error| StoreError::Corrupt(format!("content at {position}: {error}")))?
+                .body
+        }
+        _ => notes::folded(&notes::revisions(store, row.first)?)?.body,
+    };
+    Ok(match body {
+        Body::Text(text) => Some(text),
+        Body::Deleted => None,
+    })
+}
+
+/// The terms in the words of FTS5. Quoted, no token has a meaning of its own.
+fn expression(terms: &[Term]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let terms: Vec<_> = terms
+        .iter()
+        .map(|term| match term {
+            Term::Word(word) => quoted(word),
+            Term::Prefix(start) => format!("{} *", quoted(start)),
+            Term::Phrase(words) => quoted(&words.join(" ")),
+        })
+        .collect();
+    terms.join(" AND ")
+}
+
+fn each_key(
+    mut rows: rusqlite::Rows<'_>,
+    mut take: impl FnMut(i64) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    while let Some(row) = rows.next()? {
+        if !take(row.get(0)?)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Connection, StoreError> {
+    let mut conn = open::index(path)?;
+    let version = |conn: &Connection| -> Result<(i32, i32), StoreError> {
+        Ok((
+            conn.pragma_query_value(None, "application_id", |row| row.get(0))?,
+            conn.pragma_query_value(None, "user_version", |row| row.get(0))?,
+        ))
+    };
+    if version(&conn)? == (APPLICATION_ID, VERSION) {
+        return Ok(conn);
+    }
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    match version(&tx)? {
+        (APPLICATION_ID, VERSION) => {}
+        (0, 0) => {
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        (_, other) => {
+            return Err(StoreError::Corrupt(format!("an index of version {other}")));
+        }
+    }
+    tx.commit()?;
+    Ok(conn)
+}
+
+/// Whether the file is of no use any more.
+pub(crate) fn is_damage(error: &StoreError) -> bool {
+    matches!(error, StoreError::Corrupt(_) | StoreError::Foreign(_))
+}
+
+fn remove(path: &Path, why: &StoreError) {
+    tracing::warn!(index = %path.display(), %why, "the index is made again");
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        // What cannot be removed is met again when the file is opened.
+        let _ = fs::remove_file(name);
+    }
+}
+
+fn clear(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    tx.execute_batch("INSERT INTO words (words) VALUES ('delete-all'); DELETE FROM tagged;")?;
+    Ok(())
+}
+
+fn progress(conn: &Connection) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+    let mut statement = conn.prepare_cached("SELECT position, hash FROM progress")?;
+    Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+}
+
+fn hash_at(store: &Connection, position: u64) -> Result<Option<[u8; 32]>, StoreError> {
+    let mut statement = store.prepare_cached("SELECT hash FROM changes WHERE position = ?1")?;
+    Ok(statement.query_row([position], |row| row.get(0)).optional()?)
+}

@@ -1,0 +1,296 @@
+//! Notes follow the changes: a new note is one row, an edit folds the note again.
+
+use rusqlite::{Connection, OptionalExtension, Row, ffi, params};
+use suibi_journal::{
+    Body, Change, Content, Entry, Extra, Folded, Hash, NoteId, NoteTime, Revision, extra, fold,
+};
+
+use super::batch::Batch;
+use super::key;
+use crate::{JournalId, StoreError};
+
+/// `notes.state`: not to be listed.
+pub(crate) const DELETED: i64 = 1;
+/// `notes.state`: the text is not simply that of the one head.
+pub(crate) const FOLDED: i64 = 2;
+
+/// A row of `notes`, as far as writing needs it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoteRow {
+    pub(crate) key: i64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) head: u64,
+    pub(crate) state: i64,
+}
+
+/// A revision, and where its change stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) position: u64,
+    /// `chains.id`.
+    chain: i64,
+    pub(crate) revision: Revision,
+}
+
+/// What a note's row says beside its key.
+struct State {
+    id: NoteId,
+    time: NoteTime,
+    state: i64,
+    chain: i64,
+    source: Option<String>,
+    first: u64,
+    last: u64,
+    head: u64,
+}
+
+impl Batch<'_> {
+    /// Lets the change at `position` have its effect on its note.
+    pub(super) fn place(
+        &mut self,
+        entry: &Entry,
+        position: u64,
+        chain: i64,
+    ) -> Result<(), StoreError> {
+        let change = entry.change();
+        // The usual case, and the only one in a hurry: nobody has seen this note, and the change
+        // says all of it.
+        if let (true, Some(content)) = (change.parents.is_empty(), entry.content()) {
+            let state = State {
+                id: change.note,
+                time: change.time,
+                state: if content.body == Body::Deleted { DELETED } else { 0 },
+                chain,
+                source: source(content),
+                first: position,
+                last: position,
+                head: position,
+            };
+            if self.try_insert(&state)?.is_some() {
+                return Ok(());
+            }
+        }
+        let Some(row) = find(self.conn, self.journal, change.note)? else {
+            let revisions = [stored(self.conn, position)?];
+            let state = fold_state(change.note, position, &revisions)?;
+            return match self.try_insert(&state)? {
+                Some(_) => Ok(()),
+                None => Err(StoreError::Corrupt(format!("note {} is there twice", change.note))),
+            };
+        };
+        self.conn
+            .prepare_cached("INSERT INTO edits (first, position) VALUES (?1, ?2)")?
+            .execute([row.first, position])?;
+        let revisions = revisions(self.conn, row.first)?;
+        let state = fold_state(change.note, row.first, &revisions)?;
+        self.update(row, &state)
+    }
+
+    /// Where a change is that may have been taken before.
+    pub(crate) fn position_of(&self, entry: &Entry) -> Result<Option<u64>, StoreError> {
+        let Some(row) = find(self.conn, self.journal, entry.change().note)? else {
+            return Ok(None);
+        };
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT position FROM changes WHERE hash = ?2 AND position IN
+                    (SELECT ?1 UNION ALL SELECT position FROM edits WHERE first = ?1)",
+            )?
+            .query_row(params![row.first, entry.hash().as_bytes()], |row| row.get(0))
+            .optional()?;
+        Ok(found)
+    }
+
+    /// Inserts a note under a key of its own. `None`: its id is there already.
+    fn try_insert(&mut self, state: &State) -> Result<Option<i64>, StoreError> {
+        let mut first = key::first(state.time);
+        let mut key = self.slots.get(&first).copied().unwrap_or(first);
+        let mut insert = self.conn.prepare_cached(
+            "INSERT INTO notes
+                (key, id, journal, time, zone, state, chain, source, first, last, head)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?;
+        loop {
+            let result = insert.execute(params![
+                key,
+                state.id.as_bytes(),
+                self.journal.0,
+                state.time.millis(),
+                state.time.offset_minutes(),
+                state.state,
+                state.chain,
+                state.source,
+                state.first,
+                state.last,
+                state.head,
+            ]);
+            let Err(error) = result else { break };
+            match extended_code(&error) {
+                Some(ffi::SQLITE_CONSTRAINT_UNIQUE) => return Ok(None),
+                Some(ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => {}
+                _ => return Err(error.into()),
+            }
+            // Other notes have this instant: the place behind the last of them, or, when there
+            // are too many, the next millisecond.
+            let last: Option<i64> = self
+                .conn
+                .prepare_cached("SELECT max(key) FROM notes WHERE key >= ?1 AND key < ?2")?
+                .query_row([first, first + key::SLOTS], |row| row.get(0))?;
+            key = last.map_or(first, |last| last + 1);
+            if key == first + key::SLOTS {
+                first = key;
+            }
+        }
+        self.slots.insert(key::first(state.time), key + 1);
+        if state.state & DELETED == 0 {
+            *self.days.entry(key::day(key).days()).or_default() += 1;
+        }
+        Ok(Some(key))
+    }
+
+    /// Writes what a note has become; another time moves it to another key.
+    fn update(&mut self, row: NoteRow, state: &State) -> Result<(), StoreError> {
+        if row.state & DELETED == 0 {
+            *self.days.entry(key::day(row.key).days()).or_default() -= 1;
+        }
+        if !key::fits(row.key, state.time) {
+            self.conn.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
+            self.conn
+                .prepare_cached("INSERT INTO moved (position, key) VALUES (?1, ?2)")?
+                .execute(params![state.last, row.key])?;
+            return match self.try_insert(state)? {
+                Some(_) => Ok(()),
+                None => Err(StoreError::Corrupt(format!("note {} is there twice", state.id))),
+            };
+        }
+        self.conn
+            .prepare_cached(
+                "UPDATE notes SET time = ?2, zone = ?3, state = ?4, chain = ?5, source = ?6,
+                    last = ?7, head = ?8 WHERE key = ?1",
+            )?
+            .execute(params![
+                row.key,
+                state.time.millis(),
+                state.time.offset_minutes(),
+                state.state,
+                state.chain,
+                state.source,
+                state.last,
+                state.head,
+            ])?;
+        if state.state & DELETED == 0 {
+            *self.days.entry(key::day(row.key).days()).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The row of a note, by its id.
+pub(crate) fn find(
+    conn: &Connection,
+    journal: JournalId,
+    id: NoteId,
+) -> Result<Option<NoteRow>, StoreError> {
+    let found = conn
+        .prepare_cached(
+            "SELECT key, first, last, head, state FROM notes WHERE id = ?1 AND journal = ?2",
+        )?
+        .query_row(params![id.as_bytes(), journal.0], |row| {
+            Ok(NoteRow {
+                key: row.get(0)?,
+                first: row.get(1)?,
+                last: row.get(2)?,
+                head: row.get(3)?,
+                state: row.get(4)?,
+            })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// All revisions of a note, as they came.
+pub(crate) fn revisions(conn: &Connection, first: u64) -> Result<Vec<Stored>, StoreError> {
+    let mut positions = vec![first];
+    let mut edits =
+        conn.prepare_cached("SELECT position FROM edits WHERE first = ?1 ORDER BY position")?;
+    for position in edits.query_map([first], |row| row.get(0))? {
+        positions.push(position?);
+    }
+    positions.into_iter().map(|position| stored(conn, position)).collect()
+}
+
+/// The note that revisions make.
+pub(crate) fn folded(revisions: &[Stored]) -> Result<Folded, StoreError> {
+    fold(revisions.iter().map(|stored| stored.revision.clone()))
+        .ok_or_else(|| StoreError::Corrupt("a note without a change".to_owned()))
+}
+
+fn stored(conn: &Connection, position: u64) -> Result<Stored, StoreError> {
+    let (chain, map, content) = conn
+        .prepare_cached("SELECT chain, map, content FROM changes WHERE position = ?1")?
+        .query_row([position], |row: &Row<'_>| {
+            Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Option<Vec<u8>>>(2)?))
+        })?;
+    let bad = |error: suibi_journal::DecodeError| {
+        StoreError::Corrupt(format!("the change at position {position}: {error}"))
+    };
+    let change = Change::decode(&map).map_err(bad)?;
+    let content = content.map(|bytes| Content::decode(&bytes)).transpose().map_err(bad)?;
+    let revision = Revision {
+        hash: Hash::of(&map),
+        parents: change.parents,
+        time: change.time,
+        content,
+        chain: change.chain,
+        seq: change.seq,
+    };
+    Ok(Stored { position, chain, revision })
+}
+
+/// What the row of a note says, from all of its revisions.
+fn fold_state(id: NoteId, first: u64, revisions: &[Stored]) -> Result<State, StoreError> {
+    let folded = folded(revisions)?;
+    let is_shown = |stored: &&Stored| {
+        let deleted = |content: &Content| content.body == Body::Deleted;
+        folded.heads.iter().any(|head| head.hash == stored.revision.hash)
+            && (folded.body == Body::Deleted
+                || !stored.revision.content.as_ref().is_some_and(deleted))
+    };
+    let newest = revisions.last().expect("a note has a first change");
+    let shown = revisions.iter().rev().find(is_shown).unwrap_or(newest);
+    let simple = matches!(&folded.heads[..], [head] if head.content.is_some());
+    let mut state = if simple { 0 } else { FOLDED };
+    if folded.body == Body::Deleted {
+        state |= DELETED;
+    }
+    Ok(State {
+        id,
+        time: folded.time,
+        state,
+        chain: shown.chain,
+        source: source_of(folded.extras.get(extra::SOURCE)),
+        first,
+        last: newest.position,
+        head: shown.position,
+    })
+}
+
+fn source(content: &Content) -> Option<String> {
+    source_of(content.extras.get(extra::SOURCE))
+}
+
+fn source_of(extra: Option<&Extra>) -> Option<String> {
+    match extra {
+        Some(Extra::Text(address)) => Some(address.clone()),
+        _ => None,
+    }
+}
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => Some(failure.extended_code),
+        _ => None,
+    }
+}

@@ -1,0 +1,132 @@
+//! Opening the files: who may read them, how they are kept, and whether they are ours.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{OwnChain, migrate};
+use crate::StoreError;
+
+/// `PRAGMA application_id` of our files: "suib".
+pub(crate) const APPLICATION_ID: i32 = 0x7375_6962;
+
+/// How long a process waits for another one's transaction.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const STATEMENTS: usize = 64;
+
+/// The connection that writes.
+pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
+    make_private(path)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Before anything is written: a file of something else stays as it is.
+    migrate::version(&conn, path)?;
+    use_wal(&conn, path)?;
+    // A server writes all the time: a long write-ahead log that is used again and again. A replica
+    // is opened for one note by a short process: its log is kept short, because each opening reads
+    // it, and is left for the next process, because emptying it costs two flushes of the disk.
+    let pages = match own_chain {
+        OwnChain::Fresh => 4000,
+        OwnChain::Kept => 256,
+    };
+    leave_the_log(&conn, own_chain)?;
+    conn.execute_batch(&format!(
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = {pages};"
+    ))?;
+    Ok(conn)
+}
+
+/// A connection that only reads.
+pub(crate) fn reader(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    leave_the_log(&conn, own_chain)?;
+    conn.execute_batch("PRAGMA cache_size = -8192;")?;
+    Ok(conn)
+}
+
+/// The index: written by whoever has time, and made again if it is lost.
+pub(crate) fn index(path: &Path) -> Result<Connection, StoreError> {
+    make_private(path)?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    use_wal(&conn, path)?;
+    leave_the_log(&conn, OwnChain::Kept)?;
+    conn.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 1000;",
+    )?;
+    Ok(conn)
+}
+
+/// `NAME-index.db` beside `NAME.db`.
+pub(crate) fn index_path(path: &Path) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{stem}-index.db"))
+}
+
+/// The file and its directory, for nobody but the owner. What exists keeps its mode.
+fn make_private(path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| StoreError::file(directory, &error))?;
+    }
+    // SQLite gives its other files (-wal, -shm) the mode of this one.
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::file(path, &error))?;
+    Ok(())
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
+    let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+fn leave_the_log(conn: &Connection, own_chain: OwnChain) -> Result<(), StoreError> {
+    if own_chain == OwnChain::Kept {
+        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    }
+    Ok(())
+}
+
+/// Going over to a write-ahead log does not wait for other processes by itself, so we do.
+fn use_wal(conn: &Connection, path: &Path) -> Result<(), StoreError> {
+    let until = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let mode = conn
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
+            .map_err(StoreError::from);
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                let path = path.display();
+                return Err(StoreError::Io(format!("{path}: journal mode is {mode}, not wal")));
+            }
+            Err(StoreError::Busy) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// What is no database at all is not a damaged one of ours.
+pub(crate) fn foreign(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => StoreError::Foreign(path.display().to_string()),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,246 @@
+//! The reading half: each method is one read transaction.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use suibi_journal::{ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, Query, tags};
+
+use super::index::{self, Index};
+use super::replica::entry;
+use super::search::{Search, count_tags, wants_index};
+use super::{OwnChain, open};
+use crate::{CursorMismatch, JournalId, Reader, StoreError};
+
+/// How many changes a query puts into the index before it is answered.
+const QUERY_CHANGES: usize = 8192;
+
+/// Reads a store in a SQLite file.
+#[derive(Debug)]
+pub struct SqliteReader {
+    conn: Connection,
+    own_chain: OwnChain,
+    path: PathBuf,
+    /// Opened when it is first needed.
+    index: Option<Index>,
+}
+
+impl SqliteReader {
+    /// A reader of the file of a [`SqliteStore`](super::SqliteStore), which has to be there.
+    pub(crate) fn open(path: &Path, own_chain: OwnChain) -> Result<Self, StoreError> {
+        let conn = open::reader(path, own_chain)?;
+        Ok(Self { conn, own_chain, path: path.to_owned(), index: None })
+    }
+
+    /// The index, brought up to date as far as a query waits for that; nothing if it is of no use
+    /// now, which a query survives.
+    fn ready_index(&mut self) -> Option<Index> {
+        let mut index = self.take_index().ok()?;
+        match index.catch_up(&mut self.conn, QUERY_CHANGES) {
+            Err(error) if index::is_damage(&error) => {
+                index.discard(&error);
+                let mut index = self.take_index().ok()?;
+                index.catch_up(&mut self.conn, QUERY_CHANGES).ok()?;
+                Some(index)
+            }
+            Err(error) => {
+                // It may still be read as far as it is.
+                tracing::debug!(%error, "the index cannot be brought up to date");
+                Some(index)
+            }
+            Ok(_) => Some(index),
+        }
+    }
+
+    fn take_index(&mut self) -> Result<Index, StoreError> {
+        match self.index.take() {
+            Some(index) => Ok(index),
+            None => Index::open(&self.path),
+        }
+    }
+
+    fn search(
+        &mut self,
+        index: Option<&mut Index>,
+        journal: JournalId,
+        query: &Query,
+    ) -> Result<Vec<Note>, StoreError> {
+        // The index first: what it does not know yet is found in the newer state of the store,
+        // what it knows too early would be found nowhere.
+        let snapshot = index.map(Index::snapshot).transpose()?;
+        let tx = self.conn.transaction()?;
+        match Search::new(&tx, self.own_chain, journal, query)? {
+            Some(search) => search.notes(snapshot.as_ref()),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl Reader for SqliteReader {
+    fn feed(
+        &mut self,
+        journal: JournalId,
+        after: Cursor,
+        max_bytes: usize,
+    ) -> Result<Result<FeedPage, CursorMismatch>, StoreError> {
+        let tx = self.conn.transaction()?;
+        let (head, count) = head(&tx, journal)?;
+        let mut number: u64 = 0;
+        if after != Cursor::START {
+            let found = tx
+                .prepare_cached(
+                    "SELECT number, running FROM changes WHERE position = ?1 AND journal = ?2",
+                )?
+                // What cannot be a position here is not one.
+                .query_row(params![i64::try_from(after.position).unwrap_or(-1), journal.0], |row| {
+                    Ok((row.get(0)?, Hash::from_bytes(row.get(1)?)))
+                })
+                .optional()?;
+            match found {
+                Some((at, running)) if running == after.running => number = at,
+                _ => return Ok(Err(CursorMismatch { head })),
+            }
+        }
+        let mut page = FeedPage { entries: Vec::new(), next: after, remaining: 0 };
+        let mut statement = tx.prepare_cached(
+            "SELECT position, map, content FROM changes
+             WHERE position > ?1 AND journal = ?2 ORDER BY position",
+        )?;
+        let mut rows = statement.query(params![after.position, journal.0])?;
+        let mut len = 0;
+        while let Some(row) = rows.next()? {
+            let position = row.get(0)?;
+            let entry = entry(position, row.get(1)?, row.get(2)?)?;
+            len += entry.encoded_len();
+            if len > max_bytes && !page.entries.is_empty() {
+                break;
+            }
+            number += 1;
+            page.next = page.next.next(position, entry.hash());
+            page.entries.push((position, entry));
+        }
+        page.remaining = count.saturating_sub(number);
+        Ok(Ok(page))
+    }
+
+    fn head(&mut self, journal: JournalId) -> Result<Cursor, StoreError> {
+        Ok(head(&self.conn, journal)?.0)
+    }
+
+    fn heads(&mut self, journal: JournalId) -> Result<Vec<Head>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT chain, device, seq, hash FROM chains WHERE journal = ?1 AND seq > 0
+             ORDER BY chain",
+        )?;
+        let heads = statement.query_map([journal.0], |row| {
+            Ok(Head {
+                chain: ChainId::from_bytes(row.get(0)?),
+                device: row.get(1)?,
+                seq: row.get(2)?,
+                hash: Hash::from_bytes(row.get(3)?),
+            })
+        })?;
+        Ok(heads.collect::<Result<_, _>>()?)
+    }
+
+    fn notes(&mut self, journal: JournalId, query: &Query) -> Result<Vec<Note>, StoreError> {
+        if !wants_index(query) {
+            return self.search(None, journal, query);
+        }
+        let Some(mut index) = self.ready_index() else {
+            return self.search(None, journal, query);
+        };
+        match self.search(Some(&mut index), journal, query) {
+            Ok(notes) => {
+                self.index = Some(index);
+                Ok(notes)
+            }
+            Err(error) => {
+                // Whichever of the two files it was: if it is the store, it will say so again.
+                if index::is_damage(&error) {
+                    index.discard(&error);
+                }
+                self.search(None, journal, query)
+            }
+        }
+    }
+
+    fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError> {
+        let tx = self.conn.transaction()?;
+        Search::note(&tx, self.own_chain, journal, id)
+    }
+
+    fn days(&mut self, journal: JournalId) -> Result<Vec<(Day, u64)>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT day, notes FROM days WHERE journal = ?1 AND notes > 0 ORDER BY day",
+        )?;
+        let days = statement
+            .query_map([journal.0], |row| Ok((Day::from_days(row.get(0)?), row.get(1)?)))?;
+        Ok(days.collect::<Result<_, _>>()?)
+    }
+
+    fn tags(&mut self, journal: JournalId) -> Result<Vec<(String, u64)>, StoreError> {
+        let last = last_position(&self.conn)?;
+        if let Some(mut index) = self.ready_index() {
+            let counted = index.snapshot().and_then(|snapshot| {
+                Ok((snapshot.position >= last).then_some(snapshot.tags(journal)?))
+            });
+            match counted {
+                Ok(counted) => {
+                    self.index = Some(index);
+                    if let Some(parts) = counted {
+                        return Ok(count_tags(parts));
+                    }
+                }
+                Err(error) if index::is_damage(&error) => index.discard(&error),
+                Err(error) => tracing::debug!(%error, "the index cannot be read"),
+            }
+        }
+        let notes = self.search(None, journal, &Query::default())?;
+        let all = notes.iter().flat_map(|note| tags(&note.text));
+        Ok(count_tags(all.map(|tag| (tag.name, tag.sigil, 1))))
+    }
+
+    fn version(&mut self, journal: JournalId) -> Result<u64, StoreError> {
+        Ok(self.head(journal)?.position)
+    }
+
+    fn catch_up(&mut self, max_changes: usize) -> Result<u64, StoreError> {
+        let mut index = self.take_index()?;
+        match index.catch_up(&mut self.conn, max_changes) {
+            Err(error) if index::is_damage(&error) => {
+                index.discard(&error);
+                last_position(&self.conn)
+            }
+            other => {
+                self.index = Some(index);
+                other
+            }
+        }
+    }
+
+    fn count(&mut self, journal: JournalId) -> Result<u64, StoreError> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT coalesce(sum(notes), 0) FROM days WHERE journal = ?1")?;
+        Ok(statement.query_row([journal.0], |row| row.get(0))?)
+    }
+}
+
+/// The end of a journal's feed, and how many changes it has.
+fn head(conn: &Connection, journal: JournalId) -> Result<(Cursor, u64), StoreError> {
+    let mut statement =
+        conn.prepare_cached("SELECT position, running, number FROM feeds WHERE journal = ?1")?;
+    let head = statement
+        .query_row([journal.0], |row| {
+            let running = Hash::from_bytes(row.get(1)?);
+            Ok((Cursor { position: row.get(0)?, running }, row.get(2)?))
+        })
+        .optional()?;
+    Ok(head.unwrap_or((Cursor::START, 0)))
+}
+
+/// The last position of all journals.
+fn last_position(conn: &Connection) -> Result<u64, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT coalesce(max(position), 0) FROM feeds")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}

@@ -1,0 +1,252 @@
+//! What a replica keeps beside the notes: the outbox, the receipts, and how far it has read.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
+
+use super::SqliteStore;
+use super::batch::Batch;
+use crate::{JournalId, PageError, StoreError};
+
+/// The key of the cursor in `meta`.
+const CURSOR: &str = "cursor";
+
+impl SqliteStore {
+    /// Changes that the server has not acknowledged, oldest first: at most `max_bytes` together,
+    /// but one if there is any.
+    pub fn outbox(&mut self, max_bytes: usize) -> Result<Vec<Entry>, StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "SELECT c.position, c.map, c.content
+             FROM outbox o CROSS JOIN changes c ON c.position = o.position
+             ORDER BY o.chain, o.seq",
+        )?;
+        let mut rows = statement.query([])?;
+        let (mut entries, mut len) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let entry = entry(row.get(0)?, row.get(1)?, row.get(2)?)?;
+            len += entry.encoded_len();
+            if len > max_bytes && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// How many changes are in the outbox.
+    pub fn waiting(&mut self) -> Result<u64, StoreError> {
+        let mut statement = self.conn.prepare_cached("SELECT count(*) FROM outbox")?;
+        Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// Takes the acknowledged changes out of the outbox. Receipts for others are ignored.
+    pub fn apply_receipts(&mut self, receipts: &[Receipt]) -> Result<(), StoreError> {
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        self.write(JournalId::FIRST, |batch| {
+            receipts.iter().try_for_each(|receipt| batch.apply_receipt(receipt))
+        })
+    }
+
+    /// Takes a page of the server's feed that was read after the cursor `after`: its changes and
+    /// the next cursor in one transaction. Returns how many changes were new.
+    ///
+    /// Another process may have moved the cursor; then it stays as it is. Chains are taken as they
+    /// come, with what the server may lack of them. Own changes that come back count as receipts.
+    ///
+    /// # Errors
+    /// [`StoreError::Page`] when the page does not follow from the cursor.
+    pub fn apply_page(&mut self, after: Cursor, page: &FeedPage) -> Result<u64, StoreError> {
+        let rises = page.entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        // Positions are kept as signed numbers.
+        let fits = |(position, entry): &(u64, Entry)| {
+            i64::try_from((*position).max(entry.change().seq)).is_ok()
+        };
+        if !rises || !page.entries.iter().all(fits) {
+            return Err(PageError::Order.into());
+        }
+        if !page.follows(after) {
+            return Err(PageError::RunningHash.into());
+        }
+        self.write(JournalId::FIRST, |batch| {
+            let mut new = 0;
+            for (position, entry) in &page.entries {
+                new += u64::from(batch.apply_entry(entry, *position)?);
+            }
+            if page.next != after && cursor(batch.conn)? == after {
+                batch.set_meta(CURSOR, &page.next.to_string())?;
+            }
+            Ok(new)
+        })
+    }
+
+    /// How far the server's feed has been read.
+    pub fn cursor(&mut self) -> Result<Cursor, StoreError> {
+        cursor(&self.conn)
+    }
+
+    /// Reads the server's feed from the beginning again: it is not the one it was.
+    pub fn reset_cursor(&mut self) -> Result<(), StoreError> {
+        self.write(JournalId::FIRST, |batch| {
+            batch.conn.execute("DELETE FROM meta WHERE key = ?1", [CURSOR])?;
+            Ok(())
+        })
+    }
+
+    /// Puts the changes of a chain after `seq` into the outbox again, because the server does not
+    /// have them any more; any chain, so that a restored server gets back what other devices
+    /// wrote, too. Returns how many were put there that were not waiting already.
+    pub fn requeue_after(&mut self, chain: ChainId, seq: u64) -> Result<u64, StoreError> {
+        self.write(JournalId::FIRST, |batch| {
+            let Some(chain) = batch.chain(chain)? else { return Ok(0) };
+            if seq >= chain.seq {
+                return Ok(0);
+            }
+            let (chain, conn) = (chain.id, batch.conn);
+            let requeued = conn.execute(
+                "INSERT OR IGNORE INTO outbox (chain, seq, position)
+                 SELECT chain, seq, position FROM changes WHERE chain = ?1 AND seq > ?2",
+                params![chain, seq],
+            )?;
+            conn.execute(
+                "DELETE FROM receipts WHERE position IN
+                    (SELECT position FROM outbox WHERE chain = ?1 AND seq > ?2)",
+                params![chain, seq],
+            )?;
+            Ok(requeued as u64)
+        })
+    }
+
+    /// Takes over which device each chain belongs to; how far the chains are is not touched.
+    pub fn apply_heads(&mut self, heads: &[Head]) -> Result<(), StoreError> {
+        let known = |conn: &Connection, head: &Head| -> Result<bool, StoreError> {
+            let mut statement =
+                conn.prepare_cached("SELECT device = ?2 FROM chains WHERE chain = ?1")?;
+            let same = statement
+                .query_row(params![head.chain.as_bytes(), head.device], |row| row.get(0))
+                .optional()?;
+            Ok(same.unwrap_or(false))
+        };
+        let mut news = Vec::new();
+        for head in heads {
+            if !head.device.is_empty() && !known(&self.conn, head)? {
+                news.push(head);
+            }
+        }
+        if news.is_empty() {
+            return Ok(());
+        }
+        self.write(JournalId::FIRST, |batch| {
+            news.iter().try_for_each(|head| batch.name_chain(head.chain, &head.device))
+        })
+    }
+
+    /// A value that the client keeps here under a name of its own (not `cursor`, not `own-chain`).
+    pub fn meta(&mut self, key: &str) -> Result<Option<String>, StoreError> {
+        meta(&self.conn, key)
+    }
+
+    /// Keeps a value under a name. It is durable when this returns.
+    pub fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.write(JournalId::FIRST, |batch| batch.set_meta(key, value))
+    }
+}
+
+impl Batch<'_> {
+    /// Remembers that the server has not seen this own change.
+    pub(super) fn enqueue(&mut self, entry: &Entry, position: u64) -> Result<(), StoreError> {
+        let change = entry.change();
+        let chain = self.chain(change.chain)?.expect("a change was just appended to it").id;
+        self.conn
+            .prepare_cached("INSERT INTO outbox (chain, seq, position) VALUES (?1, ?2, ?3)")?
+            .execute(params![chain, change.seq, position])?;
+        Ok(())
+    }
+
+    fn apply_receipt(&mut self, receipt: &Receipt) -> Result<(), StoreError> {
+        let Some(chain) = self.chain(receipt.chain)? else { return Ok(()) };
+        let (chain, seq) = (chain.id, receipt.seq);
+        let position = self
+            .conn
+            .prepare_cached(
+                "SELECT o.position FROM outbox o CROSS JOIN changes c ON c.position = o.position
+                 WHERE o.chain = ?1 AND o.seq = ?2 AND c.hash = ?3",
+            )?
+            .query_row(params![chain, seq, receipt.hash.as_bytes()], |row| row.get(0))
+            .optional()?;
+        match position {
+            Some(position) => self.acknowledged(chain, seq, position, receipt.position),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the entry was new.
+    fn apply_entry(&mut self, entry: &Entry, server: u64) -> Result<bool, StoreError> {
+        let change = entry.change();
+        let chain = self.chain(change.chain)?.map(|chain| (chain.id, chain.seq));
+        if let Some((chain, have)) = chain
+            && change.seq <= have
+            && let Some(position) = self.position_of(entry)?
+        {
+            self.acknowledged(chain, change.seq, position, server)?;
+            return Ok(false);
+        }
+        let position = self.append("", entry)?;
+        self.set_receipt(position, server)?;
+        Ok(true)
+    }
+
+    fn acknowledged(
+        &self,
+        chain: i64,
+        seq: u64,
+        position: u64,
+        server: u64,
+    ) -> Result<(), StoreError> {
+        self.set_receipt(position, server)?;
+        self.conn
+            .prepare_cached("DELETE FROM outbox WHERE chain = ?1 AND seq = ?2 AND position = ?3")?
+            .execute(params![chain, seq, position])?;
+        Ok(())
+    }
+
+    fn set_receipt(&self, position: u64, server: u64) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO receipts (position, server) VALUES (?1, ?2)")?
+            .execute([position, server])?;
+        Ok(())
+    }
+
+    pub(super) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
+        meta(self.conn, key)
+    }
+
+    pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+            .execute([key, value])?;
+        Ok(())
+    }
+}
+
+fn meta(conn: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT value FROM meta WHERE key = ?1")?;
+    Ok(statement.query_row([key], |row| row.get(0)).optional()?)
+}
+
+fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
+    match meta(conn, CURSOR)? {
+        None => Ok(Cursor::START),
+        Some(text) => text.parse().map_err(|_| StoreError::Corrupt(format!("{text} is no cursor"))),
+    }
+}
+
+/// The entry in a row of `changes`.
+pub(crate) fn entry(
+    position: u64,
+    map: Vec<u8>,
+    content: Option<Vec<u8>>,
+) -> Result<Entry, StoreError> {
+    Entry::from_bytes(map, content)
+        .map_err(|error| StoreError::Corrupt(format!("the change at position {position}: {error}")))
+}

@@ -1,0 +1,258 @@
+//! Listing notes: the newest that fit, from the end of a range of keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use rusqlite::{Connection, Row, params};
+use suibi_journal::{
+    Body, Change, Content, Hash, Note, NoteId, NoteTime, Query, Term, fold_tag, matches,
+    parse_search, tags, tokens,
+};
+
+use super::OwnChain;
+use super::index::Snapshot;
+use super::key;
+use super::notes::{self, FOLDED};
+use crate::{JournalId, StoreError};
+
+/// How many changes may be missing in the index before all notes are looked through instead.
+const TAIL: u64 = 4096;
+
+/// A question to one state of the store.
+pub(crate) struct Search<'c> {
+    conn: &'c Connection,
+    own_chain: OwnChain,
+    journal: JournalId,
+    range: RangeInclusive<i64>,
+    from: Option<String>,
+    tag: Option<String>,
+    terms: Vec<Term>,
+    limit: usize,
+}
+
+/// A note, and what its row says of it.
+struct Found {
+    key: i64,
+    last: u64,
+    note: Note,
+}
+
+/// Whether a query is helped by the index.
+pub(crate) fn wants_index(query: &Query) -> bool {
+    query.tag.is_some() || query.text.as_ref().is_some_and(|text| !parse_search(text).is_empty())
+}
+
+impl<'c> Search<'c> {
+    /// `None`: nothing can fit. `conn` is in a transaction.
+    pub(crate) fn new(
+        conn: &'c Connection,
+        own_chain: OwnChain,
+        journal: JournalId,
+        query: &Query,
+    ) -> Result<Option<Self>, StoreError> {
+        let mut range = key::range(query.since, query.until);
+        if let Some(before) = query.before {
+            let Some(row) = notes::find(conn, journal, before)? else { return Ok(None) };
+            range = *range.start()..=(*range.end()).min(row.key - 1);
+        }
+        let limit = query.limit.unwrap_or(usize::MAX);
+        if range.is_empty() || limit == 0 {
+            return Ok(None);
+        }
+        let sigils = ['#', '@', '＃', '＠'];
+        let tag = query.tag.as_ref().map(|tag| fold_tag(tag.trim_start_matches(sigils)));
+        let terms = query.text.as_ref().map(|text| parse_search(text)).unwrap_or_default();
+        let from = query.from.clone();
+        Ok(Some(Self { conn, own_chain, journal, range, from, tag, terms, limit }))
+    }
+
+    /// The notes that fit, oldest first.
+    ///
+    /// The index has to be a state that is not newer than that of the connection.
+    pub(crate) fn notes(&self, index: Option<&Snapshot<'_>>) -> Result<Vec<Note>, StoreError> {
+        let mut found = match index {
+            Some(index) if self.behind(index)? <= TAIL => self.indexed(index)?,
+            _ => self.scanned()?,
+        };
+        found.reverse();
+        Ok(found.into_iter().map(|found| found.note).collect())
+    }
+
+    /// One note that is not deleted.
+    pub(crate) fn note(
+        conn: &'c Connection,
+        own_chain: OwnChain,
+        journal: JournalId,
+        id: NoteId,
+    ) -> Result<Option<Note>, StoreError> {
+        let Some(row) = notes::find(conn, journal, id)? else { return Ok(None) };
+        let query = Query::default();
+        let Some(search) = Self::new(conn, own_chain, journal, &query)? else { return Ok(None) };
+        Ok(search.load(row.key)?.map(|found| found.note))
+    }
+
+    fn behind(&self, index: &Snapshot<'_>) -> Result<u64, StoreError> {
+        let last: u64 = self
+            .conn
+            .prepare_cached("SELECT coalesce(max(position), 0) FROM feeds")?
+            .query_row([], |row| row.get(0))?;
+        Ok(last.saturating_sub(index.position))
+    }
+
+    /// Looks at every note of the range, newest first.
+    fn scanned(&self) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        self.each_in(&self.range, |note| {
+            found.extend(self.fits(&note.note.text).then_some(note));
+            found.len() < self.limit
+        })?;
+        Ok(found)
+    }
+
+    /// Takes what the index offers, newest first, and looks at what it has not seen.
+    fn indexed(&self, index: &Snapshot<'_>) -> Result<Vec<Found>, StoreError> {
+        let tail = self.tail(index.position)?;
+        let mut found = Vec::new();
+        let take = |key| {
+            // Changed since: it is in the tail, if it still fits.
+            if let Some(note) = self.load(key)?
+                && note.last <= index.position
+                && self.fits(&note.note.text)
+            {
+                found.push(note);
+            }
+            Ok(found.len() < self.limit)
+        };
+        match &self.tag {
+            Some(tag) if self.terms.is_empty() => {
+                index.with_tag(self.journal, tag, &self.range, take)?;
+            }
+            _ => index.with_words(&self.terms, &self.range, take)?,
+        }
+        found.extend(tail);
+        found.sort_by_key(|found| std::cmp::Reverse(found.key));
+        found.truncate(self.limit);
+        Ok(found)
+    }
+
+    /// The notes that fit among those that were changed after a position.
+    fn tail(&self, position: u64) -> Result<Vec<Found>, StoreError> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT map FROM changes WHERE position > ?1 AND journal = ?2")?;
+        let mut rows = statement.query(params![position, self.journal.0])?;
+        let mut keys = BTreeSet::new();
+        while let Some(row) = rows.next()? {
+            let change = Change::decode(&row.get::<_, Vec<u8>>(0)?)
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let row = notes::find(self.conn, self.journal, change.note)?;
+            keys.extend(row.map(|row| row.key).filter(|key| self.range.contains(key)));
+        }
+        let mut found = Vec::new();
+        for key in keys {
+            found.extend(self.load(key)?.filter(|found| self.fits(&found.note.text)));
+        }
+        Ok(found)
+    }
+
+    fn fits(&self, text: &str) -> bool {
+        self.tag.as_ref().is_none_or(|tag| tags(text).iter().any(|has| has.name == *tag))
+            && (self.terms.is_empty() || matches(&tokens(text), &self.terms))
+    }
+
+    fn load(&self, key: i64) -> Result<Option<Found>, StoreError> {
+        let mut found = None;
+        self.each_in(&(key..=key), |note| {
+            found = Some(note);
+            false
+        })?;
+        Ok(found)
+    }
+
+    /// Gives `take` the notes of a range that are not deleted and come from where they should,
+    /// newest first, until it has enough.
+    fn each_in(
+        &self,
+        range: &RangeInclusive<i64>,
+        mut take: impl FnMut(Found) -> bool,
+    ) -> Result<(), StoreError> {
+        // CROSS JOIN: in this order, which is that of the keys.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT n.key, n.id, n.time, n.zone, n.state, n.source, n.first, n.last, n.head,
+                    d.device, c.hash, c.content, r.server
+             FROM notes n
+                CROSS JOIN changes c ON c.position = n.head
+                CROSS JOIN chains d ON d.id = n.chain
+                LEFT JOIN receipts r ON r.position = n.head
+             WHERE n.key BETWEEN ?1 AND ?2 AND n.journal = ?3 AND n.state & 1 = 0
+                AND (?4 IS NULL OR n.source = ?4
+                    OR (n.source >= ?4 || ':' AND n.source < ?4 || ';')
+                    OR n.chain IN (SELECT id FROM chains WHERE device = ?4))
+             ORDER BY n.key DESC",
+        )?;
+        let mut rows =
+            statement.query(params![range.start(), range.end(), self.journal.0, self.from])?;
+        while let Some(row) = rows.next()? {
+            if !take(self.found(row)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&self, row: &Row<'_>) -> Result<Found, StoreError> {
+        let corrupt = |what: &dyn std::fmt::Display| StoreError::Corrupt(format!("a note: {what}"));
+        let time = NoteTime::new(row.get(2)?, row.get(3)?).map_err(|error| corrupt(&error))?;
+        let hash = Hash::from_bytes(row.get(10)?);
+        let (text, conflict, heads) = if row.get::<_, i64>(4)? & FOLDED == 0 {
+            let content = Content::decode(row.get_ref(11)?.as_blob().map_err(|e| corrupt(&e))?)
+                .map_err(|error| corrupt(&error))?;
+            (content.body, false, vec![hash])
+        } else {
+            let folded = notes::folded(&notes::revisions(self.conn, row.get(6)?)?)?;
+            let heads = folded.heads.iter().map(|head| head.hash).collect();
+            (folded.body, folded.conflict, heads)
+        };
+        let position = match self.own_chain {
+            OwnChain::Fresh => Some(row.get(8)?),
+            OwnChain::Kept => row.get(12)?,
+        };
+        let note = Note {
+            id: NoteId::from_bytes(row.get(1)?),
+            time,
+            text: match text {
+                Body::Text(text) => text,
+                Body::Deleted => String::new(),
+            },
+            conflict,
+            heads,
+            device: row.get(9)?,
+            source: row.get(5)?,
+            receipt: position.map(|position| (position, hash)),
+            waiting: position.is_none(),
+        };
+        Ok(Found { key: row.get(0)?, last: row.get(7)?, note })
+    }
+}
+
+/// Tags with their most frequent sigil, the most used first.
+pub(crate) fn count_tags(
+    parts: impl IntoIterator<Item = (String, char, u64)>,
+) -> Vec<(String, u64)> {
+    let mut names: BTreeMap<String, (u64, BTreeMap<char, u64>)> = BTreeMap::new();
+    for (name, sigil, count) in parts {
+        let (sum, sigils) = names.entry(name).or_default();
+        *sum += count;
+        *sigils.entry(sigil).or_default() += count;
+    }
+    let mut counted: Vec<_> = names
+        .into_iter()
+        .map(|(name, (sum, sigils))| {
+            let usual = sigils.into_iter().rev().max_by_key(|(_, count)| *count);
+            let sigil = usual.map_or('#', |(sigil, _)| sigil);
+            (format!("{sigil}{name}"), sum)
+        })
+        .collect();
+    counted.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
+    counted
+}
