@@ -1,1 +1,36 @@
-//! The replica, its outbox and the sync.
+//! The client: a replica with its outbox, and the way to the server.
+//!
+//! [`Client`] is what programs use: a note is durable in the replica first, delivery follows, and no wait is longer
+//! than it says. Underneath, [`Sync`] decides what to ask (it owns no socket, no file, no clock), [`Remote`] carries
+//! requests over UDP, and the [`Host`] runs the embedded server where nobody set up another one.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use suibi_client::{Client, ClientConfig, Place};
+//!
+//! let data_dir = std::path::PathBuf::from("/tmp/suibi");
+//! let place = Place::Embedded { data_dir: data_dir.clone() };
+//! let mut client = Client::open(ClientConfig { data_dir, place, device: "laptop".into() })?;
+//! let added = client.add("first", None, Default::default())?;
+//! match added.receipt {
+//!     Some(receipt) => println!("saved · {receipt}"),
+//!     None => println!("kept here, not yet on the server ({} waiting)", added.waiting),
+//! }
+//! # Ok::<(), suibi_client::ClientError>(())
+//! ```
+
+mod client;
+mod host;
+mod link;
+mod live;
+mod place;
+mod remote;
+mod replica;
+mod sync;
+
+pub use client::{Added, Client, ClientConfig, ClientError, Status, Synced};
+pub use host::{Found, Host, HostError};
+pub use live::LiveEvent;
+pub use place::{DEFAULT_PORT, Place, PlaceError};
+pub use remote::{Patience, Remote, RemoteError, Stop};
+pub use sync::{FIRST_BYTES, Keep, MAX_BYTES, Refused, Report, Step, Sync, SyncError};

@@ -1,0 +1,462 @@
+//! What programs use: a replica, its outbox, and the server behind them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use suibi_coap::{Request, Response, RttEstimate};
+use suibi_journal::{Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, TimeError};
+use suibi_store::{
+    Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore,
+    Store as _, StoreError, Write,
+};
+use thiserror::Error;
+
+use crate::host::HostError;
+use crate::link::Link;
+use crate::live::{self, Live, LiveEvent};
+use crate::place::{Place, PlaceError};
+use crate::remote::{Patience, RemoteError};
+use crate::replica;
+use crate::sync::{Refused, Report, Sync, SyncError};
+
+/// An add ends within this, delivered or not.
+const ADD_WITHIN: Duration = Duration::from_secs(1);
+
+/// Of which so much is left for the replica, before and after.
+const ADD_MARGIN: Duration = Duration::from_millis(150);
+
+/// Longer than the timeout towards a server that was never met, so that it is asked at least twice.
+pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+
+/// The longest name of a device, in bytes: it travels in one query option (RFC 7252 §5.10).
+const MAX_DEVICE_BYTES: usize = 200;
+
+/// Whose notes, where they are kept, and where their server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfig {
+    /// The directory of the replica.
+    pub data_dir: PathBuf,
+    /// The server.
+    pub place: Place,
+    /// The name under which others see what is written here; 1 to 200 bytes.
+    pub device: String,
+}
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The replica.
+    #[error("the notes kept here")]
+    Store(#[from] StoreError),
+    /// The note itself.
+    #[error(transparent)]
+    Note(#[from] NoteRefused),
+    /// The server's address.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// No answer from the server.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The server's answer.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The embedded server.
+    #[error("the server in this process")]
+    Host(#[from] HostError),
+    /// The system's clock.
+    #[error("the clock of this machine")]
+    Clock(#[from] TimeError),
+    /// The device's name.
+    #[error("a device's name has 1 to {MAX_DEVICE_BYTES} bytes, «{0}» does not")]
+    Device(String),
+    /// A thread could not be started.
+    #[error("no thread for the background")]
+    Thread(#[source] std::io::Error),
+}
+
+impl ClientError {
+    /// Whether it only says that the server is out of reach: what was written is kept, and goes there later.
+    pub fn is_offline(&self) -> bool {
+        match self {
+            Self::Remote(_) => true,
+            Self::Place(error) => !error.is_permanent(),
+            Self::Sync(error) => !error.is_permanent(),
+            Self::Host(error) => !error.is_permanent(),
+            _ => false,
+        }
+    }
+}
+
+/// A note that was added: durable here, perhaps on the server as well.
+#[derive(Debug)]
+pub struct Added {
+    /// The note.
+    pub note: NoteId,
+    /// Its time.
+    pub time: NoteTime,
+    /// The change that made it: the chain, the place there, the hash.
+    pub change: (ChainId, u64, Hash),
+    /// The server's word, if it came in time.
+    pub receipt: Option<Receipt>,
+    /// Changes in the outbox now, this one among them if there is no receipt.
+    pub waiting: u64,
+    /// What kept it from the server. `None` also while the background delivers.
+    pub trouble: Option<ClientError>,
+    /// What the server does not take, perhaps an earlier change.
+    pub refused: Vec<Refused>,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Synced {
+    /// Own changes that the server confirmed.
+    pub receipts: Vec<Receipt>,
+    /// Own changes that it does not take. They stay in the outbox.
+    pub refused: Vec<Refused>,
+    /// Changes that came.
+    pub pulled: u64,
+    /// Changes in the outbox now.
+    pub waiting: u64,
+}
+
+/// How things stand.
+#[derive(Debug)]
+pub struct Status {
+    /// The file of the replica.
+    pub replica: PathBuf,
+    /// Notes in it, deleted ones not counted.
+    pub notes: u64,
+    /// Changes in the outbox.
+    pub waiting: u64,
+    /// How far the server's feed was read.
+    pub cursor: Cursor,
+    /// Where the server is, if it was found.
+    pub server: Option<SocketAddr>,
+    /// Whether it runs in this process.
+    pub is_host: bool,
+    /// The end of the server's feed, or why it did not say.
+    pub head: Result<Cursor, ClientError>,
+    /// The round trip to it, if one was measured.
+    pub rtt: Option<Duration>,
+}
+
+/// A replica and the way to its server. Several processes may have the same replica open.
+pub struct Client {
+    config: ClientConfig,
+    path: PathBuf,
+    store: SqliteStore,
+    /// The way to the server, made when it is first needed.
+    link: Option<Link>,
+    live: Option<Live>,
+    /// Changes made through this client, which its live view need not tell.
+    mine: SharedMine,
+}
+
+/// Changes made through one client of this process, for its live view.
+#[derive(Debug, Default)]
+pub(crate) struct Mine {
+    /// Not yet met in the replica: they are not told as new.
+    pub(crate) unmet: BTreeSet<(ChainId, u64)>,
+    /// Not yet told as delivered.
+    pub(crate) undelivered: BTreeMap<(ChainId, u64), (NoteId, Hash)>,
+}
+
+/// [`Mine`], shared by the client and its background.
+pub(crate) type SharedMine = Arc<Mutex<Mine>>;
+
+/// The lock; whoever panicked holding it left whole entries.
+pub(crate) fn lock(mine: &Mutex<Mine>) -> MutexGuard<'_, Mine> {
+    mine.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Client {
+    /// Opens the replica, or makes it. Asks nobody on the network.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be opened, or the device's name is too long.
+    pub fn open(config: ClientConfig) -> Result<Self, ClientError> {
+        if config.device.is_empty() || config.device.len() > MAX_DEVICE_BYTES {
+            return Err(ClientError::Device(config.device));
+        }
+        let path = config.data_dir.join(config.place.replica_file());
+        let store = open_replica(&path, &config.device)?;
+        Ok(Self { config, path, store, link: None, live: None, mine: SharedMine::default() })
+    }
+
+    /// Adds a note: durable here first, then delivered, all within one second. With a live view ([`Client::live`]) the
+    /// background delivers, and this returns at once. The note's time is now unless `time` says another.
+    ///
+    /// That the server is out of reach is no error, see [`Added::trouble`]; the note is kept and delivered later.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot keep the note. Then there is none.
+    pub fn add(
+        &mut self,
+        text: &str,
+        time: Option<NoteTime>,
+        extras: Extras,
+    ) -> Result<Added, ClientError> {
+        let deadline = Instant::now() + ADD_WITHIN - ADD_MARGIN;
+        let write = Write::Note {
+            id: None,
+            expect: Expect::Any,
+            body: Body::Text(text.to_owned()),
+            time,
+            extras,
+            now: now()?,
+        };
+        self.write(write, deadline)
+    }
+
+    /// Any write to one note, with the same promise as [`Client::add`].
+    fn write(&mut self, write: Write, deadline: Instant) -> Result<Added, ClientError> {
+        // Nobody may meet the change before it is known to be ours.
+        let mine = Arc::clone(&self.mine);
+        let mut mine = lock(&mine);
+        let written = match self.store.commit(JournalId::FIRST, vec![write])?.pop() {
+            Some(Outcome::Note(written)) => written?,
+            _ => unreachable!("one outcome for each write, of its kind"),
+        };
+        let Receipt { chain, seq, hash, .. } = written.receipt;
+        if self.live.is_some() {
+            mine.unmet.insert((chain, seq));
+            mine.undelivered.insert((chain, seq), (written.id, hash));
+        }
+        drop(mine);
+
+        let mut added = Added {
+            note: written.id,
+            time: written.time,
+            change: (chain, seq, hash),
+            receipt: None,
+            waiting: 0,
+            trouble: None,
+            refused: Vec::new(),
+        };
+        if let Some(live) = &self.live {
+            live.wake();
+        } else {
+            let sync = Sync::push(&self.config.device, Some(chain));
+            let patience = Patience { deadline, silence: ADD_WITHIN };
+            let (report, outcome) = self.run(sync, patience, |_| {});
+            let is_ours = |receipt: &&Receipt| (receipt.chain, receipt.seq) == (chain, seq);
+            added.receipt = report.receipts.iter().find(is_ours).copied();
+            added.trouble = outcome.err();
+            added.refused = report.refused;
+        }
+        added.waiting = self.store.waiting()?;
+        Ok(added)
+    }
+
+    /// Delivers the outbox and pulls what is new, until both are done or `within` has passed. `progress` is called
+    /// after each step.
+    ///
+    /// # Errors
+    ///
+    /// When it did not come to its end; what came until then is kept.
+    pub fn sync(
+        &mut self,
+        within: Duration,
+        progress: impl FnMut(&Report),
+    ) -> Result<Synced, ClientError> {
+        let own = replica::own_chain(&mut self.store)?;
+        let sync = Sync::push_and_pull(&self.config.device, own).comparing();
+        let patience = Patience { deadline: Instant::now() + within, silence: SILENCE };
+        let (report, outcome) = self.run(sync, patience, progress);
+        outcome?;
+        let Report { receipts, refused, pulled, .. } = report;
+        Ok(Synced { receipts, refused, pulled, waiting: self.store.waiting()? })
+    }
+
+    /// Asks the server anything, and waits for its answer at most `within`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer; one that says no is an answer.
+    pub fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, ClientError> {
+        let patience = Patience { deadline: Instant::now() + within, silence: within };
+        self.with_link(|link, _| link.call(request, patience))
+    }
+
+    /// How things stand here and, after at most `within`, on the server.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be read. That the server is out of reach is no error, see [`Status::head`].
+    pub fn status(&mut self, within: Duration) -> Result<Status, ClientError> {
+        let head = self.ask(&live::ask_head(), within).and_then(|response| live::head(&response));
+        let link = self.link.as_ref();
+        Ok(Status {
+            replica: self.path.clone(),
+            notes: self.reader()?.count(JournalId::FIRST)?,
+            waiting: self.store.waiting()?,
+            cursor: self.store.cursor()?,
+            server: link.and_then(|link| link.remote.address()),
+            is_host: link.is_some_and(Link::is_host)
+                || self.live.as_ref().is_some_and(Live::is_host),
+            head,
+            rtt: link.and_then(|link| link.remote.rtt()).map(|rtt| rtt.srtt),
+        })
+    }
+
+    /// A reader of the replica, for listing and searching.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be opened a second time.
+    pub fn reader(&self) -> Result<Box<dyn Reader>, ClientError> {
+        Ok(self.store.reader()?)
+    }
+
+    /// How many changes are in the outbox.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be read.
+    pub fn waiting(&mut self) -> Result<u64, ClientError> {
+        Ok(self.store.waiting()?)
+    }
+
+    /// Where it keeps what, and where its server is.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Begins the live view: a thread delivers the outbox, observes the server's feed, pulls what is new, and tells so.
+    ///
+    /// From then on [`Client::add`] does not wait for the network. It ends with the client, or with
+    /// [`Client::stop_live`]; the receiver then hangs up. A second call ends the first view.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be opened a second time, or there is no thread.
+    pub fn live(&mut self) -> Result<Receiver<LiveEvent>, ClientError> {
+        self.stop_live();
+        *lock(&self.mine) = Mine::default();
+        let store = open_replica(&self.path, &self.config.device)?;
+        let link = match self.link.take() {
+            Some(link) => link,
+            None => new_link(&self.config, &mut self.store)?,
+        };
+        let (live, events) =
+            Live::start(self.config.device.clone(), store, link, Arc::clone(&self.mine))?;
+        self.live = Some(live);
+        Ok(events)
+    }
+
+    /// Ends the live view. What is in the outbox stays there for the next command.
+    pub fn stop_live(&mut self) {
+        if let Some(live) = self.live.take() {
+            self.link = live.stop();
+        }
+    }
+
+    fn run(
+        &mut self,
+        sync: Sync,
+        patience: Patience,
+        progress: impl FnMut(&Report),
+    ) -> (Report, Result<(), ClientError>) {
+        let mut report = Report::default();
+        let outcome = self.with_link(|link, store| {
+            let (done, outcome) =
+                replica::run(sync, store, |request| link.call(request, patience), progress);
+            report = done;
+            outcome?;
+            remember(store, link)
+        });
+        (report, outcome)
+    }
+
+    fn with_link<T>(
+        &mut self,
+        work: impl FnOnce(&mut Link, &mut SqliteStore) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        let link = match &mut self.link {
+            Some(link) => link,
+            None => self.link.insert(new_link(&self.config, &mut self.store)?),
+        };
+        work(link, &mut self.store)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.stop_live();
+    }
+}
+
+fn open_replica(path: &std::path::Path, device: &str) -> Result<SqliteStore, StoreError> {
+    let options = SqliteOptions { own_chain: OwnChain::Kept, device: device.to_owned() };
+    SqliteStore::open(path, options)
+}
+
+fn new_link(config: &ClientConfig, store: &mut SqliteStore) -> Result<Link, ClientError> {
+    let mut link = Link::new(config.place.clone(), config.device.clone())?;
+    if let Some((address, estimate)) = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip)
+    {
+        link.remote.set_rtt(address, estimate);
+    }
+    Ok(link)
+}
+
+/// The key of the remembered round trip in the replica's `meta`.
+const ROUND_TRIP: &str = "round-trip";
+
+/// Keeps the measured round trip for the next process. That is a write, so only what is news is kept; the loopback
+/// needs no memory.
+pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
+    let (Some(address), Some(now)) = (link.remote.address(), link.remote.rtt()) else {
+        return Ok(());
+    };
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let before = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip);
+    let is_news = before.is_none_or(|(old_address, old)| {
+        let (old, new) = (old.timeout(Duration::ZERO), now.timeout(Duration::ZERO));
+        old_address != address || new > old * 2 || new * 2 < old
+    });
+    if is_news {
+        let RttEstimate { srtt, rttvar } = now;
+        let text = format!("{address} {} {}", srtt.as_micros(), rttvar.as_micros());
+        store.set_meta(ROUND_TRIP, &text)?;
+    }
+    Ok(())
+}
+
+fn parse_round_trip(text: &str) -> Option<(SocketAddr, RttEstimate)> {
+    let mut words = text.split(' ');
+    let address = words.next()?.parse().ok()?;
+    let mut micros = || Some(Duration::from_micros(words.next()?.parse().ok()?));
+    Some((address, RttEstimate { srtt: micros()?, rttvar: micros()? }))
+}
+
+/// The time now, at this machine's offset.
+fn now() -> Result<NoteTime, TimeError> {
+    let now = jiff::Zoned::now();
+    let minutes = now.offset().seconds().div_euclid(60);
+    let minutes = i16::try_from(minutes).expect("an offset is less than 26 hours");
+    NoteTime::new(now.timestamp().as_millisecond(), minutes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_is_read_as_it_was_written() {
+        let (address, estimate) = parse_round_trip("192.0.2.1:5683 1500 20").unwrap();
+        assert_eq!(address, "192.0.2.1:5683".parse().unwrap());
+        assert_eq!(estimate.srtt, Duration::from_micros(1500));
+        assert_eq!(estimate.rttvar, Duration::from_micros(20));
+        assert!(parse_round_trip("192.0.2.1:5683 1500").is_none());
+        assert!(parse_round_trip("").is_none());
+    }
+}

@@ -1,0 +1,336 @@
+//! The live view: a thread that delivers, listens and tells, while something is on a screen.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use suibi_coap::{Code, Event, Request, RequestId, Response};
+use suibi_journal::{Cursor, Note, Receipt};
+use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
+
+use crate::client::{ClientError, SILENCE, SharedMine, lock, remember};
+use crate::link::Link;
+use crate::remote::{Patience, RemoteError, Stop};
+use crate::replica;
+use crate::sync::{MAX_BYTES, Refused, Sync, SyncError};
+
+/// How often the observation is registered again (DESIGN 5.2): servers restart, and paths forget.
+const REGISTER_EVERY: Duration = Duration::from_secs(25);
+
+/// How often it looks for what needs no network: notes of other processes here, and whether the host is there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The pause after the first failure; each further one doubles it, up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long to look for the server before saying that it is not there.
+const FIND_WITHIN: Duration = Duration::from_secs(1);
+
+/// The longest for one request; a batch in blocks over a bad path takes its time.
+const CALL_WITHIN: Duration = Duration::from_secs(60);
+
+/// What happens in the background.
+#[derive(Debug)]
+pub enum LiveEvent {
+    /// Notes that came or changed, by others or by other processes here, in the order of arrival. Each as it is now.
+    NewNotes(Vec<Note>),
+    /// What was added here is now on the server.
+    Delivered(Vec<Receipt>),
+    /// What the server does not take; it stays in the outbox. Told again whenever it was tried again.
+    Refused(Vec<Refused>),
+    /// The server answers.
+    Online,
+    /// It does not. Notes are kept, and delivered when it does.
+    Offline,
+    /// Something that trying again will hardly mend; it is tried all the same.
+    Trouble(ClientError),
+}
+
+/// The thread, from outside.
+pub(crate) struct Live {
+    stop: Stop,
+    is_host: Arc<AtomicBool>,
+    thread: JoinHandle<Link>,
+}
+
+impl Live {
+    pub(crate) fn start(
+        device: String,
+        store: SqliteStore,
+        link: Link,
+        mine: SharedMine,
+    ) -> Result<(Self, Receiver<LiveEvent>), ClientError> {
+        let mut reader = store.reader()?;
+        let seen = reader.head(JournalId::FIRST)?;
+        let (sender, receiver) = mpsc::channel();
+        let stop = link.remote.stopper();
+        let is_host = Arc::new(AtomicBool::new(link.is_host()));
+        let background = Background {
+            device,
+            store,
+            reader,
+            link,
+            mine,
+            events: sender,
+            is_host: Arc::clone(&is_host),
+            seen,
+            is_online: None,
+            observation: None,
+            register_at: Instant::now(),
+            pause: FIRST_PAUSE,
+        };
+        let thread = thread::Builder::new()
+            .name("live".into())
+            .spawn(move || background.run())
+            .map_err(ClientError::Thread)?;
+        Ok((Self { stop, is_host, thread }, receiver))
+    }
+
+    /// There is something in the outbox.
+    pub(crate) fn wake(&self) {
+        self.stop.wake();
+    }
+
+    /// Whether the embedded server runs in this process.
+    pub(crate) fn is_host(&self) -> bool {
+        self.is_host.load(Ordering::Relaxed)
+    }
+
+    /// Ends the thread, and gives back its way to the server.
+    pub(crate) fn stop(self) -> Option<Link> {
+        self.stop.stop();
+        let link = self.thread.join().ok();
+        self.stop.resume();
+        link
+    }
+}
+
+/// Asks for the end of the feed.
+pub(crate) fn ask_head() -> Request {
+    Request::new(Code::GET).path("/feed/head")
+}
+
+/// The answer to it.
+pub(crate) fn head(response: &Response) -> Result<Cursor, ClientError> {
+    if !response.code.is_success() {
+        return Err(SyncError::of(response).into());
+    }
+    Cursor::decode(&response.payload).map_err(|error| SyncError::Nonsense(error.to_string()).into())
+}
+
+/// The thread, from inside.
+struct Background {
+    device: String,
+    store: SqliteStore,
+    reader: Box<dyn Reader>,
+    link: Link,
+    mine: SharedMine,
+    events: Sender<LiveEvent>,
+    is_host: Arc<AtomicBool>,
+    /// How far the replica's own feed was told.
+    seen: Cursor,
+    /// What was said last.
+    is_online: Option<bool>,
+    observation: Option<RequestId>,
+    register_at: Instant,
+    pause: Duration,
+}
+
+impl Background {
+    fn run(mut self) -> Link {
+        loop {
+            let outcome = self.round();
+            self.is_host.store(self.link.is_host(), Ordering::Relaxed);
+            let next = match outcome {
+                Ok(()) => {
+                    self.pause = FIRST_PAUSE;
+                    self.say_online(true);
+                    self.listen()
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = next
+                && let Err(RemoteError::Stopped) = self.on_failure(error)
+            {
+                break;
+            }
+        }
+        self.forget_observation();
+        self.link
+    }
+
+    /// Delivers and pulls once.
+    fn round(&mut self) -> Result<(), ClientError> {
+        self.link.find(Instant::now() + FIND_WITHIN)?;
+        let own = replica::own_chain(&mut self.store)?;
+        let mut sync = Sync::push_and_pull(&self.device, own);
+        if self.is_online != Some(true) {
+            // It may be another one than before, restored from a backup.
+            sync = sync.comparing();
+        }
+        let Self { store, link, .. } = self;
+        let ask = |request: &Request| {
+            let deadline = Instant::now() + CALL_WITHIN;
+            link.call(request, Patience { deadline, silence: SILENCE })
+        };
+        let (report, outcome) = replica::run(sync, store, ask, |_| {});
+        self.tell_delivered()?;
+        self.tell_new_notes()?;
+        if !report.refused.is_empty() {
+            self.tell(LiveEvent::Refused(report.refused));
+        }
+        outcome?;
+        remember(&mut self.store, &self.link)
+    }
+
+    /// Waits until there is a reason for another round.
+    fn listen(&mut self) -> Result<(), ClientError> {
+        loop {
+            let now = Instant::now();
+            if self.observation.is_none() || now >= self.register_at {
+                self.register(now)?;
+            }
+            let until = self.register_at.min(now + LOOK_EVERY);
+            match self.link.remote.wait(until)? {
+                Some(Event::Response { id, response } | Event::Notification { id, response })
+                    if Some(id) == self.observation =>
+                {
+                    if head(&response)? != self.store.cursor()? {
+                        return Ok(());
+                    }
+                }
+                Some(Event::Failed { id, error }) if Some(id) == self.observation => {
+                    let address = self.link.remote.address().ok_or(RemoteError::NoAddress)?;
+                    return Err(RemoteError::Failed { address, error }.into());
+                }
+                Some(_) => {}
+                None if self.store.waiting()? > 0 => return Ok(()),
+                None => {
+                    self.tell_new_notes()?;
+                    if !self.link.is_still_there() {
+                        self.forget_observation();
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the server or the network did to us, and a pause. Only being stopped is an error here.
+    fn on_failure(&mut self, error: ClientError) -> Result<(), RemoteError> {
+        self.forget_observation();
+        if matches!(error, ClientError::Remote(RemoteError::Stopped)) {
+            return Err(RemoteError::Stopped);
+        }
+        tracing::debug!(%error, "the background has to try again");
+        let is_offline = error.is_offline();
+        if self.is_online != Some(false) {
+            self.say_online(false);
+            if !is_offline {
+                self.tell(LiveEvent::Trouble(error));
+            }
+        }
+        let until = Instant::now() + self.pause;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        while Instant::now() < until {
+            match self.link.remote.wait(until) {
+                // Somebody has written something: that is worth a try at once.
+                Ok(None) => break,
+                Ok(Some(_)) => {}
+                Err(RemoteError::Stopped) => return Err(RemoteError::Stopped),
+                Err(error) => {
+                    tracing::debug!(%error, "the network of this machine fails");
+                    thread::sleep(FIRST_PAUSE);
+                }
+            }
+        }
+        // Notes of other processes here do not wait for the server.
+        if let Err(error) = self.tell_new_notes() {
+            tracing::debug!(%error, "the replica cannot be read");
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, now: Instant) -> Result<(), ClientError> {
+        self.forget_observation();
+        self.observation = Some(self.link.remote.observe(ask_head())?);
+        self.register_at = now + REGISTER_EVERY;
+        Ok(())
+    }
+
+    fn forget_observation(&mut self) {
+        if let Some(id) = self.observation.take() {
+            self.link.remote.forget(id);
+        }
+    }
+
+    fn say_online(&mut self, is_online: bool) {
+        if self.is_online != Some(is_online) {
+            self.is_online = Some(is_online);
+            self.tell(if is_online { LiveEvent::Online } else { LiveEvent::Offline });
+        }
+    }
+
+    /// Says which of the notes added here have a receipt by now, whichever process delivered them.
+    fn tell_delivered(&mut self) -> Result<(), StoreError> {
+        let asked = lock(&self.mine).undelivered.clone();
+        let mut receipts = Vec::new();
+        for ((chain, seq), (note, hash)) in asked {
+            // A note that was edited or deleted since has no receipt of this change to show.
+            let receipt = match self.reader.note(JournalId::FIRST, note)? {
+                Some(note) if note.waiting => continue,
+                Some(note) => note.receipt,
+                None => None,
+            };
+            lock(&self.mine).undelivered.remove(&(chain, seq));
+            if let Some((position, written)) = receipt
+                && written == hash
+            {
+                receipts.push(Receipt { chain, seq, position, hash });
+            }
+        }
+        if !receipts.is_empty() {
+            self.tell(LiveEvent::Delivered(receipts));
+        }
+        Ok(())
+    }
+
+    /// Says what the replica has that was not told yet, whichever process brought it.
+    fn tell_new_notes(&mut self) -> Result<(), StoreError> {
+        loop {
+            let page = match self.reader.feed(JournalId::FIRST, self.seen, MAX_BYTES)? {
+                Ok(page) => page,
+                // The replica was put back to an earlier state: what it has now was told.
+                Err(mismatch) => {
+                    self.seen = mismatch.head;
+                    return Ok(());
+                }
+            };
+            if page.entries.is_empty() {
+                return Ok(());
+            }
+            let mut told = BTreeSet::new();
+            let mut notes = Vec::new();
+            for (_, entry) in &page.entries {
+                let change = entry.change();
+                let is_mine = lock(&self.mine).unmet.remove(&(change.chain, change.seq));
+                if !is_mine && told.insert(change.note) {
+                    notes.extend(self.reader.note(JournalId::FIRST, change.note)?);
+                }
+            }
+            self.seen = page.next;
+            if !notes.is_empty() {
+                self.tell(LiveEvent::NewNotes(notes));
+            }
+        }
+    }
+
+    fn tell(&self, event: LiveEvent) {
+        // Nobody listens any more: then the client is about to stop us.
+        let _ = self.events.send(event);
+    }
+}

@@ -1,0 +1,60 @@
+//! Carrying out the steps of a [`Sync`] on a replica.
+
+use suibi_coap::{Request, Response};
+use suibi_journal::ChainId;
+use suibi_store::{JournalId, SqliteStore, Store as _, StoreError};
+
+use crate::client::ClientError;
+use crate::sync::{Keep, Report, Step, Sync};
+
+/// Does what `sync` wants, one step after the other, until it is done or fails; `ask` is how the server is asked.
+///
+/// The report says what was kept, in the case of an error as well.
+pub(crate) fn run(
+    mut sync: Sync,
+    store: &mut SqliteStore,
+    mut ask: impl FnMut(&Request) -> Result<Response, ClientError>,
+    mut progress: impl FnMut(&Report),
+) -> (Report, Result<(), ClientError>) {
+    while let Some(step) = sync.poll_step() {
+        if let Err(error) = take(step, &mut sync, store, &mut ask) {
+            return (sync.into_report(), Err(error));
+        }
+        progress(sync.report());
+    }
+    (sync.into_report(), Ok(()))
+}
+
+fn take(
+    step: Step,
+    sync: &mut Sync,
+    store: &mut SqliteStore,
+    ask: &mut impl FnMut(&Request) -> Result<Response, ClientError>,
+) -> Result<(), ClientError> {
+    match step {
+        Step::ReadOutbox { max_bytes } => sync.handle_outbox(store.outbox(max_bytes)?),
+        Step::ReadCursor => sync.handle_cursor(store.cursor()?),
+        Step::ReadChains => sync.handle_chains(&store.reader()?.heads(JournalId::FIRST)?),
+        Step::Ask(request) => {
+            let response = ask(&request)?;
+            sync.handle_reply(&response)?;
+        }
+        Step::Keep(keep) => self::keep(keep, store)?,
+    }
+    Ok(())
+}
+
+fn keep(keep: Keep, store: &mut SqliteStore) -> Result<(), StoreError> {
+    match keep {
+        Keep::Receipts(receipts) => store.apply_receipts(&receipts),
+        Keep::Page { after, page } => store.apply_page(after, &page).map(|_| ()),
+        Keep::NewFeed => store.reset_cursor(),
+        Keep::Requeue { chain, seq } => store.requeue_after(chain, seq).map(|_| ()),
+        Keep::Heads(heads) => store.apply_heads(&heads),
+    }
+}
+
+/// The chain that this replica writes, once it has written.
+pub(crate) fn own_chain(store: &mut SqliteStore) -> Result<Option<ChainId>, StoreError> {
+    Ok(store.meta("own-chain")?.and_then(|text| text.parse().ok()))
+}
