@@ -1,15 +1,21 @@
 //! CoAP (RFC 7252) without sockets or clocks.
 
 mod blockwise;
+mod bounded;
 mod code;
 mod config;
+mod dedup;
 mod endpoint;
 mod event;
+mod exchange;
+mod list;
 mod message;
+mod observe;
 mod option;
 mod peers;
 mod request;
 mod response;
+mod retransmit;
 mod timers;
 mod timing;
 pub mod wire;

@@ -26,6 +26,13 @@ pub(crate) struct TimerKey {
     serial: u64,
 }
 
+impl TimerKey {
+    /// When it is due.
+    pub(crate) const fn at(self) -> Instant {
+        self.at
+    }
+}
+
 /// All timers, the next one first; setting and stopping cost O(log n).
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
