@@ -1,0 +1,194 @@
+//! What is measured, and against what.
+
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+use std::time::{Duration, Instant};
+
+use crate::feed::{Echo, Notes, Pushes};
+use crate::load::{self, Loaded, Shape, Work};
+use crate::message::{self, Answer, CONTENT};
+use crate::server::Server;
+use crate::{Failure, Options, cpu, sqlite};
+
+/// One row of the table.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    /// The case that bounds this one.
+    pub(crate) limit: Option<&'static str>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Bare { shape: Shape, synced: bool },
+    Notes { shape: Shape },
+    Pushes { devices: usize, batch: usize },
+    Sqlite { batch: usize },
+    Store { batch: usize },
+}
+
+const ONE: Shape = Shape { sockets: 1, each: 1 };
+const SIXTY_FOUR: Shape = Shape { sockets: 64, each: 1 };
+const THOUSAND: Shape = Shape { sockets: 64, each: 16 };
+
+/// Every case, in the order of the table.
+pub(crate) fn all() -> Vec<Case> {
+    let case = |name, limit, kind| Case { name, limit, kind };
+    let (echo_64, echo_1024) = ("bare echo, 64 outstanding", "bare echo, 1,024 outstanding");
+    let (sqlite_64, sqlite_256) = ("SQLite alone, 64 a commit", "SQLite alone, 256 a commit");
+    let sqlite_1024 = "SQLite alone, 1,024 a commit";
+    let synced = "bare echo after fdatasync, one at a time";
+    vec![
+        case(echo_64, None, Kind::Bare { shape: SIXTY_FOUR, synced: false }),
+        case(echo_1024, None, Kind::Bare { shape: THOUSAND, synced: false }),
+        case("POST /notes, 64 outstanding", Some(echo_64), Kind::Notes { shape: SIXTY_FOUR }),
+        case("POST /notes, 1,024 outstanding", Some(echo_1024), Kind::Notes { shape: THOUSAND }),
+        case(sqlite_64, None, Kind::Sqlite { batch: 64 }),
+        case(sqlite_256, None, Kind::Sqlite { batch: 256 }),
+        case(sqlite_1024, None, Kind::Sqlite { batch: 1_024 }),
+        case("store alone, 64 a commit", Some(sqlite_64), Kind::Store { batch: 64 }),
+        case("store alone, 1,024 a commit", Some(sqlite_1024), Kind::Store { batch: 1_024 }),
+        case(
+            "POST /feed, 4 a datagram, 64 outstanding",
+            Some(sqlite_256),
+            Kind::Pushes { devices: 64, batch: 4 },
+        ),
+        case(
+            "POST /feed, 200 in blocks, 16 outstanding",
+            Some(sqlite_1024),
+            Kind::Pushes { devices: 16, batch: 200 },
+        ),
+        case(synced, None, Kind::Bare { shape: ONE, synced: true }),
+        case("POST /notes, one at a time", Some(synced), Kind::Notes { shape: ONE }),
+    ]
+}
+
+/// What one turn of one case came to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Figures {
+    /// Notes, or echoes.
+    pub(crate) notes: u64,
+    pub(crate) wall: Duration,
+    /// Processor time until everything could be listed by day, by thread.
+    pub(crate) cpu: BTreeMap<String, Duration>,
+    /// Processor time after that until the server was idle: the full-text index.
+    pub(crate) cpu_after: Duration,
+    pub(crate) resident_kib: Option<u64>,
+    /// How the requests went, if there were any.
+    pub(crate) loaded: Option<Loaded>,
+}
+
+impl Figures {
+    /// Notes per second of processor time.
+    pub(crate) fn per_cpu_second(&self) -> f64 {
+        self.notes as f64 / self.cpu.values().sum::<Duration>().as_secs_f64()
+    }
+}
+
+impl Case {
+    /// One turn.
+    pub(crate) fn run(&self, options: &Options) -> Result<Figures, Failure> {
+        let data = tempfile::tempdir_in(&options.dir)?;
+        match self.kind {
+            Kind::Bare { shape, synced } => {
+                let journal = synced.then(|| data.path().join("journal"));
+                let server = Server::bare(journal.as_deref())?;
+                let figures = Self::load(&server, shape, options, &mut Echo)?;
+                Ok(Figures { notes: figures.loaded.as_ref().map_or(0, |l| l.requests), ..figures })
+            }
+            Kind::Notes { shape } => {
+                let server = Server::suibi(&options.server, data.path())?;
+                let figures = Self::load(&server, shape, options, &mut Notes)?;
+                let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
+                let figures = Self::settle(server, figures)?;
+                sqlite::verify(data.path(), 0..u32::try_from(notes)?)?;
+                Ok(Figures { notes, ..figures })
+            }
+            Kind::Pushes { devices, batch } => {
+                let server = Server::suibi(&options.server, data.path())?;
+                let mut work = Pushes::new(devices, batch);
+                let shape = Shape { sockets: devices, each: 1 };
+                let figures = Self::load(&server, shape, options, &mut work)?;
+                let figures = Self::settle(server, figures)?;
+                sqlite::verify(data.path(), work.acknowledged().iter().copied())?;
+                Ok(Figures { notes: work.acknowledged().len() as u64, ..figures })
+            }
+            Kind::Sqlite { batch } => sqlite::alone(data.path(), batch, options.turn)
+                .map(|inserted| Self::inserted(inserted, "SQLite")),
+            Kind::Store { batch } => sqlite::store(data.path(), batch, options.turn)
+                .map(|inserted| Self::inserted(inserted, "store")),
+        }
+    }
+
+    fn inserted(inserted: sqlite::Inserted, thread: &str) -> Figures {
+        Figures {
+            notes: inserted.notes,
+            wall: inserted.wall,
+            cpu: BTreeMap::from([(thread.to_owned(), inserted.cpu)]),
+            ..Figures::default()
+        }
+    }
+
+    fn load(
+        server: &Server,
+        shape: Shape,
+        options: &Options,
+        work: &mut dyn Work,
+    ) -> Result<Figures, Failure> {
+        let before = cpu::by_thread(server.id())?;
+        let loaded = load::run(server.address, shape, options.turn, work)?;
+        let mut cpu = cpu::by_thread(server.id())?;
+        for (thread, used) in &mut cpu {
+            *used -= before.get(thread).copied().unwrap_or_default();
+        }
+        let resident_kib = Some(cpu::resident_kib(server.id())?);
+        Ok(Figures { wall: loaded.wall, cpu, resident_kib, loaded: Some(loaded), ..Figures::default() })
+    }
+
+    /// Lets the server count the days, so that nothing that listing by day needs is still to be
+    /// done, and then do what it does when it is idle; then ends it.
+    fn settle(server: Server, mut figures: Figures) -> Result<Figures, Failure> {
+        let total = |cpu: BTreeMap<String, Duration>| cpu.into_values().sum::<Duration>();
+        let before = cpu::by_thread(server.id())?;
+        ask_for_days(&server)?;
+        let counted = cpu::by_thread(server.id())?;
+        for (thread, used) in &counted {
+            let before = before.get(thread).copied().unwrap_or_default();
+            *figures.cpu.entry(thread.clone()).or_default() += *used - before;
+        }
+        let counted = total(counted);
+        let (mut last, start) = (counted, Instant::now());
+        while start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(500));
+            let now = total(cpu::by_thread(server.id())?);
+            if now - last < Duration::from_millis(5) {
+                break;
+            }
+            last = now;
+        }
+        figures.cpu_after = last - counted;
+        server.stop()?;
+        Ok(figures)
+    }
+}
+
+/// `GET /days`, until it is answered.
+fn ask_for_days(server: &Server) -> Result<(), Failure> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.connect(server.address)?;
+    socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let mut buf = [0; 4_096];
+    for id in 0..10 {
+        socket.send(&message::get(id, 1, "days"))?;
+        while let Ok(len) = socket.recv(&mut buf) {
+            match Answer::decode(&buf[..len]) {
+                Some(Answer { token: Some(1), code: CONTENT, .. }) => return Ok(()),
+                // An empty acknowledgement: the answer follows by itself.
+                Some(Answer { token: None, .. }) => {}
+                other => return Err(format!("the server answers GET /days with {other:?}").into()),
+            }
+        }
+    }
+    Err("the server does not answer GET /days".into())
+}

@@ -1,0 +1,253 @@
+//! The three kinds of work: an echo, single notes, and batches of changes as a device pushes them.
+
+use suibi_journal::{
+    Body, Change, ChainId, Content, Entry, Extras, Hash, NoteId, NoteTime, decode_answers,
+    encode_batch,
+};
+
+use crate::Failure;
+use crate::load::Work;
+use crate::message::{self, Answer, CHANGED, CONTINUE, CREATED, Kind};
+
+/// How long a note is, in bytes.
+pub(crate) const NOTE_LEN: usize = 64;
+
+const TEXT: u8 = 0;
+const CBOR_SEQUENCE: u8 = 63;
+
+/// The block size that foreign clients use most, 1,024 bytes (RFC 7959 §2.2).
+const BLOCK_SZX: u32 = 6;
+const BLOCK_LEN: usize = 1_024;
+
+/// The text of the note with this number: as long as all others, and no other has it.
+pub(crate) fn text(number: u32) -> String {
+    let mut text = format!("{number:010} @shop bought tea and rice, 买了茶叶和大米");
+    while text.len() < NOTE_LEN {
+        text.push('.');
+    }
+    text
+}
+
+/// The number that [`text`] was made of.
+pub(crate) fn number_of(text: &str) -> Option<u32> {
+    (text.len() == NOTE_LEN).then(|| text.get(..10)?.parse().ok()).flatten()
+}
+
+/// What a bare echo is asked: the same bytes as a note.
+pub(crate) struct Echo;
+
+impl Work for Echo {
+    fn request(&mut self, socket: usize, id: u16, number: u32) -> Vec<u8> {
+        Notes.request(socket, id, number)
+    }
+
+    fn check(&mut self, number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
+        let right = answer.kind == Kind::Confirmable && answer.payload == text(number).as_bytes();
+        right.then_some(()).ok_or_else(|| format!("the echo says {answer:?}").into())
+    }
+}
+
+/// `POST /notes`, one note each.
+pub(crate) struct Notes;
+
+impl Work for Notes {
+    fn request(&mut self, _socket: usize, id: u16, number: u32) -> Vec<u8> {
+        message::post(id, number, "notes", TEXT, None, text(number).as_bytes())
+    }
+
+    fn check(&mut self, _number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
+        expect(answer, CREATED)
+    }
+}
+
+/// `POST /feed`: each socket is a device that pushes the next changes of its chain.
+pub(crate) struct Pushes {
+    devices: Vec<Device>,
+    /// How many changes one request has.
+    batch: usize,
+    next_note: u32,
+    /// What each request expects, by number.
+    expected: Vec<Expected>,
+    /// The numbers of the notes that have receipts.
+    acknowledged: Vec<u32>,
+}
+
+struct Device {
+    chain: Chain,
+    /// The body that is being sent, and how many of its bytes were.
+    body: Vec<u8>,
+    sent: usize,
+    /// The number of the first note in it.
+    first_note: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    MoreBlocks,
+    Receipts { chain: ChainId, first_seq: u64, first_note: u32 },
+}
+
+impl Pushes {
+    /// Devices that push `batch` changes at a time; in blocks, when they do not fit one datagram.
+    pub(crate) fn new(devices: usize, batch: usize) -> Self {
+        let device =
+            |n| Device { chain: Chain::new(n), body: Vec::new(), sent: 0, first_note: 0 };
+        Self {
+            devices: (0..devices).map(device).collect(),
+            batch,
+            next_note: 0,
+            expected: Vec::new(),
+            acknowledged: Vec::new(),
+        }
+    }
+
+    /// The numbers of the notes that have receipts. Those of a body whose last block was not sent
+    /// any more are not among them.
+    pub(crate) fn acknowledged(&self) -> &[u32] {
+        &self.acknowledged
+    }
+}
+
+impl Work for Pushes {
+    fn request(&mut self, socket: usize, id: u16, number: u32) -> Vec<u8> {
+        let device = &mut self.devices[socket];
+        if device.sent == device.body.len() {
+            device.first_note = self.next_note;
+            let entries: Vec<_> = (0..self.batch)
+                .map(|_| {
+                    let entry = device.chain.next(self.next_note);
+                    self.next_note += 1;
+                    entry
+                })
+                .collect();
+            device.body = encode_batch(&entries);
+            device.sent = 0;
+        }
+        // One datagram carries a little more than one block does.
+        let whole = device.body.len() <= BLOCK_LEN + 64;
+        let rest = &device.body[device.sent..];
+        let part = if whole { rest } else { &rest[..rest.len().min(BLOCK_LEN)] };
+        let more = part.len() < rest.len();
+        let block = (!whole).then(|| {
+            let number = u32::try_from(device.sent / BLOCK_LEN).expect("bodies are short");
+            number << 4 | u32::from(more) << 3 | BLOCK_SZX
+        });
+        let bytes = message::post(id, number, "feed", CBOR_SEQUENCE, block, part);
+        device.sent += part.len();
+        let expected = if more {
+            Expected::MoreBlocks
+        } else {
+            let first_seq = device.chain.seq + 1 - self.batch as u64;
+            let (chain, first_note) = (device.chain.id, device.first_note);
+            Expected::Receipts { chain, first_seq, first_note }
+        };
+        debug_assert_eq!(self.expected.len(), number as usize, "numbers come one after the other");
+        self.expected.push(expected);
+        bytes
+    }
+
+    fn check(&mut self, number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
+        match self.expected[number as usize] {
+            Expected::MoreBlocks => expect(answer, CONTINUE),
+            Expected::Receipts { chain, first_seq, first_note } => {
+                expect(answer, CHANGED)?;
+                let receipts = decode_answers(answer.payload)?;
+                if receipts.len() != self.batch {
+                    return Err(format!("{} receipts for {}", receipts.len(), self.batch).into());
+                }
+                for ((seq, note), receipt) in (first_seq..).zip(first_note..).zip(receipts) {
+                    let receipt = receipt.map_err(|refusal| refusal.to_string())?;
+                    if (receipt.chain, receipt.seq) != (chain, seq) {
+                        return Err(format!("not the receipt of seq {seq}: {receipt:?}").into());
+                    }
+                    self.acknowledged.push(note);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn expect(answer: &Answer<'_>, code: u8) -> Result<(), Failure> {
+    if answer.code == code {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(answer.payload);
+    Err(format!("the server says {}.{:02} {said}", answer.code >> 5, answer.code & 31).into())
+}
+
+/// The changes of one device, one after the other.
+pub(crate) struct Chain {
+    id: ChainId,
+    seq: u64,
+    previous: Option<Hash>,
+}
+
+/// When the notes are written: one every ten milliseconds, from here.
+const BEGIN_MILLIS: i64 = 1_795_000_000_000;
+
+impl Chain {
+    pub(crate) fn new(device: usize) -> Self {
+        let mut id = [0xbe; 16];
+        id[..8].copy_from_slice(&(device as u64).to_be_bytes());
+        Self { id: ChainId::from_bytes(id), seq: 0, previous: None }
+    }
+
+    /// A new note with the text of this number.
+    pub(crate) fn next(&mut self, number: u32) -> Entry {
+        self.seq += 1;
+        let millis = BEGIN_MILLIS + i64::from(number) * 10;
+        let mut random = [0; 10];
+        random[..4].copy_from_slice(&number.to_be_bytes());
+        let mut salt = [0; 16];
+        salt[..10].copy_from_slice(&random);
+        let entry = Entry::new(
+            Change {
+                chain: self.id,
+                seq: self.seq,
+                previous: self.previous,
+                note: NoteId::new(millis, random),
+                parents: Vec::new(),
+                time: NoteTime::new(millis, 480).expect("a time of this century"),
+                content: Hash::ZERO,
+            },
+            Content { salt, body: Body::Text(text(number)), extras: Extras::default() },
+        );
+        self.previous = Some(entry.hash());
+        entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_knows_its_number_and_is_as_long_as_it_says() {
+        for number in [0, 7, u32::MAX] {
+            assert_eq!(text(number).len(), NOTE_LEN);
+            assert_eq!(number_of(&text(number)), Some(number));
+        }
+        assert_eq!(number_of("something else"), None);
+    }
+
+    #[test]
+    fn a_long_batch_goes_in_blocks_and_a_short_one_in_one() {
+        let mut short = Pushes::new(1, 4);
+        let bytes = short.request(0, 0, 0);
+        assert!(bytes.len() <= 1_152, "{} bytes are no datagram of ours", bytes.len());
+        assert!(matches!(short.expected[..], [Expected::Receipts { first_seq: 1, .. }]));
+        let mut long = Pushes::new(1, 40);
+        long.request(0, 0, 0);
+        assert!(matches!(long.expected[..], [Expected::MoreBlocks]));
+        for number in 1.. {
+            long.request(0, 0, number);
+            if let Some(Expected::Receipts { first_seq, .. }) = long.expected.last() {
+                assert_eq!(*first_seq, 1);
+                break;
+            }
+        }
+        assert_eq!(long.next_note, 40);
+        assert!(long.acknowledged().is_empty(), "nobody has answered");
+    }
+}

@@ -1,0 +1,125 @@
+//! How many durable notes a second of server processor time makes, and what the limits are.
+//!
+//! `scripts/bench` builds and runs it. Each case starts a server of its own in an empty directory,
+//! loads it for a while, checks every answer, asks the store afterwards whether all that was
+//! acknowledged is there, and divides by the processor time that the server's threads have taken.
+//! The cases take turns, round after round, so that a busy moment of the machine hits all alike.
+
+mod bare;
+mod cases;
+mod cpu;
+mod feed;
+mod kernel;
+mod load;
+mod message;
+mod report;
+mod server;
+mod sqlite;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use report::Report;
+
+const USAGE: &str = "\
+usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--only WORD] [--json FILE]
+                   [--dir DIR] --server PATH
+
+  --server PATH  the suibi binary to measure, built for release
+  --quick        two short rounds: does it work, and what is the order of magnitude
+  --rounds N     how often each case has its turn (5)
+  --seconds S    how long each turn loads (3)
+  --only WORD    only the cases whose name has WORD in it
+  --dir DIR      where the servers keep their data; the disk under it is measured, too
+  --json FILE    write the figures there as well
+";
+
+/// What to measure and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) server: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) rounds: usize,
+    pub(crate) turn: Duration,
+    pub(crate) only: Option<String>,
+    pub(crate) json: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    // The servers that bound the measurement are this same program.
+    if arguments.peek().is_some_and(|first| first == "bare") {
+        return finish(bare::serve(arguments.nth(1).map(PathBuf::from).as_deref()));
+    }
+    let Some(options) = parse(arguments) else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    finish(measure(&options))
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(options: &Options) -> Result<(), Failure> {
+    let cases: Vec<_> = cases::all()
+        .into_iter()
+        .filter(|case| options.only.as_ref().is_none_or(|word| case.name.contains(word.as_str())))
+        .collect();
+    let mut report = Report::new(&cases, options);
+    for round in 1..=options.rounds {
+        for case in &cases {
+            eprint!("\rround {round} of {}: {:<50}", options.rounds, case.name);
+            let figures = case
+                .run(options)
+                .map_err(|failure| format!("{}: {failure}", case.name))?;
+            report.add(case, figures);
+        }
+    }
+    eprintln!("\r{:70}\r", "");
+    print!("{report}");
+    if let Some(path) = &options.json {
+        std::fs::write(path, report.json()?)?;
+    }
+    Ok(())
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+    let mut options = Options {
+        server: PathBuf::new(),
+        dir: std::env::temp_dir(),
+        rounds: 5,
+        turn: Duration::from_secs(3),
+        only: None,
+        json: None,
+    };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--quick" => {
+                options.rounds = 2;
+                options.turn = Duration::from_millis(800);
+            }
+            "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
+            "--seconds" => {
+                options.turn = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?;
+            }
+            "--only" => options.only = Some(arguments.next()?),
+            "--json" => options.json = Some(arguments.next()?.into()),
+            "--dir" => options.dir = arguments.next()?.into(),
+            "--server" => options.server = arguments.next()?.into(),
+            _ => return None,
+        }
+    }
+    (options.rounds > 0 && !options.server.as_os_str().is_empty()).then_some(options)
+}
+
+/// Why there is no figure. A benchmark that measured something wrong must not print a number.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;

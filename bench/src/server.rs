@@ -1,0 +1,91 @@
+//! A server as a child process.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Failure;
+
+/// A server that is ready. It is killed when this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `suibi serve` on `data`, with one CoAP listener on loopback.
+    pub(crate) fn suibi(program: &Path, data: &Path) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data-dir").arg(data);
+        command.args(["--insecure-coap", "127.0.0.1:0"]);
+        Self::start(&mut command)
+    }
+
+    /// Starts the bare echo of this program; see [`crate::bare`].
+    pub(crate) fn bare(journal: Option<&Path>) -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("bare").args(journal);
+        Self::start(&mut command)
+    }
+
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(child.stderr.take().ok_or("no pipe")?).lines();
+        let mut said = String::new();
+        let mut address = None;
+        for line in lines.by_ref() {
+            let line = line?;
+            if line.trim_start().starts_with("ready") {
+                break;
+            }
+            address = address.or_else(|| address_in(&line));
+            said.push_str(&line);
+            said.push('\n');
+        }
+        // The pipe is read on, or a talkative server would stop.
+        std::thread::spawn(move || lines.for_each(drop));
+        match address {
+            Some(address) => Ok(Self { child, address }),
+            None => {
+                child.kill()?;
+                child.wait()?;
+                Err(format!("the server did not become ready; it said:\n{said}").into())
+            }
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it as a person would.
+    pub(crate) fn stop(mut self) -> Result<(), Failure> {
+        Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) {
+            if let Some(status) = self.child.try_wait()? {
+                return status.success().then_some(()).ok_or_else(|| status.to_string().into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the server does not stop".into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The first socket address among the words of a line, if there is one.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    line.split(|c: char| c.is_whitespace() || c == ',' || c == '(' || c == ')').find_map(|word| {
+        let word = word.trim_start_matches("coap://");
+        word.trim_end_matches(['.', ';', '/']).parse().ok()
+    })
+}
