@@ -143,7 +143,13 @@ impl Case {
             *used -= before.get(thread).copied().unwrap_or_default();
         }
         let resident_kib = Some(cpu::resident_kib(server.id())?);
-        Ok(Figures { wall: loaded.wall, cpu, resident_kib, loaded: Some(loaded), ..Figures::default() })
+        Ok(Figures {
+            wall: loaded.wall,
+            cpu,
+            resident_kib,
+            loaded: Some(loaded),
+            ..Figures::default()
+        })
     }
 
     /// Lets the server count the days, so that nothing that listing by day needs is still to be

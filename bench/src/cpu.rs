@@ -14,10 +14,9 @@ pub(crate) fn by_thread(process: u32) -> Result<BTreeMap<String, Duration>, Fail
     let mut used: BTreeMap<String, Duration> = BTreeMap::new();
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
         let task = task?.path();
-        let (Ok(name), Ok(stat)) = (
-            fs::read_to_string(task.join("comm")),
-            fs::read_to_string(task.join("schedstat")),
-        ) else {
+        let (Ok(name), Ok(stat)) =
+            (fs::read_to_string(task.join("comm")), fs::read_to_string(task.join("schedstat")))
+        else {
             // It ended between being listed and being read.
             continue;
         };

@@ -1,7 +1,7 @@
 //! The three kinds of work: an echo, single notes, and batches of changes as a device pushes them.
 
 use suibi_journal::{
-    Body, Change, ChainId, Content, Entry, Extras, Hash, NoteId, NoteTime, decode_answers,
+    Body, ChainId, Change, Content, Entry, Extras, Hash, NoteId, NoteTime, decode_answers,
     encode_batch,
 };
 
@@ -90,8 +90,7 @@ enum Expected {
 impl Pushes {
     /// Devices that push `batch` changes at a time; in blocks, when they do not fit one datagram.
     pub(crate) fn new(devices: usize, batch: usize) -> Self {
-        let device =
-            |n| Device { chain: Chain::new(n), body: Vec::new(), sent: 0, first_note: 0 };
+        let device = |n| Device { chain: Chain::new(n), body: Vec::new(), sent: 0, first_note: 0 };
         Self {
             devices: (0..devices).map(device).collect(),
             batch,

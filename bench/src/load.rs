@@ -214,10 +214,7 @@ impl Generator {
                 };
                 if answer.kind == Kind::Confirmable && answer.code >= message::CREATED {
                     self.loaded.separate += 1;
-                    kernel::send_all(
-                        port.socket.as_fd(),
-                        &[message::acknowledgement(answer.id)],
-                    )?;
+                    kernel::send_all(port.socket.as_fd(), &[message::acknowledgement(answer.id)])?;
                 }
                 let Some(at) = port.flights.iter().position(|flight| flight.number == number)
                 else {
@@ -243,10 +240,7 @@ impl Generator {
                 if now - flight.last_sent >= RETRY_AFTER {
                     flight.last_sent = now;
                     self.loaded.retried += 1;
-                    kernel::send_all(
-                        port.socket.as_fd(),
-                        std::slice::from_ref(&flight.bytes),
-                    )?;
+                    kernel::send_all(port.socket.as_fd(), std::slice::from_ref(&flight.bytes))?;
                 }
             }
         }

@@ -78,9 +78,8 @@ fn measure(options: &Options) -> Result<(), Failure> {
     for round in 1..=options.rounds {
         for case in &cases {
             eprint!("\rround {round} of {}: {:<50}", options.rounds, case.name);
-            let figures = case
-                .run(options)
-                .map_err(|failure| format!("{}: {failure}", case.name))?;
+            let figures =
+                case.run(options).map_err(|failure| format!("{}: {failure}", case.name))?;
             report.add(case, figures);
         }
     }

@@ -103,8 +103,7 @@ impl<'a> Answer<'a> {
         };
         while let Some((&head, mut tail)) = rest.split_first() {
             if head == PAYLOAD {
-                return (!tail.is_empty())
-                    .then_some(Self { kind, code, id, token, payload: tail });
+                return (!tail.is_empty()).then_some(Self { kind, code, id, token, payload: tail });
             }
             extended(head >> 4, &mut tail)?;
             let len = extended(head & 15, &mut tail)?;

@@ -122,7 +122,8 @@ struct Table {
 impl Table {
     fn read_all(source: &Connection) -> Result<Vec<Self>, Failure> {
         let mut names = source.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
-        let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let names: Vec<String> =
+            names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut tables = Vec::new();
         for name in names {
             let mut select = source.prepare(&format!("SELECT * FROM \"{name}\""))?;
@@ -132,7 +133,10 @@ impl Table {
                 .collect::<Result<_, _>>()?;
             if rows.len() == NOTES as usize {
                 let places = vec!["?"; columns].join(", ");
-                tables.push(Self { insert: format!("INSERT INTO \"{name}\" VALUES ({places})"), rows });
+                tables.push(Self {
+                    insert: format!("INSERT INTO \"{name}\" VALUES ({places})"),
+                    rows,
+                });
             }
         }
         if tables.is_empty() {

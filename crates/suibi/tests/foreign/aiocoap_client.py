@@ -13,9 +13,9 @@ from aiocoap import DELETE, GET, POST, PUT, Message
 
 SERVER = f"coap://{sys.argv[1]}"
 TEXT, LINKS, JSON = 0, 40, 50
-LONG = ("line by line, 一行一行\n" * 10_000).encode()[: 100 * 1024 - 4]
-LONG = (LONG.decode(errors="ignore").encode() + b"." * 10)[: 100 * 1024]
-LONG = LONG + b"." * (100 * 1024 - len(LONG))
+LINE = "买了茶叶 bought tea, rice. \n".encode()
+assert len(LINE) == 32
+LONG = LINE * (100 * 1024 // 32)
 
 
 async def ask(client, code, path, expected, **options):

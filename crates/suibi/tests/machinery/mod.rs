@@ -10,10 +10,13 @@ pub(crate) mod wire;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use suibi_journal::Query;
+use suibi_store::{JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _};
 
 pub(crate) use home::Home;
 pub(crate) use process::{Finished, run};
@@ -23,9 +26,9 @@ pub(crate) use wire::Wire;
 /// How long a thing may take that has no bound of its own, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Every command that writes or lists promises its line within one second. The rest is for starting
-/// a process on a machine that has other things to do.
-pub(crate) const BOUND: Duration = Duration::from_secs(4);
+/// How long a command may take. Each that writes or lists promises its line within one second; the
+/// rest is for starting twenty of them at once on a machine that has other things to do.
+pub(crate) const BOUND: Duration = Duration::from_secs(10);
 
 /// Dice for this test. The seed is shown when the test fails; `SUIBI_TEST_SEED` sets it.
 pub(crate) fn dice() -> (StdRng, u64) {
@@ -49,6 +52,16 @@ pub(crate) fn wait_until(what: &str, mut question: impl FnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The texts of all notes in the database of a server that is not running.
+#[track_caller]
+pub(crate) fn stored_notes(data_dir: &Path) -> Vec<String> {
+    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "test".into() };
+    let store = SqliteStore::open(&data_dir.join("server.db"), options).unwrap();
+    let mut reader = store.reader().unwrap();
+    let notes = reader.notes(JournalId::FIRST, &Query::default()).unwrap();
+    notes.into_iter().map(|note| note.text).collect()
 }
 
 /// The texts of `found` are those of `expected`, each once; `found` may be in any order.
