@@ -37,6 +37,7 @@ pub mod fold;
 pub mod fuzz;
 pub mod id;
 pub mod query;
+pub mod render;
 pub mod tags;
 pub mod time;
 pub mod tokens;

@@ -1,0 +1,135 @@
+//! One server for one data directory: the lock, and who holds it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::config::{ListenerInfo, ListenerKind};
+use crate::files;
+
+/// The lock on a data directory. It is free again when this is dropped, or its process ends in whatever way.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    file: File,
+}
+
+/// A server that runs on a data directory, as its lock file tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Running {
+    /// Its process, once it has said so.
+    pub pid: Option<u32>,
+    /// Its CoAP listeners; none while it is starting.
+    pub coap: Vec<SocketAddr>,
+    /// Its plain listeners.
+    pub plain: Vec<SocketAddr>,
+}
+
+/// Why the lock is not ours.
+#[derive(Debug)]
+pub(crate) enum LockError {
+    /// Somebody else holds it.
+    Held(Running),
+    /// The file cannot be opened or written.
+    Io(io::Error),
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// The server that runs on this data directory, if one does.
+///
+/// The file is believed only while its lock is held, so one that a killed server left behind says nothing.
+///
+/// # Errors
+///
+/// When the file is there and cannot be read.
+pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
+    let mut file = match File::open(files::lock(data_dir)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // A shared lock does not disturb others who only look.
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => read(&mut file).map(Some),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl Lock {
+    /// Takes the lock and writes our process into the file.
+    pub(crate) fn take(data_dir: &Path) -> Result<Self, LockError> {
+        let path = files::lock(data_dir);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held(read(&mut file)?)),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let mut lock = Self { file };
+        lock.write(&[])?;
+        Ok(lock)
+    }
+
+    /// Writes where we listen, for those who look for us.
+    pub(crate) fn write(&mut self, listeners: &[ListenerInfo]) -> io::Result<()> {
+        let mut text = format!("pid {}\n", std::process::id());
+        for listener in listeners {
+            let kind = match listener.kind {
+                ListenerKind::Coap => "coap",
+                ListenerKind::Plain => "plain",
+            };
+            text.push_str(&format!("{kind} {}\n", listener.address));
+        }
+        self.file.set_len(0)?;
+        self.file.seek(SeekFrom::Start(0))?;
+        self.file.write_all(text.as_bytes())
+    }
+}
+
+fn read(file: &mut File) -> io::Result<Running> {
+    let mut text = String::new();
+    file.take(1 << 16).read_to_string(&mut text)?;
+    let mut running = Running::default();
+    // Unknown lines are those of a later version.
+    for line in text.lines() {
+        match line.split_once(' ') {
+            Some(("pid", pid)) => running.pid = pid.parse().ok(),
+            Some(("coap", address)) => running.coap.extend(address.parse::<SocketAddr>()),
+            Some(("plain", address)) => running.plain.extend(address.parse::<SocketAddr>()),
+            _ => {}
+        }
+    }
+    Ok(running)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Reach;
+
+    #[test]
+    fn who_looks_finds_the_holder_while_the_lock_is_held_and_nobody_after() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(running(dir.path()).unwrap(), None);
+        let mut lock = Lock::take(dir.path()).unwrap();
+        let address: SocketAddr = "[::1]:5683".parse().unwrap();
+        let pid = Some(std::process::id());
+        assert_eq!(running(dir.path()).unwrap(), Some(Running { pid, ..Running::default() }));
+        let listener =
+            ListenerInfo { kind: ListenerKind::Coap, address, reach: Reach::of(address) };
+        lock.write(&[listener]).unwrap();
+        let expected = Running { pid, coap: vec![address], plain: Vec::new() };
+        assert_eq!(running(dir.path()).unwrap(), Some(expected.clone()));
+        assert!(matches!(Lock::take(dir.path()), Err(LockError::Held(held)) if held == expected));
+        drop(lock);
+        assert_eq!(running(dir.path()).unwrap(), None);
+        assert!(Lock::take(dir.path()).is_ok());
+    }
+}

@@ -1,0 +1,157 @@
+//! A server from its configuration to its end.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::{Poll, Waker};
+use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
+
+use crate::config::{Config, ListenerInfo};
+use crate::door::Door;
+use crate::error::ServeError;
+use crate::lock::{Lock, LockError};
+use crate::net_thread::{Done, NetThread, WAKER};
+use crate::resources::About;
+use crate::stop::StopSignal;
+use crate::writer::{Open, Writer};
+use crate::{files, listen, reader};
+
+/// From being told to stop until the end, at most; what is then not durable was not acknowledged either.
+const STOP_WITHIN: Duration = Duration::from_millis(1500);
+
+/// A server whose listeners are open and whose data is its own, ready to [`run`](Self::run).
+pub struct Server {
+    doors: Vec<Door>,
+    listeners: Vec<ListenerInfo>,
+    writer: Writer,
+    about: About,
+    lock: Lock,
+    stop: StopSignal,
+}
+
+/// Stops a server from another thread.
+#[derive(Debug, Clone)]
+pub struct ServerHandle(StopSignal);
+
+impl ServerHandle {
+    /// Tells the server to stop; it ends within two seconds.
+    pub fn stop(&self) {
+        self.0.stop();
+    }
+}
+
+impl Server {
+    /// Takes the data directory, opens the store and every listener.
+    ///
+    /// # Errors
+    ///
+    /// One clear sentence; nothing is left open then.
+    pub fn bind(config: Config) -> Result<Self, ServeError> {
+        let Config { data_dir, device, .. } = &config;
+        let (path, device) = (files::database(data_dir), device.clone());
+        let open = move || -> Result<Box<dyn Store>, StoreError> {
+            let options = SqliteOptions { own_chain: OwnChain::Fresh, device: device.clone() };
+            Ok(Box::new(SqliteStore::open(&path, options)?))
+        };
+        Self::bind_with(config, Box::new(open))
+    }
+
+    /// The same on a store of the caller's choice.
+    pub(crate) fn bind_with(config: Config, open: Open) -> Result<Self, ServeError> {
+        let planned = listen::plan(&config)?;
+        let data_dir = &config.data_dir;
+        let unusable = |source| ServeError::DataDir { data_dir: data_dir.clone(), source };
+        files::create(data_dir).map_err(unusable)?;
+        let mut lock = Lock::take(data_dir).map_err(|error| match error {
+            LockError::Io(source) => unusable(source),
+            LockError::Held(running) => ServeError::InUse {
+                data_dir: data_dir.clone(),
+                pid: running.pid,
+                listeners: running.coap.into_iter().chain(running.plain).collect(),
+            },
+        })?;
+        let (doors, listeners) = listen::open(Instant::now(), &planned)?;
+        let writer = Writer::new(open)
+            .map_err(|source| ServeError::Store { data_dir: data_dir.clone(), source })?;
+        lock.write(&listeners).map_err(unusable)?;
+        let stop = StopSignal::new()?;
+        let Config { data_dir, device, .. } = config;
+        let about = About { device, data_dir, started: Instant::now() };
+        Ok(Self { doors, listeners, writer, about, lock, stop })
+    }
+
+    /// The open listeners, with the addresses that they really have.
+    pub fn listeners(&self) -> &[ListenerInfo] {
+        &self.listeners
+    }
+
+    /// For stopping it from another thread.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle(self.stop.clone())
+    }
+
+    /// Serves until told to stop, by `stop` or a [`handle`](Self::handle). What has been handed to the
+    /// writer by then is finished and answered; the end comes within two seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the system fails us. Nothing that a client sends, and no trouble with the disk, ends a server.
+    pub fn run(self, stop: StopSignal) -> Result<(), ServeError> {
+        let Self { doors, writer, about, lock, stop: own_stop, .. } = self;
+        let about = Arc::new(about);
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let (done, dones) = mpsc::channel();
+        let (write_jobs, to_write) = mpsc::channel();
+        let (read_jobs, to_read) = mpsc::channel();
+
+        let mut store_reader = writer
+            .reader()
+            .map_err(|source| ServeError::Store { data_dir: about.data_dir.clone(), source })?;
+        let reader_thread = thread::Builder::new().name("reader".to_owned()).spawn({
+            let (about, done, waker) = (Arc::clone(&about), done.clone(), Arc::clone(&waker));
+            move || {
+                reader::run(&mut *store_reader, &about, &to_read, |answer| {
+                    tell(&done, &waker, Done::Read(answer));
+                });
+            }
+        })?;
+        let writer_thread = thread::Builder::new().name("writer".to_owned()).spawn({
+            let mut writer = writer;
+            move || {
+                writer.run(&to_write, |answers, changed| {
+                    tell(&done, &waker, Done::Written { answers, changed });
+                });
+                // Nobody else may have the data before the last commit is over.
+                drop((writer, lock));
+            }
+        })?;
+
+        let stops = [own_stop, stop];
+        let mut net = NetThread::new(poll, doors, stops, about, write_jobs, read_jobs, dones)?;
+        let result = net.run();
+        net.finish(Instant::now() + STOP_WITHIN);
+        drop(net);
+        // A disk that hangs does not keep us from ending: what it still holds was not acknowledged.
+        let deadline = Instant::now() + Duration::from_millis(300);
+        for thread in [writer_thread, reader_thread] {
+            while !thread.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() && thread.join().is_err() {
+                tracing::error!("a thread of the server has failed");
+            }
+        }
+        Ok(result?)
+    }
+}
+
+/// Hands something to the net thread, unless it is gone.
+fn tell(done: &mpsc::Sender<Done>, waker: &Waker, what: Done) {
+    if done.send(what).is_ok() {
+        // It looks by itself at its next turn.
+        let _ = waker.wake();
+    }
+}
