@@ -104,8 +104,18 @@ impl From<rusqlite::Error> for StoreError {
             (_, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) => Self::Broken(text),
             (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Self::Full,
             (ErrorCode::ReadOnly | ErrorCode::PermissionDenied, _) => Self::ReadOnly(text),
-            (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Self::Corrupt(text),
+            // We never write what a constraint forbids, so what it compares with is wrong.
+            (
+                ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::ConstraintViolation,
+                _,
+            ) => Self::Corrupt(text),
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Self::Busy,
+            // The one case of a full disk that SQLite does not know: a file may not grow further.
+            (_, ffi::SQLITE_IOERR_WRITE) => {
+                Self::Io(format!("a write failed, by the disk or a limit of file sizes ({text})"))
+            }
             _ => Self::Io(text),
         }
     }

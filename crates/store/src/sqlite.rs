@@ -125,3 +125,29 @@ impl Store for SqliteStore {
         Ok(Box::new(SqliteReader::open(&self.path, self.options.own_chain)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_flush_that_failed_nothing_is_written_until_the_file_is_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.db");
+        let options = SqliteOptions { own_chain: OwnChain::Fresh, device: String::new() };
+        let mut store = SqliteStore::open(&path, options.clone()).unwrap();
+        let failure = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC);
+        let error = StoreError::from(rusqlite::Error::SqliteFailure(failure, None));
+        assert!(error.is_permanent());
+
+        assert!(store.write(JournalId::FIRST, |_| Err::<(), _>(error)).is_err());
+
+        for _ in 0..2 {
+            let error = store.commit(JournalId::FIRST, Vec::new()).unwrap_err();
+            assert!(matches!(error, StoreError::Broken(_)), "{error}");
+        }
+        assert_eq!(store.reader().unwrap().count(JournalId::FIRST).unwrap(), 0);
+        let mut store = SqliteStore::open(&path, options).unwrap();
+        store.commit(JournalId::FIRST, Vec::new()).unwrap();
+    }
+}

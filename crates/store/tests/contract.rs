@@ -1,92 +1,15 @@
 //! One story, told to any store: what the rest of the program relies on.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
-use suibi_journal::{
-    Body, ChainId, Change, Content, Cursor, Entry, Extra, Extras, Hash, Note, NoteId, NoteTime,
-    Query, Receipt, Refusal, extra,
-};
+mod support;
+
+use suibi_journal::{Body, Cursor, Extra, Extras, Hash, Note, NoteId, Query, Refusal, extra};
 use suibi_store::{
-    Expect, JournalId, NoteRefused, NoteWritten, Outcome, OwnChain, Reader, SqliteOptions,
-    SqliteStore, Store, Write, etag,
+    Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store,
+    Write, etag,
 };
 
-const HERE: JournalId = JournalId::FIRST;
-
-/// A device that makes changes, as a client does.
-struct Device {
-    name: &'static str,
-    chain: ChainId,
-    seq: u64,
-    previous: Option<Hash>,
-}
-
-impl Device {
-    fn new(name: &'static str) -> Self {
-        let mut id = [0; 16];
-        id[..name.len()].copy_from_slice(name.as_bytes());
-        Self { name, chain: ChainId::from_bytes(id), seq: 0, previous: None }
-    }
-
-    fn change(&mut self, note: NoteId, parents: &[Hash], time: &str, body: Body) -> Entry {
-        self.seq += 1;
-        let mut parents = parents.to_vec();
-        parents.sort();
-        let change = Change {
-            chain: self.chain,
-            seq: self.seq,
-            previous: self.previous,
-            note,
-            parents,
-            time: at(time),
-            content: Hash::ZERO,
-        };
-        let content = Content { salt: [self.seq as u8; 16], body, extras: Extras::new() };
-        let entry = Entry::new(change, content);
-        self.previous = Some(entry.hash());
-        entry
-    }
-
-    fn note(&mut self, number: u8, time: &str, text: &str) -> Entry {
-        self.change(id(number), &[], time, Body::Text(text.to_owned()))
-    }
-
-    fn push(&self, entries: &[Entry]) -> Write {
-        Write::Push { device: self.name.to_owned(), entries: entries.to_vec() }
-    }
-}
-
-fn id(number: u8) -> NoteId {
-    NoteId::new(1_700_000_000_000 + i64::from(number), [number; 10])
-}
-
-fn at(time: &str) -> NoteTime {
-    time.parse().unwrap()
-}
-
-fn pushed(store: &mut dyn Store, write: Write) -> Vec<Result<Receipt, Refusal>> {
-    match store.commit(HERE, vec![write]).unwrap().remove(0) {
-        Outcome::Pushed(answers) => answers,
-        Outcome::Note(_) => panic!("a push was answered as a note"),
-    }
-}
-
-fn written(store: &mut dyn Store, write: Write) -> Result<NoteWritten, NoteRefused> {
-    match store.commit(HERE, vec![write]).unwrap().remove(0) {
-        Outcome::Note(answer) => answer,
-        Outcome::Pushed(_) => panic!("a note was answered as a push"),
-    }
-}
-
-fn text(text: &str, now: &str) -> Write {
-    Write::Note {
-        id: None,
-        expect: Expect::Any,
-        body: Body::Text(text.to_owned()),
-        time: None,
-        extras: Extras::new(),
-        now: at(now),
-    }
-}
+use support::{Device, HERE, at, id, pushed, text, texts, written};
 
 fn edit(note: NoteId, expect: Expect, body: Option<&str>) -> Write {
     Write::Note {
@@ -97,10 +20,6 @@ fn edit(note: NoteId, expect: Expect, body: Option<&str>) -> Write {
         extras: Extras::new(),
         now: at("2026-11-24T08:00:00.000+08:00"),
     }
-}
-
-fn texts(reader: &mut dyn Reader, query: Query) -> Vec<String> {
-    reader.notes(HERE, &query).unwrap().into_iter().map(|note| note.text).collect()
 }
 
 fn all(reader: &mut dyn Reader) -> Vec<String> {
@@ -150,7 +69,7 @@ fn changes_get_receipts_once(store: &mut dyn Store) {
     assert!(first.position < second.position);
 
     // The answer was lost, the device asks again, with one more.
-    let again = pushed(store, phone.push(&[one.clone(), two.clone(), three.clone()]));
+    let again = pushed(store, phone.push(&[one, two.clone(), three.clone()]));
     assert_eq!(again[..2], answers[..]);
     assert!(again[2].as_ref().unwrap().position > second.position);
     assert_eq!(reader.count(HERE).unwrap(), 3);
@@ -386,7 +305,7 @@ fn another_journal_is_another_world(store: &mut dyn Store) {
 
     let query = |text: &str| Query { text: Some(text.to_owned()), ..Query::default() };
     let tag = Query { tag: Some("shop".to_owned()), ..Query::default() };
-    for query in [Query::default(), query("milk"), tag.clone()] {
+    for query in [Query::default(), query("milk"), tag] {
         let texts: Vec<_> = reader.notes(other, &query).unwrap();
         assert_eq!(texts.len(), 1, "{query:?}");
         assert_eq!(texts[0].text, "milk @shop of others");

@@ -130,3 +130,43 @@ pub(crate) fn foreign(path: &Path, error: rusqlite::Error) -> StoreError {
         _ => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn every_commit_of_the_store_is_flushed() {
+        let dir = tempfile::tempdir().unwrap();
+        for own_chain in [OwnChain::Fresh, OwnChain::Kept] {
+            let conn = writer(&dir.path().join(format!("{own_chain:?}.db")), own_chain).unwrap();
+            let setting = |name: &str| -> String {
+                conn.query_row(&format!("SELECT {name} || '' FROM pragma_{name}"), [], |row| {
+                    row.get(0)
+                })
+                .unwrap()
+            };
+            assert_eq!(setting("journal_mode"), "wal");
+            assert_eq!(setting("synchronous"), "2");
+            assert_eq!(setting("page_size"), "4096");
+        }
+    }
+
+    #[test]
+    fn files_are_for_their_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data").join("server.db");
+        let conn = writer(&path, OwnChain::Fresh).unwrap();
+        conn.execute_batch("CREATE TABLE a (b)").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        for end in ["", "-wal", "-shm"] {
+            assert_eq!(mode(&path.with_file_name(format!("server.db{end}"))), 0o600);
+        }
+        index(&index_path(&path)).unwrap();
+        assert_eq!(mode(&path.with_file_name("server-index.db")), 0o600);
+    }
+}
