@@ -16,6 +16,7 @@ mod report;
 mod server;
 mod sqlite;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -75,15 +76,20 @@ fn measure(options: &Options) -> Result<(), Failure> {
         .filter(|case| options.only.as_ref().is_none_or(|word| case.name.contains(word.as_str())))
         .collect();
     let mut report = Report::new(&cases, options);
+    let shown = std::io::stderr().is_terminal();
     for round in 1..=options.rounds {
         for case in &cases {
-            eprint!("\rround {round} of {}: {:<50}", options.rounds, case.name);
+            if shown {
+                eprint!("\rround {round} of {}: {:<50}", options.rounds, case.name);
+            }
             let figures =
                 case.run(options).map_err(|failure| format!("{}: {failure}", case.name))?;
             report.add(case, figures);
         }
     }
-    eprintln!("\r{:70}\r", "");
+    if shown {
+        eprint!("\r{:70}\r", "");
+    }
     print!("{report}");
     if let Some(path) = &options.json {
         std::fs::write(path, report.json()?)?;

@@ -13,7 +13,7 @@ use crate::feed::{self, Chain};
 use crate::{Failure, cpu};
 
 /// How many notes one turn inserts, at least.
-const NOTES: u32 = 16_384;
+const NOTES: u32 = 32_768;
 
 /// What the database alone came to.
 #[derive(Debug, Clone, Copy)]
