@@ -18,6 +18,7 @@ const CBOR_SEQUENCE: u8 = 63;
 /// The block size that foreign clients use most, 1,024 bytes (RFC 7959 §2.2).
 const BLOCK_SZX: u32 = 6;
 const BLOCK_LEN: usize = 1_024;
+const MORE: u32 = 8;
 
 /// The text of the note with this number: as long as all others, and no other has it.
 pub(crate) fn text(number: u32) -> String {
@@ -77,20 +78,32 @@ struct Device {
     /// The body that is being sent, and how many of its bytes were.
     body: Vec<u8>,
     sent: usize,
+    /// The answer, as far as it has come; which block of it is still to be asked for.
+    answer: Vec<u8>,
+    ask_for: Option<u32>,
     /// The number of the first note in it.
     first_note: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Expected {
-    MoreBlocks,
-    Receipts { chain: ChainId, first_seq: u64, first_note: u32 },
+    /// The server takes a block and waits for the next.
+    Continue,
+    /// The receipts of this device, or the next block of them.
+    Receipts { device: usize },
 }
 
 impl Pushes {
     /// Devices that push `batch` changes at a time; in blocks, when they do not fit one datagram.
     pub(crate) fn new(devices: usize, batch: usize) -> Self {
-        let device = |n| Device { chain: Chain::new(n), body: Vec::new(), sent: 0, first_note: 0 };
+        let device = |n| Device {
+            chain: Chain::new(n),
+            body: Vec::new(),
+            sent: 0,
+            answer: Vec::new(),
+            ask_for: None,
+            first_note: 0,
+        };
         Self {
             devices: (0..devices).map(device).collect(),
             batch,
@@ -100,8 +113,7 @@ impl Pushes {
         }
     }
 
-    /// The numbers of the notes that have receipts. Those of a body whose last block was not sent
-    /// any more are not among them.
+    /// The numbers of the notes that have receipts.
     pub(crate) fn acknowledged(&self) -> &[u32] {
         &self.acknowledged
     }
@@ -109,16 +121,17 @@ impl Pushes {
 
 impl Work for Pushes {
     fn request(&mut self, socket: usize, id: u16, number: u32) -> Vec<u8> {
+        debug_assert_eq!(self.expected.len(), number as usize, "numbers come one after the other");
         let device = &mut self.devices[socket];
+        if let Some(block2) = device.ask_for.take() {
+            self.expected.push(Expected::Receipts { device: socket });
+            return message::post_for_more(id, number, "feed", CBOR_SEQUENCE, block2);
+        }
         if device.sent == device.body.len() {
             device.first_note = self.next_note;
-            let entries: Vec<_> = (0..self.batch)
-                .map(|_| {
-                    let entry = device.chain.next(self.next_note);
-                    self.next_note += 1;
-                    entry
-                })
-                .collect();
+            let numbers = self.next_note..self.next_note + self.batch as u32;
+            self.next_note = numbers.end;
+            let entries: Vec<_> = numbers.map(|number| device.chain.next(number)).collect();
             device.body = encode_batch(&entries);
             device.sent = 0;
         }
@@ -133,37 +146,40 @@ impl Work for Pushes {
         });
         let bytes = message::post(id, number, "feed", CBOR_SEQUENCE, block, part);
         device.sent += part.len();
-        let expected = if more {
-            Expected::MoreBlocks
-        } else {
-            let first_seq = device.chain.seq + 1 - self.batch as u64;
-            let (chain, first_note) = (device.chain.id, device.first_note);
-            Expected::Receipts { chain, first_seq, first_note }
-        };
-        debug_assert_eq!(self.expected.len(), number as usize, "numbers come one after the other");
-        self.expected.push(expected);
+        let receipts = Expected::Receipts { device: socket };
+        self.expected.push(if more { Expected::Continue } else { receipts });
         bytes
     }
 
     fn check(&mut self, number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
-        match self.expected[number as usize] {
-            Expected::MoreBlocks => expect(answer, CONTINUE),
-            Expected::Receipts { chain, first_seq, first_note } => {
-                expect(answer, CHANGED)?;
-                let receipts = decode_answers(answer.payload)?;
-                if receipts.len() != self.batch {
-                    return Err(format!("{} receipts for {}", receipts.len(), self.batch).into());
-                }
-                for ((seq, note), receipt) in (first_seq..).zip(first_note..).zip(receipts) {
-                    let receipt = receipt.map_err(|refusal| refusal.to_string())?;
-                    if (receipt.chain, receipt.seq) != (chain, seq) {
-                        return Err(format!("not the receipt of seq {seq}: {receipt:?}").into());
-                    }
-                    self.acknowledged.push(note);
-                }
-                Ok(())
-            }
+        let Expected::Receipts { device } = self.expected[number as usize] else {
+            return expect(answer, CONTINUE);
+        };
+        expect(answer, CHANGED)?;
+        let device = &mut self.devices[device];
+        device.answer.extend_from_slice(answer.payload);
+        if let Some(block2) = answer.block2.filter(|block2| block2 & MORE != 0) {
+            device.ask_for = Some(((block2 >> 4) + 1) << 4 | BLOCK_SZX);
+            return Ok(());
         }
+        let receipts = decode_answers(&std::mem::take(&mut device.answer))?;
+        if receipts.len() != self.batch {
+            return Err(format!("{} receipts for {}", receipts.len(), self.batch).into());
+        }
+        let first_seq = device.chain.seq + 1 - self.batch as u64;
+        for ((seq, note), receipt) in (first_seq..).zip(device.first_note..).zip(receipts) {
+            let receipt = receipt.map_err(|refusal| refusal.to_string())?;
+            if (receipt.chain, receipt.seq) != (device.chain.id, seq) {
+                return Err(format!("not the receipt of seq {seq}: {receipt:?}").into());
+            }
+            self.acknowledged.push(note);
+        }
+        Ok(())
+    }
+
+    fn may_stop(&self, socket: usize) -> bool {
+        let device = &self.devices[socket];
+        device.sent == device.body.len() && device.ask_for.is_none()
     }
 }
 
@@ -235,17 +251,13 @@ mod tests {
         let mut short = Pushes::new(1, 4);
         let bytes = short.request(0, 0, 0);
         assert!(bytes.len() <= 1_152, "{} bytes are no datagram of ours", bytes.len());
-        assert!(matches!(short.expected[..], [Expected::Receipts { first_seq: 1, .. }]));
+        assert!(matches!(short.expected[..], [Expected::Receipts { device: 0 }]));
         let mut long = Pushes::new(1, 40);
-        long.request(0, 0, 0);
-        assert!(matches!(long.expected[..], [Expected::MoreBlocks]));
-        for number in 1.. {
-            long.request(0, 0, number);
-            if let Some(Expected::Receipts { first_seq, .. }) = long.expected.last() {
-                assert_eq!(*first_seq, 1);
-                break;
-            }
-        }
+        let blocks = (0..).take_while(|number| {
+            long.request(0, 0, *number);
+            matches!(long.expected.last(), Some(Expected::Continue))
+        });
+        assert!((5..15).contains(&blocks.count()));
         assert_eq!(long.next_note, 40);
         assert!(long.acknowledged().is_empty(), "nobody has answered");
     }

@@ -42,6 +42,11 @@ pub(crate) trait Work {
     /// # Errors
     /// When it is not the right one.
     fn check(&mut self, number: u32, answer: &Answer<'_>) -> Result<(), Failure>;
+
+    /// Whether this socket is not in the middle of something.
+    fn may_stop(&self, _socket: usize) -> bool {
+        true
+    }
 }
 
 /// What one turn of load came to.
@@ -145,7 +150,7 @@ impl Generator {
             for event in &events {
                 let Token(port) = event.token();
                 self.take_answers(port, work)?;
-                if !ending {
+                if !ending || !work.may_stop(port) {
                     self.fill(port, work)?;
                 }
             }

@@ -8,6 +8,7 @@ const PAYLOAD: u8 = 0xff;
 
 const URI_PATH: u8 = 11;
 const CONTENT_FORMAT: u8 = 12;
+const BLOCK2: u8 = 23;
 const BLOCK1: u8 = 27;
 
 pub(crate) const CREATED: u8 = 0x41;
@@ -29,12 +30,18 @@ pub(crate) fn post(
     let format: &[u8] = if format == 0 { &[] } else { &[format] };
     option(&mut bytes, CONTENT_FORMAT - URI_PATH, format);
     if let Some(block1) = block1 {
-        let value = block1.to_be_bytes();
-        let zeros = value.iter().take_while(|byte| **byte == 0).count();
-        option(&mut bytes, BLOCK1 - CONTENT_FORMAT, &value[zeros..]);
+        option(&mut bytes, BLOCK1 - CONTENT_FORMAT, shortest(&block1.to_be_bytes()));
     }
     bytes.push(PAYLOAD);
     bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// The bytes of a POST that asks for a later block of the answer to an earlier one (RFC 7959 §3.3).
+pub(crate) fn post_for_more(id: u16, token: u32, path: &str, format: u8, block2: u32) -> Vec<u8> {
+    let mut bytes = begin(CON_POST[1], id, token, path);
+    option(&mut bytes, CONTENT_FORMAT - URI_PATH, &[format]);
+    option(&mut bytes, BLOCK2 - CONTENT_FORMAT, shortest(&block2.to_be_bytes()));
     bytes
 }
 
@@ -49,6 +56,12 @@ fn begin(code: u8, id: u16, token: u32, path: &str) -> Vec<u8> {
     bytes.extend_from_slice(&token.to_be_bytes());
     option(&mut bytes, URI_PATH, path.as_bytes());
     bytes
+}
+
+/// A number without its leading zeros (RFC 7252 §3.2).
+fn shortest(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    &bytes[zeros..]
 }
 
 /// One option; `delta` and the length are small enough for the short form or one byte more.
@@ -68,6 +81,8 @@ pub(crate) struct Answer<'a> {
     pub(crate) id: u16,
     /// `None` in an empty message.
     pub(crate) token: Option<u32>,
+    /// Which block of the answer this is, if it comes in blocks (RFC 7959 §2.2).
+    pub(crate) block2: Option<u32>,
     pub(crate) payload: &'a [u8],
 }
 
@@ -101,15 +116,21 @@ impl<'a> Answer<'a> {
             }
             _ => return None,
         };
+        let (mut number, mut block2) = (0, None);
         while let Some((&head, mut tail)) = rest.split_first() {
             if head == PAYLOAD {
-                return (!tail.is_empty()).then_some(Self { kind, code, id, token, payload: tail });
+                let answer = Self { kind, code, id, token, block2, payload: tail };
+                return (!tail.is_empty()).then_some(answer);
             }
-            extended(head >> 4, &mut tail)?;
+            number += extended(head >> 4, &mut tail)?;
             let len = extended(head & 15, &mut tail)?;
-            rest = tail.get(len..)?;
+            let value = tail.get(..len)?;
+            if number == usize::from(BLOCK2) {
+                block2 = Some(value.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)));
+            }
+            rest = &tail[len..];
         }
-        Some(Self { kind, code, id, token, payload: &[] })
+        Some(Self { kind, code, id, token, block2, payload: &[] })
     }
 }
 
@@ -159,9 +180,12 @@ mod tests {
         let answer = Answer::decode(&bytes).unwrap();
         assert_eq!((answer.kind, answer.code), (Kind::Acknowledgement, CREATED));
         assert_eq!((answer.id, answer.token), (0x1234, Some(0x0a0b_0c0d)));
-        assert_eq!(answer.payload, b"");
+        assert_eq!((answer.payload, answer.block2), (&b""[..], None));
         bytes.extend_from_slice(b"\xffreceipt");
         assert_eq!(Answer::decode(&bytes).unwrap().payload, b"receipt");
         assert_eq!(Answer::decode(&bytes[..20]), None);
+        // 2.04 with Block2 1/1/1024.
+        let answer = Answer::decode(b"\x64\x44\0\x01\0\0\0\x02\xd1\x0a\x1e\xffx").unwrap();
+        assert_eq!((answer.block2, answer.payload), (Some(0x1e), &b"x"[..]));
     }
 }

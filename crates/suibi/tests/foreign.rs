@@ -177,7 +177,7 @@ fn netcat_is_a_client() {
         command.args(["-u", "-w", "1", "127.0.0.1", &port]);
         run(&mut command, input.as_bytes(), PATIENCE).out
     };
-    assert_eq!(netcat("from netcat\n"), "from netcat");
+    assert_eq!(netcat("from netcat\n"), "from netcat\n");
     assert_each_once(&server.notes(), &["from netcat".into()]);
     assert!(netcat("r").contains("from netcat"));
     assert_each_once(&server.notes(), &["from netcat".into()]);

@@ -58,8 +58,8 @@ async def main():
     listed = await ask(client, GET, "notes", CONTENT, accept=JSON)
     assert "posted by aiocoap" in json.dumps(json.loads(listed.payload)), listed.payload
     listed = await ask(client, GET, "notes", CONTENT)
-    assert listed.etag, "a list without ETag"
-    again = await ask(client, GET, "notes", VALID, etags=[listed.etag])
+    assert listed.opt.etag, "a list without ETag"
+    again = await ask(client, GET, "notes", VALID, etags=[listed.opt.etag])
     assert not again.payload
 
     await observes(client)
@@ -77,9 +77,9 @@ async def main():
 
     # An edit counts only for what it was made of.
     before = await ask(client, GET, path, CONTENT)
-    assert before.etag, "a note without ETag"
-    await ask(client, PUT, path, CHANGED, payload=b"edited", if_match=[before.etag])
-    await ask(client, PUT, path, PRECONDITION_FAILED, payload=b"late", if_match=[before.etag])
+    assert before.opt.etag, "a note without ETag"
+    await ask(client, PUT, path, CHANGED, payload=b"edited", if_match=[before.opt.etag])
+    await ask(client, PUT, path, PRECONDITION_FAILED, payload=b"late", if_match=[before.opt.etag])
     await ask(client, PUT, path, CHANGED, payload=b"posted by aiocoap")
 
     gone = await ask(client, POST, "notes", CREATED, payload=b"soon gone")

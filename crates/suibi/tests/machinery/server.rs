@@ -154,6 +154,15 @@ impl Server {
         Duration::from_nanos(nanoseconds)
     }
 
+    /// Datagrams that came to its CoAP listener and found its socket full, so that it never saw them.
+    pub(crate) fn unseen(&self) -> u64 {
+        let port = format!(":{:04X}", self.address().port());
+        let sockets = std::fs::read_to_string("/proc/net/udp").unwrap();
+        let mut words = sockets.lines().map(str::split_whitespace);
+        let socket = words.find(|words| words.clone().nth(1).is_some_and(|at| at.ends_with(&port)));
+        socket.unwrap().last().unwrap().parse().unwrap()
+    }
+
     /// Resident memory in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
