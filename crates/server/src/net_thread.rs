@@ -229,7 +229,7 @@ impl NetThread {
         let caller = Caller { source: peer.address.to_string() };
         if request.method.is_safe() {
             if self.reads_waiting >= MAX_READS {
-                return self.respond(now, door, exchange, Problem::overloaded().0);
+                return self.respond(now, door, exchange, Problem::overloaded().into());
             }
             let wants = request.observing() == Some(Observe::Register);
             let observed = (wants && resources::is_observable(&request)).then(|| request.clone());
@@ -237,7 +237,7 @@ impl NetThread {
             return self.ask_reader(now, ticket, ReadJob::Request { ticket, request, caller });
         }
         if self.is_full() {
-            return self.respond(now, door, exchange, Problem::overloaded().0);
+            return self.respond(now, door, exchange, Problem::overloaded().into());
         }
         match resources::write(&request, &caller, &self.about) {
             Ok(writing) => {
@@ -259,7 +259,7 @@ impl NetThread {
             Action::History(style) => {
                 let ticket = self.wait(Waiting::Plain { door, peer, echo: Echo::History });
                 if self.reads_waiting >= MAX_READS {
-                    return self.on_answer(now, ticket, Problem::overloaded().0);
+                    return self.on_answer(now, ticket, Problem::overloaded().into());
                 }
                 self.ask_reader(now, ticket, ReadJob::History { ticket, style });
             }
@@ -267,7 +267,7 @@ impl NetThread {
                 let echo = echo.map_or(Echo::Silence, Echo::Note);
                 let ticket = self.wait(Waiting::Plain { door, peer, echo });
                 if self.is_full() {
-                    return self.on_answer(now, ticket, Problem::overloaded().0);
+                    return self.on_answer(now, ticket, Problem::overloaded().into());
                 }
                 let bytes = text.len();
                 let writing = plain_note(text, encoding, source.to_string());
@@ -350,13 +350,12 @@ impl NetThread {
 
     fn ask_writer(&mut self, now: Instant, job: WriteJob) {
         let (ticket, bytes) = (job.ticket, job.bytes);
-        match self.writes.as_ref().map(|writes| writes.send(job)) {
-            Some(Ok(())) => {
-                self.write_bytes.insert(ticket, bytes);
-                self.write_bytes_total += bytes;
-            }
-            _ => self.on_answer(now, ticket, failed_thread()),
+        let is_sent = self.writes.as_ref().is_some_and(|writes| writes.send(job).is_ok());
+        if !is_sent {
+            return self.on_answer(now, ticket, failed_thread());
         }
+        self.write_bytes.insert(ticket, bytes);
+        self.write_bytes_total += bytes;
     }
 
     fn ask_reader(&mut self, now: Instant, ticket: u64, job: ReadJob) {
@@ -370,7 +369,7 @@ impl NetThread {
 /// A thread has panicked; it said why on standard error.
 fn failed_thread() -> Response {
     let text = "a part of the server has failed; it has to be started again";
-    Problem::new(suibi_coap::Code::INTERNAL_SERVER_ERROR, text).0
+    Response::diagnostic(suibi_coap::Code::INTERNAL_SERVER_ERROR, text)
 }
 
 /// A datagram of the plain dialect as a note.

@@ -8,11 +8,11 @@ use suibi_store::StoreError;
 
 /// A refusal with a sentence that a person can act on (RFC 7252 §5.5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Problem(pub(crate) Response);
+pub(crate) struct Problem(Box<Response>);
 
 impl Problem {
     pub(crate) fn new(code: Code, text: impl Into<String>) -> Self {
-        Self(Response::diagnostic(code, text))
+        Self(Box::new(Response::diagnostic(code, text)))
     }
 
     pub(crate) fn bad_request(text: impl Into<String>) -> Self {
@@ -40,6 +40,11 @@ impl Problem {
         Self::store(error, format!("not kept: {error}"))
     }
 
+    /// With the state that the condition of the request did not meet.
+    pub(crate) fn etag(self, etag: &[u8]) -> Self {
+        Self(Box::new(self.0.etag(etag)))
+    }
+
     fn store(error: &StoreError, text: String) -> Self {
         if error.is_permanent() {
             return Self::new(Code::INTERNAL_SERVER_ERROR, text);
@@ -50,7 +55,13 @@ impl Problem {
 
     /// With 5.03, Max-Age is how long to wait (RFC 7252 §5.9.3.4).
     fn later(self, wait: Duration) -> Self {
-        Self(self.0.max_age(wait))
+        Self(Box::new(self.0.max_age(wait)))
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        *problem.0
     }
 }
 

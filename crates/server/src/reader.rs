@@ -86,7 +86,7 @@ pub(crate) fn run(
 fn history_response(reader: &mut dyn Reader, style: HistoryStyle) -> Response {
     match resources::recent_text(reader, style.max_bytes) {
         Ok(text) => Response::new(Code::CONTENT).payload(history(&text, style)),
-        Err(error) => Problem::from(error).0,
+        Err(error) => Problem::from(error).into(),
     }
 }
 

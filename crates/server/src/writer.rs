@@ -107,7 +107,7 @@ impl Writer {
                     answers.push((ticket, writing.answer));
                 }
                 Ok(Some(response)) => written.push(Written { ticket, response }),
-                Err(problem) => written.push(Written { ticket, response: problem.0 }),
+                Err(problem) => written.push(Written { ticket, response: problem.into() }),
             }
         }
         if writes.is_empty() {
@@ -117,18 +117,18 @@ impl Writer {
             Ok(outcomes) => {
                 for ((ticket, answer), outcome) in answers.into_iter().zip(outcomes) {
                     let response = answer(outcome, &mut *self.reader);
-                    let response = response.unwrap_or_else(|problem| problem.0);
+                    let response = response.unwrap_or_else(Response::from);
                     written.push(Written { ticket, response });
                 }
                 (written, true)
             }
             Err(error) => {
                 tracing::warn!(%error, writes = answers.len(), "a batch is not kept");
-                let problem = Problem::not_kept(&error);
+                let refusal = Response::from(Problem::not_kept(&error));
                 written.extend(
                     answers
                         .into_iter()
-                        .map(|(ticket, _)| Written { ticket, response: problem.0.clone() }),
+                        .map(|(ticket, _)| Written { ticket, response: refusal.clone() }),
                 );
                 (written, false)
             }

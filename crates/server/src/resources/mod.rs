@@ -88,7 +88,7 @@ pub(crate) fn read(
         .and_then(|(resource, segment)| {
             resource.read(&Ask::new(request, segment, caller, about), reader)
         })
-        .unwrap_or_else(|problem| problem.0)
+        .unwrap_or_else(Response::from)
 }
 
 /// What a request wants to have written, or why that can not be.
@@ -99,7 +99,7 @@ pub(crate) fn write(
 ) -> Result<Writing, Response> {
     find(request)
         .and_then(|(resource, segment)| resource.write(&Ask::new(request, segment, caller, about)))
-        .map_err(|problem| problem.0)
+        .map_err(Response::from)
 }
 
 /// Whether this request may become an observation.
@@ -155,3 +155,6 @@ fn name(method: Code) -> &'static str {
         _ => "another method",
     }
 }
+
+#[cfg(test)]
+mod tests;

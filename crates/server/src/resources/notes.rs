@@ -77,7 +77,8 @@ fn query(ask: &Ask<'_>) -> Result<(Query, usize), Problem> {
     Ok((Query { since, until, tag, text, from, before, limit: None }, limit))
 }
 
-/// The newest notes that fit `limit` and `max_bytes` as `write` writes them, oldest first, and whether there are more before them.
+/// The newest notes that fit `limit` and `max_bytes` as `write` writes them, but one at least, oldest first;
+/// and whether there are more before them.
 fn items(
     reader: &mut dyn Reader,
     mut query: Query,
@@ -95,7 +96,8 @@ fn items(
         for note in notes.iter().rev() {
             let item = write(note);
             bytes += item.len() + 1;
-            if items.len() == limit || bytes > max_bytes {
+            let is_full = bytes > max_bytes && !items.is_empty();
+            if items.len() == limit || is_full {
                 items.reverse();
                 return Ok((items, true));
             }
@@ -312,7 +314,7 @@ fn refusal(refused: &NoteRefused) -> Problem {
     };
     let problem = Problem::new(code, refused.to_string());
     match refused {
-        NoteRefused::Exists(etag) => Problem(problem.0.etag(etag)),
+        NoteRefused::Exists(etag) => problem.etag(etag),
         _ => problem,
     }
 }
