@@ -1,0 +1,130 @@
+//! What keeps a server from starting: one clear sentence each, and nothing half started.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use suibi_net::UdpSocket;
+use suibi_server::plain::{Reply, Words};
+use suibi_server::{Config, Listen, ServeErrorKind, Server};
+use support::{Running, config, plain};
+
+fn coap(data_dir: &Path, address: &str) -> Config {
+    let mut config = Config::new(data_dir);
+    config.coap.push(Listen { address: address.to_owned() });
+    config
+}
+
+#[track_caller]
+fn refused(config: Config, kind: ServeErrorKind, sentence: &str) {
+    let dir = config.data_dir.clone();
+    let error = Server::bind(config).err().expect("it starts");
+    assert_eq!((error.kind(), error.to_string().as_str()), (kind, sentence));
+    assert_eq!(suibi_server::running(&dir).unwrap(), None);
+}
+
+#[test]
+fn an_address_that_cannot_be_had_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let taken = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap().local_address();
+    let _holder = UdpSocket::bind(taken).unwrap();
+    refused(
+        coap(dir, &taken.to_string()),
+        ServeErrorKind::Network,
+        &format!("cannot listen on {taken}: another program uses this port"),
+    );
+    refused(
+        coap(dir, "192.0.2.1:5683"),
+        ServeErrorKind::Network,
+        "cannot listen on 192.0.2.1:5683: this machine does not have that address",
+    );
+    refused(
+        coap(dir, "no-such-host.invalid:5683"),
+        ServeErrorKind::Network,
+        "cannot listen on no-such-host.invalid:5683: the name «no-such-host.invalid» does not resolve",
+    );
+    refused(
+        coap(dir, "127.0.0.1:port"),
+        ServeErrorKind::Usage,
+        "cannot listen on 127.0.0.1:port: «port» in «127.0.0.1:port» is no port; ports are numbers \
+         from 0 to 65535",
+    );
+    refused(
+        Config::new(dir),
+        ServeErrorKind::Usage,
+        "there is nothing to listen on; name a CoAP or a plain listener",
+    );
+}
+
+#[test]
+fn a_failed_start_leaves_no_listener_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let free = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap().local_address();
+    let mut config = coap(dir.path(), &free.to_string());
+    config.coap.push(Listen { address: "192.0.2.1:5683".to_owned() });
+    assert!(Server::bind(config).is_err());
+    assert!(UdpSocket::bind(free).is_ok());
+}
+
+#[test]
+fn a_plain_listener_beyond_loopback_needs_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path());
+    config.plain.push(plain(Words::Course, Reply::Auto));
+    config.plain[0].address = ":0".to_owned();
+    refused(
+        config.clone(),
+        ServeErrorKind::Usage,
+        "0.0.0.0:0 can be reached from other machines, and the plain dialect is open to everybody who \
+         reaches it; use 127.0.0.1, or allow it with --plain-anyone",
+    );
+    config.plain[0].anyone = true;
+    let server = Server::bind(config).unwrap();
+    assert!(
+        server.listeners()[0]
+            .to_string()
+            .ends_with(", unprotected, open to everybody who reaches any address of this machine")
+    );
+}
+
+#[test]
+fn a_history_datagram_has_its_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.plain[0].rules.max_bytes = 65_508;
+    refused(config, ServeErrorKind::Usage, "a history datagram has 1 to 65507 bytes, not 65508");
+}
+
+#[test]
+fn a_new_data_directory_is_for_its_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("a/b");
+    drop(Running::start(config(&data_dir)));
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&dir.path().join("a")), mode(&data_dir)), (0o700, 0o700));
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_written_is_named() {
+    // /proc can be written by nobody, whatever rights the tests have.
+    let error = Server::bind(config(Path::new("/proc/suibi"))).err().unwrap();
+    assert_eq!(error.kind(), ServeErrorKind::Data);
+    let sentence = error.to_string();
+    assert!(sentence.starts_with("the data directory /proc/suibi cannot be used: "), "{sentence}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.db");
+    fs::write(&path, "something else entirely, and precious").unwrap();
+    let error = Server::bind(config(dir.path())).err().unwrap();
+    assert_eq!(error.kind(), ServeErrorKind::Data);
+    assert!(error.to_string().contains("cannot be opened"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), b"something else entirely, and precious");
+}

@@ -1,0 +1,224 @@
+//! A real server on loopback, and clients of both languages.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, UdpSocket as StdSocket};
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use suibi_coap::{Code, Endpoint, Event, Request, RequestId, Response};
+use suibi_net::{ReceiveBatch, Received, UdpSocket};
+use suibi_server::plain::{PlainRules, Reply, Words};
+use suibi_server::{
+    Config, Listen, ListenerKind, PlainListen, ServeError, Server, ServerHandle, StopSignal,
+};
+
+/// So long nothing takes, on the slowest machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server in a thread, stopped when dropped.
+pub(crate) struct Running {
+    pub(crate) coap: Vec<SocketAddr>,
+    pub(crate) plain: Vec<SocketAddr>,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<Result<(), ServeError>>>,
+}
+
+pub(crate) fn config(data_dir: &Path) -> Config {
+    let mut config = Config::new(data_dir);
+    config.coap.push(Listen { address: "127.0.0.1:0".to_owned() });
+    config.plain.push(plain(Words::Course, Reply::Auto));
+    config
+}
+
+pub(crate) fn plain(words: Words, reply: Reply) -> PlainListen {
+    let rules = PlainRules { words, reply, ..PlainRules::default() };
+    PlainListen { address: "127.0.0.1:0".to_owned(), rules, anyone: false }
+}
+
+impl Running {
+    pub(crate) fn start(config: Config) -> Self {
+        let server = Server::bind(config).unwrap();
+        let of = |kind| {
+            let listeners = server.listeners().iter();
+            listeners.filter(|l| l.kind == kind).map(|l| l.address).collect()
+        };
+        let (coap, plain) = (of(ListenerKind::Coap), of(ListenerKind::Plain));
+        let handle = server.handle();
+        let thread = thread::spawn(move || server.run(StopSignal::new().unwrap()));
+        Self { coap, plain, handle, thread: Some(thread) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.coap[0])
+    }
+
+    /// Stops it, and says how long that took.
+    pub(crate) fn stop(mut self) -> Duration {
+        let start = Instant::now();
+        self.handle.stop();
+        self.thread.take().unwrap().join().unwrap().unwrap();
+        start.elapsed()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            let result = thread.join();
+            if !thread::panicking() {
+                result.unwrap().unwrap();
+            }
+        }
+    }
+}
+
+/// A CoAP client that waits for its answers.
+pub(crate) struct Client {
+    socket: UdpSocket,
+    endpoint: Endpoint,
+    server: SocketAddr,
+    batch: ReceiveBatch,
+    events: VecDeque<Event>,
+}
+
+impl Client {
+    pub(crate) fn new(server: SocketAddr) -> Self {
+        let seed = std::array::from_fn(|i| (i as u8) ^ (server.port() as u8));
+        Self {
+            socket: UdpSocket::connect(server).unwrap(),
+            endpoint: Endpoint::new(suibi_coap::Config::own(), seed),
+            server,
+            batch: ReceiveBatch::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, request: Request) -> RequestId {
+        self.endpoint.request(Instant::now(), self.server.into(), request)
+    }
+
+    /// Asks, and waits for the answer.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, request: Request) -> Response {
+        let id = self.send(request);
+        self.answer(id)
+    }
+
+    #[track_caller]
+    pub(crate) fn answer(&mut self, wanted: RequestId) -> Response {
+        self.wait_for(|event| match event {
+            Event::Response { id, response } if *id == wanted => Some(response.clone()),
+            Event::Failed { id, error } if *id == wanted => panic!("{error}"),
+            _ => None,
+        })
+    }
+
+    /// What an observation tells next.
+    #[track_caller]
+    pub(crate) fn notification(&mut self, wanted: RequestId) -> Response {
+        self.wait_for(|event| match event {
+            Event::Notification { id, response } if *id == wanted => Some(response.clone()),
+            _ => None,
+        })
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&mut self, text: &str) -> Response {
+        let request = Request::new(Code::POST).path("/notes").payload(text.to_owned());
+        let response = self.ask(request);
+        assert_eq!(response.code, Code::CREATED, "{}", response.text());
+        response
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&mut self, path: &str) -> Response {
+        self.ask(Request::new(Code::GET).path(path))
+    }
+
+    /// The texts of the newest notes, oldest first; only for notes of one line.
+    #[track_caller]
+    pub(crate) fn texts(&mut self) -> Vec<String> {
+        let request = Request::new(Code::GET).path("/notes").query("limit", "100000");
+        let response = self.ask(request);
+        assert_eq!(response.code, Code::CONTENT, "{}", response.text());
+        response.text().lines().map(|line| line[17..].to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&mut self, mut wanted: impl FnMut(&Event) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            self.turn();
+            while let Some(event) = self.events.pop_front() {
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+            }
+            assert!(start.elapsed() < PATIENCE, "nothing came");
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut outgoing: VecDeque<_> =
+            std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
+        self.socket.send(&mut outgoing).unwrap();
+        let until = self.endpoint.poll_timeout();
+        let wait = until.map_or(Duration::from_millis(50), |at| {
+            at.saturating_duration_since(Instant::now()).min(Duration::from_millis(50))
+        });
+        self.socket.wait(Some(wait)).unwrap();
+        while let Received::Datagrams(_) = self.socket.receive(&mut self.batch).unwrap() {
+            for (_, bytes) in self.batch.iter() {
+                self.endpoint.handle_datagram(Instant::now(), self.server.into(), bytes);
+            }
+        }
+        self.endpoint.handle_timeout(Instant::now());
+        let mut outgoing: VecDeque<_> =
+            std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
+        self.socket.send(&mut outgoing).unwrap();
+        self.events.extend(std::iter::from_fn(|| self.endpoint.poll_event()));
+    }
+}
+
+/// A ten-line client of the plain dialect.
+pub(crate) struct Old(pub(crate) StdSocket);
+
+impl Old {
+    pub(crate) fn new(server: SocketAddr) -> Self {
+        let socket = StdSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(socket)
+    }
+
+    pub(crate) fn send(&self, bytes: impl AsRef<[u8]>) {
+        self.0.send(bytes.as_ref()).unwrap();
+    }
+
+    pub(crate) fn receive(&self) -> Vec<u8> {
+        let mut buf = vec![0; 65_536];
+        let len = self.0.recv(&mut buf).expect("no answer");
+        buf.truncate(len);
+        buf
+    }
+
+    pub(crate) fn ask(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        self.send(bytes);
+        self.receive()
+    }
+
+    /// Nothing has been sent here; of what was asked before, all has been answered.
+    #[track_caller]
+    pub(crate) fn expect_silence(&self) {
+        self.0.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let mut buf = [0; 2048];
+        let result = self.0.recv(&mut buf);
+        assert!(result.is_err(), "{}", String::from_utf8_lossy(&buf));
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+}
