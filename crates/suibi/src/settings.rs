@@ -443,6 +443,9 @@ impl ServerAddress {
             return Err("coaps:// (DTLS) is not spoken here; use coap://".to_owned());
         }
         let rest = text.strip_prefix("coap://").unwrap_or(text);
+        if rest.contains("://") {
+            return Err(WANTED.to_owned());
+        }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
             let (host, after) = rest.split_once(']').ok_or(WANTED)?;

@@ -116,8 +116,8 @@ fn list(settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     for (key, found) in rows {
-        let line = format!("{} = {}", key.name(), found.values.join(" "));
-        writeln!(ui.out(), "{line:<40}  {DIM}# {}{DIM:#}", found.origin)?;
+        let (name, values) = (key.name(), found.values.join(" "));
+        writeln!(ui.out(), "{name} = {values}  {DIM}# {}{DIM:#}", found.origin)?;
     }
     ui.flush()?;
     ui.say(format_args!("{DIM}config file: {}{DIM:#}", settings.path().display()));
