@@ -1,41 +1,245 @@
 //! The journal as a command sees it: this device's replica, and the server behind it.
 
-use suibi_journal::{Note, NoteTime, Query};
+use std::net::SocketAddr;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
-use crate::failure::Failure;
+use suibi_client::{Added, Client, ClientConfig, ClientError, LiveEvent, Place, Status};
+use suibi_journal::{ChainId, Extras, Note, NoteTime, Query};
+use suibi_store::{JournalId, Reader, StoreError};
+
+use crate::failure::{Exit, Failure};
 use crate::settings::Settings;
 use crate::ui::Ui;
 
-/// An open journal.
-pub(crate) struct Session {}
+/// A listing waits so long for news from the server, and then shows what this device has.
+const REFRESH_WITHIN: Duration = Duration::from_millis(700);
 
-/// What became of a note.
-pub(crate) struct Added {
-    pub(crate) note: Note,
-    /// Notes of this device that the server has not confirmed yet.
-    pub(crate) waiting: u64,
+/// So long a sync goes on without anything having moved.
+const SYNC_PATIENCE: Duration = Duration::from_secs(5);
+
+/// An open journal.
+pub(crate) struct Session {
+    client: Client,
+    reader: Box<dyn Reader>,
 }
 
-/// Opens this device's replica.
+/// A note that was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) note: Note,
+    /// The change that made it: which chain, and where in it.
+    pub(crate) place: (ChainId, u64),
+    /// Changes of this device that the server has not confirmed yet.
+    pub(crate) waiting: u64,
+    /// Why it waits, when that is more than a server out of reach.
+    pub(crate) trouble: Option<String>,
+}
+
+/// Opens this device's replica. Nobody on the network is asked.
+///
+/// # Errors
+///
+/// Settings that make no sense, files that cannot be used.
 pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
-    settings.server()?;
-    settings.data_dir()?;
-    settings.device()?;
-    Ok(Session {})
+    let config = config(settings)?;
+    let client = Client::open(config).map_err(|error| failure(&error))?;
+    let reader = client.reader().map_err(|error| failure(&error))?;
+    Ok(Session { client, reader })
+}
+
+fn config(settings: &Settings) -> Result<ClientConfig, Failure> {
+    let data_dir = settings.data_dir()?;
+    let place = match settings.server()? {
+        Some(server) => Place::Server { address: server.authority() },
+        None => Place::Embedded { data_dir: data_dir.clone() },
+    };
+    Ok(ClientConfig { data_dir, place, device: settings.device()? })
 }
 
 impl Session {
-    pub(crate) fn refresh(&mut self, _ui: &Ui) {}
+    /// Whether this machine is its own server.
+    pub(crate) fn is_embedded(&self) -> bool {
+        matches!(self.client.config().place, Place::Embedded { .. })
+    }
 
-    pub(crate) fn notes(&mut self, _query: &Query) -> Result<Vec<Note>, Failure> {
-        Ok(Vec::new())
+    /// Where the embedded server listens, when it was found.
+    pub(crate) fn embedded_address(&mut self) -> Option<SocketAddr> {
+        self.client.status(Duration::from_millis(200)).ok()?.server
+    }
+
+    pub(crate) fn device(&self) -> &str {
+        &self.client.config().device
+    }
+
+    /// Keeps a note here, then delivers it, within one second.
+    pub(crate) fn add(&mut self, text: &str, time: NoteTime) -> Result<Written, Failure> {
+        let added =
+            self.client.add(text, Some(time), Extras::new()).map_err(|error| failure(&error))?;
+        Ok(self.written(text, added))
+    }
+
+    fn written(&self, text: &str, added: Added) -> Written {
+        let (own_chain, seq, hash) = added.change;
+        let trouble = match added.refused.first() {
+            Some(refused) => Some(format!("the server does not take it: {}", refused.refusal)),
+            None => added.trouble.filter(|error| !error.is_offline()).map(|error| chain(&error)),
+        };
+        let note = Note {
+            id: added.note,
+            time: added.time,
+            text: text.to_owned(),
+            conflict: false,
+            heads: vec![hash],
+            device: self.device().to_owned(),
+            source: None,
+            receipt: added.receipt.map(|receipt| (receipt.position, receipt.hash)),
+            waiting: added.receipt.is_none(),
+        };
+        Written { note, place: (own_chain, seq), waiting: added.waiting, trouble }
+    }
+
+    /// Fetches what is new before a listing, for a moment only; what this device has is shown in any case.
+    pub(crate) fn refresh(&mut self, ui: &Ui) {
+        if let Err(error) = self.client.sync(REFRESH_WITHIN, |_| {}) {
+            tracing::info!("no news from the server: {}", chain(&error));
+            if !error.is_offline() {
+                ui.complain(format_args!("no news from the server: {}", chain(&error)));
+            } else if ui.is_terminal() {
+                ui.say("the server does not answer; this is what this device has");
+            }
+        }
+    }
+
+    /// Delivers and fetches everything, for as long as something moves. `progress` hears of each step.
+    ///
+    /// # Errors
+    ///
+    /// No server in reach, files that cannot be used.
+    pub(crate) fn sync(&mut self, mut progress: impl FnMut(&Moved)) -> Result<Moved, Failure> {
+        let mut all = Moved::default();
+        loop {
+            let before = all;
+            let begun = Instant::now();
+            let outcome = self.client.sync(SYNC_PATIENCE, |report| {
+                let receipts = u64::try_from(report.receipts.len()).unwrap_or(u64::MAX);
+                all.delivered = before.delivered + receipts;
+                all.fetched = before.fetched + report.pulled;
+                all.remaining = report.remaining;
+                progress(&all);
+            });
+            match outcome {
+                Ok(synced) => {
+                    all.waiting = synced.waiting;
+                    all.refused = u64::try_from(synced.refused.len()).unwrap_or(u64::MAX);
+                    return Ok(all);
+                }
+                // It moved, and its time was up: so go on.
+                Err(error) if error.is_offline() && all.is_beyond(before) => {
+                    tracing::debug!(took = ?begun.elapsed(), "{}, going on", chain(&error));
+                }
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+    }
+
+    /// How things stand here, and within `within` on the server.
+    pub(crate) fn status(&mut self, within: Duration) -> Result<Status, Failure> {
+        self.client.status(within).map_err(|error| failure(&error))
+    }
+
+    pub(crate) fn notes(&mut self, query: &Query) -> Result<Vec<Note>, Failure> {
+        self.reader.notes(JournalId::FIRST, query).map_err(|error| store_failure(&error))
     }
 
     pub(crate) fn tags(&mut self) -> Result<Vec<(String, u64)>, Failure> {
-        Ok(Vec::new())
+        self.reader.tags(JournalId::FIRST).map_err(|error| store_failure(&error))
     }
 
-    pub(crate) fn add(&mut self, _text: &str, _time: NoteTime) -> Result<Added, Failure> {
-        unimplemented!()
+    pub(crate) fn waiting(&mut self) -> Result<u64, Failure> {
+        self.client.waiting().map_err(|error| failure(&error))
     }
+
+    /// From now on notes are delivered, and others' notes fetched, in the background.
+    pub(crate) fn live(&mut self) -> Result<Receiver<LiveEvent>, Failure> {
+        self.client.live().map_err(|error| failure(&error))
+    }
+
+    pub(crate) fn stop_live(&mut self) {
+        self.client.stop_live();
+    }
+}
+
+/// What a sync has moved so far, in changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Ours, confirmed by the server.
+    pub(crate) delivered: u64,
+    /// Those that came from the server.
+    pub(crate) fetched: u64,
+    /// What the server still has for us.
+    pub(crate) remaining: u64,
+    /// Ours that wait still.
+    pub(crate) waiting: u64,
+    /// Ours that the server does not take.
+    pub(crate) refused: u64,
+}
+
+impl Moved {
+    fn is_beyond(self, before: Self) -> bool {
+        self.delivered > before.delivered || self.fetched > before.fetched
+    }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        next = cause.source();
+    }
+    line
+}
+
+/// What a person is told about an error of the client.
+pub(crate) fn failure(error: &ClientError) -> Failure {
+    match error {
+        ClientError::Store(error) => store_failure(error),
+        ClientError::Note(error) => {
+            Failure::usage("the note cannot be kept; nothing was written").because(error)
+        }
+        ClientError::Device(_) => Failure::usage("this device cannot have that name")
+            .because(error)
+            .hint("choose another one: suibi config set device NAME"),
+        ClientError::Remote(_) | ClientError::Sync(_) | ClientError::Place(_) => Failure::new(
+            Exit::Network,
+            "the server is out of reach",
+        )
+        .because(error)
+        .hint(
+            "what you wrote is kept on this device; suibi status shows where the server should be",
+        ),
+        _ => Failure::new(Exit::Network, "no server on this machine")
+            .because(error)
+            .hint("what you wrote is kept on this device"),
+    }
+}
+
+/// What a person is told about files that cannot be used.
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    let hint = match error {
+        StoreError::Full => "make room on the disk and try again",
+        StoreError::ReadOnly(_) => "suibi needs to write there; --data-dir names another directory",
+        StoreError::Corrupt(_) => "keep a copy of the directory before anything else is tried",
+        StoreError::Newer { .. } => "another suibi on this machine is newer; use that one",
+        StoreError::Busy => "another suibi is busy with the same files; try again",
+        _ => "suibi status names the files",
+    };
+    Failure::new(Exit::Data, "the notes kept on this device cannot be used")
+        .because(error)
+        .hint(hint)
 }

@@ -188,10 +188,7 @@ impl Settings {
             path: path.clone(),
             strangers: Vec::new(),
         };
-        let document = match read_document(&path)? {
-            Some(document) => document,
-            None => return Ok(settings),
-        };
+        let Some(document) = read_document(&path)? else { return Ok(settings) };
         for (name, item) in document.iter() {
             match Key::named(name) {
                 Ok(key) => {

@@ -11,14 +11,12 @@ pub(crate) struct Ui {
     color: ColorChoice,
     pub(crate) json: bool,
     pub(crate) quiet: bool,
-    /// How many `-v` were given.
-    pub(crate) verbose: u8,
 }
 
 impl Ui {
-    pub(crate) fn new(color: ColorChoice, json: bool, quiet: bool, verbose: u8) -> Self {
+    pub(crate) fn new(color: ColorChoice, json: bool, quiet: bool) -> Self {
         let out = BufWriter::new(AutoStream::new(io::stdout(), color));
-        Self { out, color, json, quiet, verbose }
+        Self { out, color, json, quiet }
     }
 
     /// Standard output, buffered; [`Ui::flush`] ends it.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::Args;
 use serde::Serialize;
-use suibi_journal::{MAX_TEXT_BYTES, Note};
+use suibi_journal::MAX_TEXT_BYTES;
 
 use super::{Context, piped};
 use crate::clock;
@@ -82,14 +82,17 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
 fn add(text: &str, context: &mut Context) -> Result<Exit, Failure> {
     check(text)?;
     let mut session = session::open(&context.settings)?;
-    let added = session.add(text, clock::now()?)?;
-    let note: &Note = &added.note;
+    let written = session.add(text, clock::now()?)?;
+    let note = &written.note;
+    if let Some(trouble) = &written.trouble {
+        context.ui.complain(trouble);
+    }
     if context.ui.json {
-        let json = AddedJson { version: VERSION, note: note.into(), waiting: added.waiting };
+        let json = AddedJson { version: VERSION, note: note.into(), waiting: written.waiting };
         context.ui.json(&json)?;
         context.ui.flush()?;
     } else {
-        context.ui.say(saved::line(note, added.waiting));
+        context.ui.say(saved::line(note, written.waiting));
     }
     if note.waiting && context.require_server {
         return Ok(Exit::KeptLocally);

@@ -2,15 +2,15 @@
 //!
 //! A new command is a file here, a variant of [`Command`], a name in [`shape::COMMANDS`] and a snapshot.
 
-mod add;
+pub(crate) mod add;
 mod config;
 mod demo;
 mod list;
 mod piped;
 mod serve;
 mod shape;
-mod status;
-mod sync;
+pub(crate) mod status;
+pub(crate) mod sync;
 mod tags;
 mod watch;
 
@@ -114,7 +114,7 @@ enum Command {
     /// Print the tags and how many notes have each
     Tags,
     /// Exchange notes with the server now
-    Sync(sync::SyncArgs),
+    Sync,
     /// Say where the notes are and whether the server answers
     Status,
     /// Print notes as they arrive, until Ctrl-C
@@ -219,7 +219,7 @@ fn context(global: &Global) -> Result<Context, Failure> {
         },
     };
     color.write_global();
-    let ui = Ui::new(color, global.json, global.quiet, global.verbose);
+    let ui = Ui::new(color, global.json, global.quiet);
     for name in settings.strangers() {
         ui.say(format_args!("`{name}` in {} is no setting that I know", settings.path().display()));
     }
@@ -258,7 +258,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::On(args)) => list::on(args, &mut context),
         Some(Command::Search(args)) => list::search(args, &mut context),
         Some(Command::Tags) => tags::run(&mut context),
-        Some(Command::Sync(args)) => sync::run(args, &mut context),
+        Some(Command::Sync) => sync::run(&mut context),
         Some(Command::Status) => status::run(&mut context),
         Some(Command::Watch(args)) => watch::run(args, &mut context),
         Some(Command::Serve(args)) => serve::run(args, &mut context),

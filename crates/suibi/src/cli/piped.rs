@@ -1,46 +1,72 @@
 //! `… | suibi`: each line that is not empty is a note.
 
 use std::io::{self, BufRead as _};
+use std::time::{Duration, Instant};
 
 use super::{Context, add};
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::session;
+use crate::render::saved;
+use crate::session::{self, Session};
 
-/// So many lines are kept and delivered together.
-const BATCH: usize = 256;
+/// How long the end waits for the server's word about the last lines.
+const LAST_WORD_WITHIN: Duration = Duration::from_millis(800);
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let mut session = session::open(&context.settings)?;
-    let mut batch = Vec::new();
-    let mut kept = 0;
-    let mut refused = 0;
+    // The background delivers in batches while lines still come.
+    let events = session.live()?;
+    let mut kept = 0_u64;
+    let mut refused = 0_u64;
     let mut input = io::stdin().lock();
-    let mut number = 0;
-    loop {
+    for number in 1_u64.. {
         let mut bytes = Vec::new();
-        let ended = input.read_until(b'\n', &mut bytes)? == 0;
-        number += 1;
-        let line = add::readable(bytes, context);
-        let text = line.trim();
-        if !text.is_empty() {
-            match add::check(text) {
-                Ok(()) => batch.push(text.to_owned()),
-                Err(why) => {
-                    context.ui.complain(format_args!("line {number}: {why}"));
-                    refused += 1;
-                }
-            }
-        }
-        if batch.len() == BATCH || (ended && !batch.is_empty()) {
-            kept += batch.len();
-            let _ = (&mut session, clock::now()?);
-            batch.clear();
-        }
-        if ended {
+        if input.read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
+        let line = add::readable(bytes, context);
+        let text = line.trim();
+        if text.is_empty() {
+            continue;
+        }
+        match add::check(text) {
+            Ok(()) => {
+                session.add(text, clock::now()?)?;
+                kept += 1;
+            }
+            Err(why) => {
+                context.ui.complain(format_args!("line {number}: {why}"));
+                refused += 1;
+            }
+        }
     }
-    context.ui.say(format_args!("{kept}"));
-    Ok(if refused > 0 { Exit::Usage } else { Exit::Done })
+    let waiting = wait_for_the_server(&mut session, || while events.try_recv().is_ok() {})?;
+    session.stop_live();
+    if kept == 0 && refused == 0 {
+        context.ui.say("nothing came in, nothing was written");
+    } else {
+        context.ui.say(saved::summary(kept, waiting));
+    }
+    Ok(match (refused, waiting) {
+        (0, 0) => Exit::Done,
+        (0, _) if context.require_server => Exit::KeptLocally,
+        (0, _) => Exit::Done,
+        _ => Exit::Usage,
+    })
+}
+
+/// How many notes still wait when the server has confirmed all, or has said nothing new for a while.
+fn wait_for_the_server(session: &mut Session, mut hear: impl FnMut()) -> Result<u64, Failure> {
+    let mut waiting = session.waiting()?;
+    let mut until = Instant::now() + LAST_WORD_WITHIN;
+    while waiting > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+        hear();
+        let now = session.waiting()?;
+        if now < waiting {
+            until = Instant::now() + LAST_WORD_WITHIN;
+        }
+        waiting = now;
+    }
+    Ok(waiting)
 }

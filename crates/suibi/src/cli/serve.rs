@@ -3,6 +3,8 @@
 mod plain_spec;
 
 use clap::Args;
+use suibi_server::plain::PlainRules;
+use suibi_server::{Config, Listen, PlainListen, ServeError, ServeErrorKind, Server, StopSignal};
 
 use super::Context;
 use crate::failure::{Exit, Failure};
@@ -63,5 +65,38 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
             "name a listener: suibi serve --insecure-coap 127.0.0.1:5683 --plain 127.0.0.1:4242",
         ));
     }
+    let mut config = Config::new(settings.data_dir()?);
+    config.device = settings.device()?;
+    config.coap = coap.into_iter().map(|address| Listen { address }).collect();
+    config.plain = plain.into_iter().map(PlainListen::from).collect();
+    // Before the first listener is open, so that no signal finds us half started.
+    let stop = StopSignal::on_termination()?;
+    let server = Server::bind(config).map_err(|error| failure(&error))?;
+    for listener in server.listeners() {
+        context.ui.say(listener);
+    }
+    context.ui.say("ready");
+    server.run(stop).map_err(|error| failure(&error))?;
     Ok(Exit::Done)
+}
+
+impl From<PlainSpec> for PlainListen {
+    fn from(spec: PlainSpec) -> Self {
+        let rules = PlainRules {
+            words: spec.words.parse().expect("the settings have checked it"),
+            reply: spec.reply.parse().expect("the settings have checked it"),
+            max_bytes: spec.max_bytes,
+        };
+        Self { address: spec.address, rules, anyone: spec.anyone }
+    }
+}
+
+/// What a person is told when the server does not start, or ends.
+fn failure(error: &ServeError) -> Failure {
+    let exit = match error.kind() {
+        ServeErrorKind::Usage => Exit::Usage,
+        ServeErrorKind::Network | ServeErrorKind::InUse => Exit::Network,
+        ServeErrorKind::Data | ServeErrorKind::System => Exit::Data,
+    };
+    Failure::new(exit, error.to_string())
 }

@@ -1,5 +1,125 @@
+//! `suibi status`: where the notes are, and whether the server answers.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+use suibi_client::Status;
+
 use super::Context;
 use crate::failure::{Exit, Failure};
-pub(super) fn run(_context: &mut Context) -> Result<Exit, Failure> {
-    unimplemented!()
+use crate::render::json::VERSION;
+use crate::render::style::{DIM, GOOD, WAITING};
+use crate::session::{self, Session};
+
+/// So long the server has to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// What `status` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct StatusJson {
+    version: u32,
+    suibi: &'static str,
+    device: String,
+    server: ServerJson,
+    replica: ReplicaJson,
+}
+
+/// The server's side.
+#[derive(Debug, Serialize)]
+struct ServerJson {
+    embedded: bool,
+    address: Option<String>,
+    answers: bool,
+    trouble: Option<String>,
+    position: Option<u64>,
+    round_trip_ms: Option<f64>,
+}
+
+/// This device's side.
+#[derive(Debug, Serialize)]
+struct ReplicaJson {
+    path: String,
+    notes: u64,
+    waiting: u64,
+    position: u64,
+}
+
+pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
+    let mut session = session::open(&context.settings)?;
+    let named = context.settings.server()?.map(|server| server.to_string());
+    let status = session.status(ANSWER_WITHIN)?;
+    if context.ui.json {
+        context.ui.json(&json(&session, named, &status))?;
+    } else {
+        let text = text(&session, named.as_deref(), &status);
+        context.ui.out().write_all(text.as_bytes())?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A line for each thing worth knowing.
+pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> String {
+    let label = |name: &str| format!("{DIM}{name:<8}{DIM:#}  ");
+    let address = status.server.map(|address| format!("coap://{address}"));
+    let shown = named.map(str::to_owned).or(address);
+    let mut text = label("server");
+    match (named, status.is_host) {
+        (Some(_), _) => {}
+        (None, true) => text.push_str("in this process, "),
+        (None, false) => text.push_str("on this machine, "),
+    }
+    text.push_str(&shown.unwrap_or_else(|| "not found".to_owned()));
+    text.push('\n');
+    text.push_str(&label(""));
+    match &status.head {
+        Ok(head) => {
+            let rtt = status.rtt.map(|rtt| format!(" in {}", milliseconds(rtt)));
+            let rtt = rtt.unwrap_or_default();
+            text.push_str(&format!("{GOOD}answers{GOOD:#}{rtt}, feed at #{}\n", head.position));
+        }
+        Err(error) => {
+            text.push_str(&format!("{WAITING}{}{WAITING:#}\n", session::chain(error)));
+        }
+    }
+    let waiting = match status.waiting {
+        0 => "all on the server".to_owned(),
+        waiting => format!("{WAITING}{waiting} not yet on the server{WAITING:#}"),
+    };
+    text.push_str(&format!("{}{}, {waiting}\n", label("notes"), status.notes));
+    text.push_str(&format!("{}{}\n", label("device"), session.device()));
+    text.push_str(&format!("{}{}\n", label("replica"), status.replica.display()));
+    text
+}
+
+fn milliseconds(duration: Duration) -> String {
+    let milliseconds = duration.as_secs_f64() * 1e3;
+    if milliseconds < 10.0 {
+        format!("{milliseconds:.1} ms")
+    } else {
+        format!("{milliseconds:.0} ms")
+    }
+}
+
+fn json(session: &Session, named: Option<String>, status: &Status) -> StatusJson {
+    let found = status.server.map(|address| format!("coap://{address}"));
+    StatusJson {
+        version: VERSION,
+        suibi: env!("CARGO_PKG_VERSION"),
+        device: session.device().to_owned(),
+        server: ServerJson {
+            embedded: session.is_embedded(),
+            address: named.or(found),
+            answers: status.head.is_ok(),
+            trouble: status.head.as_ref().err().map(|error| session::chain(error)),
+            position: status.head.as_ref().ok().map(|head| head.position),
+            round_trip_ms: status.rtt.map(|rtt| (rtt.as_secs_f64() * 1e6).round() / 1e3),
+        },
+        replica: ReplicaJson {
+            path: status.replica.display().to_string(),
+            notes: status.notes,
+            waiting: status.waiting,
+            position: status.cursor.position,
+        },
+    }
 }

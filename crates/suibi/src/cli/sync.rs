@@ -1,11 +1,70 @@
-use clap::Args;
+//! `suibi sync`: exchange notes with the server now.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
+use crate::render::json::VERSION;
+use crate::render::style::{GOOD, WAITING};
+use crate::session::{self, Moved};
 
-#[derive(Debug, Args)]
-pub(super) struct SyncArgs {}
+/// A long sync tells how far it is, but no more often than this.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 
-pub(super) fn run(_args: SyncArgs, _context: &mut Context) -> Result<Exit, Failure> {
-    unimplemented!()
+/// What `sync` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct SyncJson {
+    version: u32,
+    delivered: u64,
+    fetched: u64,
+    waiting: u64,
+    refused: u64,
+}
+
+pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
+    let mut session = session::open(&context.settings)?;
+    let tell = !context.ui.quiet && io::stderr().is_terminal();
+    let mut told = Instant::now();
+    let mut told_any = false;
+    let outcome = session.sync(|moved| {
+        if tell && told.elapsed() >= TELL_EVERY {
+            eprint!(
+                "\r{} changes, {} to go\x1b[K",
+                moved.delivered + moved.fetched,
+                moved.remaining
+            );
+            told = Instant::now();
+            told_any = true;
+        }
+    });
+    if told_any {
+        eprint!("\r\x1b[K");
+        io::stderr().flush()?;
+    }
+    let moved = outcome?;
+    let ui = &mut context.ui;
+    if ui.json {
+        let Moved { delivered, fetched, waiting, refused, .. } = moved;
+        ui.json(&SyncJson { version: VERSION, delivered, fetched, waiting, refused })?;
+    } else {
+        ui.say(line(moved));
+    }
+    Ok(if moved.waiting > 0 { Exit::Network } else { Exit::Done })
+}
+
+/// `✓ in step with the server · 2 sent, 5 received`.
+pub(crate) fn line(moved: Moved) -> String {
+    let Moved { delivered, fetched, waiting, refused, .. } = moved;
+    // Our own changes come back with the feed; only the others are news.
+    let news = fetched.saturating_sub(delivered);
+    if waiting > 0 {
+        let why = if refused > 0 { ", the server does not take them" } else { "" };
+        return format!(
+            "{WAITING}!{WAITING:#} {delivered} sent, {news} received, {waiting} still waiting{why}"
+        );
+    }
+    format!("{GOOD}✓{GOOD:#} in step with the server · {delivered} sent, {news} received")
 }

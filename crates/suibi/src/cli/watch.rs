@@ -1,11 +1,115 @@
+//! `suibi watch`: notes as they arrive.
+
+use std::io::Write as _;
+use std::sync::mpsc;
+use std::thread;
+
 use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use suibi_client::LiveEvent;
+use suibi_journal::Day;
 
 use super::Context;
+use crate::clock;
 use crate::failure::{Exit, Failure};
+use crate::render::json::NoteJson;
+use crate::render::listing::{Listing, source};
+use crate::render::style::DIM;
+use crate::session;
 
+/// `suibi watch`.
 #[derive(Debug, Args)]
-pub(super) struct WatchArgs {}
+pub(super) struct WatchArgs {
+    /// Only notes from this device or address
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
+    /// End after N notes
+    #[arg(short = 'n', long = "limit", value_name = "N")]
+    limit: Option<u64>,
+}
 
-pub(super) fn run(_args: WatchArgs, _context: &mut Context) -> Result<Exit, Failure> {
-    unimplemented!()
+/// What ends a wait.
+enum Heard {
+    Live(LiveEvent),
+    Signal(i32),
+}
+
+pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let mut session = session::open(&context.settings)?;
+    session.refresh(&context.ui);
+    let events = session.live()?;
+    let (sender, heard) = mpsc::channel();
+    let forward = sender.clone();
+    thread::spawn(move || events.into_iter().all(|event| forward.send(Heard::Live(event)).is_ok()));
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        signals.forever().all(|signal| sender.send(Heard::Signal(signal)).is_ok())
+    });
+    context.ui.say(format_args!("{DIM}waiting for notes; Ctrl-C ends{DIM:#}"));
+    let mut left = args.limit;
+    let mut day = None;
+    let mut was_offline = false;
+    while left != Some(0) {
+        let event = match heard.recv() {
+            Ok(Heard::Live(event)) => event,
+            Ok(Heard::Signal(SIGINT)) => return Ok(Exit::Interrupted),
+            Ok(Heard::Signal(_)) | Err(_) => return Ok(Exit::Done),
+        };
+        match event {
+            LiveEvent::NewNotes(notes) => {
+                let from = args.from.as_deref();
+                let wanted = |note: &&suibi_journal::Note| {
+                    from.is_none_or(|from| {
+                        note.device == from || note.source.as_deref() == Some(from)
+                    })
+                };
+                for note in notes.iter().filter(wanted) {
+                    show(note, &mut day, context)?;
+                    left = left.map(|left| left - 1);
+                    if left == Some(0) {
+                        break;
+                    }
+                }
+            }
+            LiveEvent::Offline => {
+                was_offline = true;
+                context.ui.say("the server does not answer; still listening");
+            }
+            LiveEvent::Online if was_offline => {
+                was_offline = false;
+                context.ui.say("the server answers again");
+            }
+            LiveEvent::Trouble(error) => context.ui.complain(session::chain(&error)),
+            LiveEvent::Online | LiveEvent::Delivered(_) | LiveEvent::Refused(_) => {}
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// A note with the day before it when that is another one than of the note before.
+fn show(
+    note: &suibi_journal::Note,
+    day: &mut Option<Day>,
+    context: &mut Context,
+) -> Result<(), Failure> {
+    let ui = &mut context.ui;
+    if ui.json {
+        ui.json_line(&NoteJson::from(note))?;
+        return Ok(());
+    }
+    let listing = Listing {
+        today: clock::today()?,
+        width: ui.width(),
+        source: true,
+        marks: ui.is_terminal(),
+    };
+    if *day != Some(note.time.day()) {
+        *day = Some(note.time.day());
+        writeln!(ui.out(), "{}", listing.header(note.time.day()))?;
+    }
+    let columns = crate::render::wrap::columns(&source(note));
+    ui.out().write_all(listing.note(note, Some(columns)).as_bytes())?;
+    ui.flush()?;
+    Ok(())
 }

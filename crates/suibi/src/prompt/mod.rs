@@ -1,11 +1,235 @@
 //! The prompt: recent days first, then each line is a note.
+//!
+//! ```text
+//!  this thread                         the news thread               the client's background
+//!  read a line ── Written ──────────>  News: what to say  <── LiveEvent ── deliver, observe, pull
+//!      ^                                     │
+//!      └────────── above the line ───────────┘
+//! ```
 
+mod editor;
 mod line;
+mod news;
 
-use crate::cli::Context;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use suibi_client::LiveEvent;
+use suibi_journal::Query;
+
+use crate::cli::{Context, add, status, sync};
+use crate::clock;
+use crate::day_words;
 use crate::failure::{Exit, Failure};
+use crate::render::listing::Listing;
+use crate::render::style::DIM;
+use crate::session::{self, Session, Written};
+use editor::{Editor, Typed};
+use line::{HELP, Line};
+use news::News;
 
-pub(crate) fn run(_context: &mut Context) -> Result<Exit, Failure> {
-    let _ = (line::Line::parse(""), line::HELP);
-    unimplemented!()
+/// So many notes are shown at the start.
+const RECENT: usize = 20;
+
+/// How long `/status` waits for the server.
+const STATUS_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long leaving waits for the last receipts.
+const LAST_WORD_WITHIN: Duration = Duration::from_millis(500);
+
+/// What the news thread hears.
+enum Heard {
+    Written(Written),
+    Live(LiveEvent),
+}
+
+/// Runs the prompt until the person leaves.
+pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
+    let mut session = session::open(&context.settings)?;
+    session.refresh(&context.ui);
+    let mut prompt = Prompt { session, context };
+    prompt.greet()?;
+    let mut editor = Editor::new()?;
+    let news = prompt.start_news(&mut editor)?;
+    let exit = prompt.talk(&mut editor, &news)?;
+    prompt.leave()?;
+    Ok(exit)
+}
+
+struct Prompt<'a> {
+    session: Session,
+    context: &'a mut Context,
+}
+
+impl Prompt<'_> {
+    fn listing(&self) -> Result<Listing, Failure> {
+        let ui = &self.context.ui;
+        Ok(Listing { today: clock::today()?, width: ui.width(), source: false, marks: true })
+    }
+
+    /// The recent notes, and what a newcomer should know.
+    fn greet(&mut self) -> Result<(), Failure> {
+        let recent = Query { limit: Some(RECENT), ..Query::default() };
+        let notes = self.session.notes(&recent)?;
+        if notes.len() == RECENT {
+            anstream::println!("{DIM}earlier notes: /log{DIM:#}\n");
+        }
+        if notes.is_empty() {
+            anstream::println!("No notes yet. Each line that you write is one; Enter keeps it.");
+        }
+        anstream::println!("{}", self.listing()?.render(&notes));
+        if self.session.is_embedded()
+            && let Some(address) = self.session.embedded_address()
+        {
+            anstream::println!(
+                "{DIM}This machine is its own server: coap://{address}, unprotected, for its own programs.{DIM:#}"
+            );
+        }
+        anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
+        Ok(())
+    }
+
+    /// Starts the background, and the thread that tells about it above the line.
+    fn start_news(&mut self, editor: &mut Editor) -> Result<Sender<Heard>, Failure> {
+        let events = self.session.live()?;
+        let listing = self.listing()?;
+        let (sender, receiver) = mpsc::channel();
+        let forward = sender.clone();
+        thread::spawn(move || {
+            for event in events {
+                if forward.send(Heard::Live(event)).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut print = printer(editor);
+        // It ends with the process: somebody who leaves is not kept waiting for it.
+        thread::spawn(move || {
+            let mut news = News::default();
+            loop {
+                let now = Instant::now();
+                let until = news.poll_timeout().unwrap_or(now + Duration::from_secs(3600));
+                let lines = match receiver.recv_timeout(until.saturating_duration_since(now)) {
+                    Ok(Heard::Written(written)) => news.handle_written(Instant::now(), written),
+                    Ok(Heard::Live(event)) => {
+                        let today = clock::today().unwrap_or(listing.today);
+                        news.handle_event(event, &Listing { today, ..listing })
+                    }
+                    Err(RecvTimeoutError::Timeout) => news.handle_timeout(Instant::now()),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                for line in lines {
+                    print(line);
+                }
+            }
+        });
+        Ok(sender)
+    }
+
+    /// Line by line, until the end.
+    fn talk(&mut self, editor: &mut Editor, news: &Sender<Heard>) -> Result<Exit, Failure> {
+        let mut was_cleared = false;
+        loop {
+            let line = match editor.read()? {
+                Typed::End => return Ok(Exit::Done),
+                Typed::Cleared(_) if was_cleared => return Ok(Exit::Interrupted),
+                Typed::Cleared(had_text) => {
+                    was_cleared = true;
+                    let back = if had_text { "the up arrow brings the line back; " } else { "" };
+                    anstream::println!("{DIM}({back}Ctrl-C again leaves){DIM:#}");
+                    continue;
+                }
+                Typed::Line(line) => line,
+            };
+            was_cleared = false;
+            let line = Line::parse(&line);
+            if line == Line::Quit {
+                return Ok(Exit::Done);
+            }
+            // A command that fails is no reason to leave: the next line may work.
+            if let Err(failure) = self.take(line, news) {
+                anstream::eprintln!("{failure}");
+            }
+        }
+    }
+
+    fn take(&mut self, line: Line, news: &Sender<Heard>) -> Result<(), Failure> {
+        match line {
+            Line::Empty | Line::Quit => {}
+            Line::Note(text) => {
+                add::check(&text)?;
+                let written = self.session.add(&text, clock::now()?)?;
+                // The thread is there as long as we are.
+                let _ = news.send(Heard::Written(written));
+            }
+            Line::Help => anstream::println!("{HELP}"),
+            Line::Today => self.list(&Query::on(clock::today()?), "nothing yet today")?,
+            Line::On(day) => {
+                let day = day_words::parse(&day, clock::today()?).map_err(|error| {
+                    Failure::usage(error.to_string())
+                        .hint(format!("days look like {}", day_words::EXAMPLES))
+                })?;
+                self.list(&Query::on(day), &format!("no notes on {day}"))?;
+            }
+            Line::Search(words) => {
+                let empty = format!("no note has {words}");
+                self.list(&Query { text: Some(words), ..Query::default() }, &empty)?;
+            }
+            Line::Log(limit) => {
+                self.list(&Query { limit, ..Query::default() }, "no notes yet")?;
+            }
+            Line::Sync => {
+                let moved = self.session.sync(|_| {})?;
+                anstream::println!("{}", sync::line(moved));
+            }
+            Line::Status => {
+                let named = self.context.settings.server()?.map(|server| server.to_string());
+                let status = self.session.status(STATUS_WITHIN)?;
+                anstream::print!("{}", status::text(&self.session, named.as_deref(), &status));
+            }
+            Line::Misused(why) => anstream::println!("{DIM}{why}{DIM:#}"),
+            Line::Unknown(word) => anstream::println!(
+                "{DIM}there is no /{word}; nothing was kept. ? helps; a note that begins with / takes two: //{word} …{DIM:#}"
+            ),
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, query: &Query, empty: &str) -> Result<(), Failure> {
+        let notes = self.session.notes(query)?;
+        if notes.is_empty() {
+            anstream::println!("{DIM}{empty}{DIM:#}");
+        } else {
+            anstream::println!("{}", self.listing()?.render(&notes));
+        }
+        Ok(())
+    }
+
+    /// Gives the last lines a moment to reach the server, and says what waits.
+    fn leave(&mut self) -> Result<(), Failure> {
+        let until = Instant::now() + LAST_WORD_WITHIN;
+        let mut waiting = self.session.waiting()?;
+        while waiting > 0 && Instant::now() < until {
+            thread::sleep(Duration::from_millis(2));
+            waiting = self.session.waiting()?;
+        }
+        self.session.stop_live();
+        if waiting > 0 {
+            anstream::println!(
+                "{waiting} of your notes are kept here and not yet on the server; any suibi command takes them there."
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Prints a line above the one being typed, without colours where there are none.
+fn printer(editor: &mut Editor) -> impl FnMut(String) + Send + use<> {
+    let plain = anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never;
+    let mut print = editor.printer();
+    move |line| {
+        let line = if plain { anstream::adapter::strip_str(&line).to_string() } else { line };
+        print(format!("{line}\n"));
+    }
 }

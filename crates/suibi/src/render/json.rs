@@ -77,7 +77,10 @@ struct TagJson {
 
 impl TagsJson {
     pub(crate) fn new(tags: &[(String, u64)]) -> Self {
-        let tags = tags.iter().map(|(tag, notes)| TagJson { tag: tag.clone(), notes: *notes });
+        let tags = tags.iter().map(|(tag, notes)| TagJson {
+            tag: tag.trim_start_matches(['#', '@', '＃', '＠']).to_owned(),
+            notes: *notes,
+        });
         Self { version: VERSION, tags: tags.collect() }
     }
 }

@@ -21,3 +21,21 @@ pub(crate) fn line(note: &Note, waiting: u64) -> String {
     let _ = write!(line, "{DIM} · #{position} · {}{DIM:#}", hash.short());
     line
 }
+
+/// `✓ 2 notes saved`, or how many of them wait on this device.
+pub(crate) fn summary(notes: u64, waiting: u64) -> String {
+    let plural = if notes == 1 { "" } else { "s" };
+    if waiting > 0 {
+        return format!(
+            "{WAITING}✓{WAITING:#} {notes} note{plural} kept here, not yet on the server \
+             {DIM}({waiting} waiting){DIM:#}"
+        );
+    }
+    format!("{GOOD}✓{GOOD:#} {notes} note{plural} saved")
+}
+
+/// `✓ 2 notes reached the server`, of those that were said to wait.
+pub(crate) fn delivered(notes: u64) -> String {
+    let plural = if notes == 1 { "" } else { "s" };
+    format!("{GOOD}✓{GOOD:#} {notes} waiting note{plural} reached the server")
+}
