@@ -32,8 +32,8 @@ const ADD_MARGIN: Duration = Duration::from_millis(150);
 /// Longer than the timeout towards a server that was never met, so that it is asked at least twice.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 
-/// The longest name of a device, in bytes: it travels in one query option (RFC 7252 §5.10).
-const MAX_DEVICE_BYTES: usize = 200;
+/// The longest name of a device that a server takes, in bytes.
+const MAX_DEVICE_BYTES: usize = 64;
 
 /// Whose notes, where they are kept, and where their server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct ClientConfig {
     pub data_dir: PathBuf,
     /// The server.
     pub place: Place,
-    /// The name under which others see what is written here; 1 to 200 bytes.
+    /// The name under which others see what is written here; 1 to 64 bytes without control characters.
     pub device: String,
 }
 
@@ -71,7 +71,9 @@ pub enum ClientError {
     #[error("the clock of this machine")]
     Clock(#[from] TimeError),
     /// The device's name.
-    #[error("a device's name has 1 to {MAX_DEVICE_BYTES} bytes, «{0}» does not")]
+    #[error(
+        "a device's name has 1 to {MAX_DEVICE_BYTES} bytes and no control characters, «{0}» does not fit"
+    )]
     Device(String),
     /// A thread could not be started.
     #[error("no thread for the background")]
@@ -178,9 +180,11 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When the replica cannot be opened, or the device's name is too long.
+    /// When the replica cannot be opened, or the device's name does not fit.
     pub fn open(config: ClientConfig) -> Result<Self, ClientError> {
-        if config.device.is_empty() || config.device.len() > MAX_DEVICE_BYTES {
+        let device = &config.device;
+        if device.is_empty() || device.len() > MAX_DEVICE_BYTES || device.contains(char::is_control)
+        {
             return Err(ClientError::Device(config.device));
         }
         let path = config.data_dir.join(config.place.replica_file());

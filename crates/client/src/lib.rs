@@ -29,7 +29,7 @@ mod replica;
 mod sync;
 
 pub use client::{Added, Client, ClientConfig, ClientError, Status, Synced};
-pub use host::{Found, Host, HostError};
+pub use host::{Found, Host, HostError, find_or_become};
 pub use live::LiveEvent;
 pub use place::{DEFAULT_PORT, Place, PlaceError};
 pub use remote::{Patience, Remote, RemoteError, Stop};

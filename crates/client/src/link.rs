@@ -110,7 +110,9 @@ fn is_still_there(place: &Place, host: Option<&Host>, address: Option<SocketAddr
     match (place, host) {
         (Place::Server { .. }, _) => true,
         (Place::Embedded { .. }, Some(host)) => host.is_running(),
-        (Place::Embedded { data_dir }, None) => host::is_running(data_dir, address),
+        (Place::Embedded { data_dir }, None) => {
+            address.is_some_and(|address| host::is_running_at(data_dir, address))
+        }
     }
 }
 

@@ -25,6 +25,9 @@ pub const FIRST_BYTES: usize = 1_000;
 /// How much at most: one batch is one transaction at either end, and blocks carry it (RFC 7959).
 pub const MAX_BYTES: usize = 64 << 10;
 
+/// The name of a device that nobody could tell us.
+const NAMELESS: &str = "?";
+
 /// What is to be done next, in this order, before [`Sync::poll_step`] is asked again.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -161,8 +164,8 @@ pub struct Sync {
     is_compared: bool,
     /// The server's feed turned out to be another one.
     is_new_feed: bool,
-    /// Chains of others that came with pages and whose names are perhaps unknown.
-    met: BTreeSet<ChainId>,
+    /// Chains whose device the server could not tell.
+    nameless: BTreeSet<ChainId>,
     report: Report,
 }
 
@@ -174,16 +177,16 @@ enum Awaiting {
     Cursor,
     /// The chains here, for the names of those in the outbox.
     NamesToPush,
-    /// The chains here, for the names of those that came with pages.
-    NamesToKeep,
+    /// The chains here, for the names of those of a page.
+    NamesForPage(Cursor, FeedPage),
     /// The chains here, to compare with those there.
     Comparison(Vec<Head>),
     /// Answers to these.
     Answers(Vec<Entry>),
     /// The page after this.
     Page(Cursor),
-    /// The chains there, for their names.
-    HeadsToKeep,
+    /// The chains there, for the names of those of a page.
+    HeadsForPage(Cursor, FeedPage),
     /// The chains there, to compare with those here.
     HeadsToCompare,
 }
@@ -222,7 +225,7 @@ impl Sync {
             compares: false,
             is_compared: false,
             is_new_feed: false,
-            met: BTreeSet::new(),
+            nameless: BTreeSet::new(),
             report: Report::default(),
         };
         sync.read_outbox();
@@ -251,7 +254,7 @@ impl Sync {
         self.push_bytes = (self.push_bytes * 8).min(MAX_BYTES);
         let request = Request::new(Code::POST)
             .path("/feed")
-            .query("device", device.as_deref().unwrap_or_default())
+            .query("device", device.as_deref().unwrap_or(NAMELESS))
             .content_format(ContentFormat::CBOR_SEQ)
             .payload(encode_batch(&entries));
         self.queue.push_back(Step::Ask(request));
@@ -273,12 +276,10 @@ impl Sync {
                 self.names_are_read = true;
                 self.read_outbox();
             }
-            Awaiting::NamesToKeep => {
+            Awaiting::NamesForPage(after, page) => {
                 self.learn(chains);
-                let met = std::mem::take(&mut self.met);
-                if met.iter().any(|chain| !self.names.contains_key(chain)) {
-                    self.ask_heads(Awaiting::HeadsToKeep);
-                }
+                self.names_are_read = true;
+                self.keep_page(after, page);
             }
             Awaiting::Comparison(there) => self.compare(chains, &there),
             other => self.awaiting = other,
@@ -294,15 +295,18 @@ impl Sync {
         match std::mem::replace(&mut self.awaiting, Awaiting::Nothing) {
             Awaiting::Answers(sent) => self.on_answers(&sent, response),
             Awaiting::Page(after) => self.on_page(after, response),
-            Awaiting::HeadsToKeep => {
+            Awaiting::HeadsForPage(after, page) => {
                 let there = heads(response)?;
+                self.learn(&there);
+                let chains = page.entries.iter().map(|(_, entry)| entry.change().chain);
+                self.nameless.extend(chains.filter(|chain| !self.names.contains_key(chain)));
                 self.queue.push_back(Step::Keep(Keep::Heads(there)));
+                self.keep_page(after, page);
                 Ok(())
             }
             Awaiting::HeadsToCompare => {
                 let there = heads(response)?;
                 self.learn(&there);
-                self.met.clear();
                 self.queue.push_back(Step::Keep(Keep::Heads(there.clone())));
                 self.queue.push_back(Step::ReadChains);
                 self.awaiting = Awaiting::Comparison(there);
@@ -441,10 +445,25 @@ impl Sync {
             return Err(SyncError::Nonsense("an empty page, and more to come".into()));
         }
 
+        self.keep_page(after, page);
+        Ok(())
+    }
+
+    /// Keeps a page once the names of its chains' devices are known: if the server loses both one day, whoever brings
+    /// the changes back has to know whose they are.
+    fn keep_page(&mut self, after: Cursor, page: FeedPage) {
+        let mut chains = page.entries.iter().map(|(_, entry)| entry.change().chain);
+        if chains.any(|chain| !self.is_named(chain)) {
+            if self.names_are_read {
+                self.ask_heads(Awaiting::HeadsForPage(after, page));
+            } else {
+                self.queue.push_back(Step::ReadChains);
+                self.awaiting = Awaiting::NamesForPage(after, page);
+            }
+            return;
+        }
         self.report.pulled += page.entries.len() as u64;
         self.report.remaining = page.remaining;
-        let chains = page.entries.iter().map(|(_, entry)| entry.change().chain);
-        self.met.extend(chains.filter(|chain| !self.names.contains_key(chain)));
         let (end, remaining) = (page.next, page.remaining);
         if !page.entries.is_empty() {
             self.queue.push_back(Step::Keep(Keep::Page { after, page }));
@@ -454,11 +473,11 @@ impl Sync {
             self.ask_page(end);
         } else if self.compares && !self.is_compared {
             self.ask_heads(Awaiting::HeadsToCompare);
-        } else if !self.met.is_empty() {
-            self.queue.push_back(Step::ReadChains);
-            self.awaiting = Awaiting::NamesToKeep;
         }
-        Ok(())
+    }
+
+    fn is_named(&self, chain: ChainId) -> bool {
+        self.names.contains_key(&chain) || self.nameless.contains(&chain)
     }
 
     /// Gives the server what it lacks, of whichever device, then pulls on. When nothing is lacking, that is all, unless
