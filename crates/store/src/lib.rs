@@ -191,8 +191,8 @@ pub trait Reader: Send {
     /// The days that have notes, oldest first, and how many.
     fn days(&mut self, journal: JournalId) -> Result<Vec<(Day, u64)>, StoreError>;
 
-    /// The tags with the sigil that is most often before them (`@shop`), and in how many notes;
-    /// the most used first.
+    /// The tags with the sigil that the newest note has (`@shop`), and in how many notes; the most
+    /// used first.
     fn tags(&mut self, journal: JournalId) -> Result<Vec<(String, u64)>, StoreError>;
 
     /// Rises with each change of the journal: a cheap basis for an `ETag` of lists.

@@ -49,6 +49,8 @@ pub struct SqliteStore {
     path: PathBuf,
     /// Why nothing may be written any more.
     broken: Option<String>,
+    /// Whether the last page of a server's feed was not its end.
+    expects_more: bool,
 }
 
 impl SqliteStore {
@@ -60,7 +62,8 @@ impl SqliteStore {
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let mut conn = open::writer(path, options.own_chain)?;
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
-        Ok(Self { conn, cache: Cache::default(), options, path: path.to_owned(), broken: None })
+        let (cache, path) = (Cache::default(), path.to_owned());
+        Ok(Self { conn, cache, options, path, broken: None, expects_more: false })
     }
 
     /// One write transaction: durable when this returns `Ok`, without a trace when not.

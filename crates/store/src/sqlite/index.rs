@@ -192,16 +192,20 @@ impl Snapshot<'_> {
         each_key(rows, take)
     }
 
-    /// Name, sigil, and how many notes have both.
+    /// The tags: name, the sigil that the newest note has, and how many notes.
     pub(crate) fn tags(&self, journal: JournalId) -> Result<Vec<(String, char, u64)>, StoreError> {
-        let mut statement = self.tx.prepare_cached(
-            "SELECT name, sigil, count(*) FROM tagged WHERE journal = ?1 GROUP BY name, sigil",
+        let mut newest = self.tx.prepare_cached(
+            "SELECT sigil FROM tagged WHERE journal = ?1 AND name = ?2 ORDER BY key DESC LIMIT 1",
         )?;
-        let mut rows = statement.query([journal.0])?;
+        let mut names = self
+            .tx
+            .prepare_cached("SELECT name, count(*) FROM tagged WHERE journal = ?1 GROUP BY name")?;
+        let mut rows = names.query([journal.0])?;
         let mut tags = Vec::new();
         while let Some(row) = rows.next()? {
-            let sigil: String = row.get(1)?;
-            tags.push((row.get(0)?, sigil.chars().next().unwrap_or('#'), row.get(2)?));
+            let name: String = row.get(0)?;
+            let sigil: String = newest.query_row(params![journal.0, name], |row| row.get(0))?;
+            tags.push((name, sigil.chars().next().unwrap_or('#'), row.get(1)?));
         }
         Ok(tags)
     }

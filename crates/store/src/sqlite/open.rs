@@ -27,18 +27,24 @@ pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
     // Before anything is written: a file of something else stays as it is.
     migrate::version(&conn, path)?;
     use_wal(&conn, path)?;
-    // A server writes all the time: a long write-ahead log that is used again and again. A replica
-    // is opened for one note by a short process: its log is kept short, because each opening reads
-    // it, and is left for the next process, because emptying it costs two flushes of the disk.
+    leave_the_log(&conn, own_chain)?;
+    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")?;
+    keep_log(&conn, own_chain)?;
+    Ok(conn)
+}
+
+/// How long the write-ahead log may become before its pages go to the file.
+///
+/// A server writes all the time: a long log that is used again and again. A replica is opened for
+/// one note by a short process: its log is kept short, because each opening reads it, and is left
+/// for the next process, because emptying it costs two flushes of the disk.
+pub(crate) fn keep_log(conn: &Connection, own_chain: OwnChain) -> Result<(), StoreError> {
     let pages = match own_chain {
         OwnChain::Fresh => 4000,
         OwnChain::Kept => 256,
     };
-    leave_the_log(&conn, own_chain)?;
-    conn.execute_batch(&format!(
-        "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = {pages};"
-    ))?;
-    Ok(conn)
+    conn.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
+    Ok(())
 }
 
 /// A connection that only reads.

@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
 
-use super::SqliteStore;
 use super::batch::Batch;
+use super::{OwnChain, SqliteStore, open};
 use crate::{JournalId, PageError, StoreError};
 
 /// The key of the cursor in `meta`.
@@ -68,6 +68,7 @@ impl SqliteStore {
         if !page.follows(after) {
             return Err(PageError::RunningHash.into());
         }
+        self.expect_more(page.remaining > 0)?;
         self.write(JournalId::FIRST, |batch| {
             let mut new = 0;
             for (position, entry) in &page.entries {
@@ -78,6 +79,18 @@ impl SqliteStore {
             }
             Ok(new)
         })
+    }
+
+    /// A long run of pages gets a long log, as a server has, and its end makes it short again.
+    fn expect_more(&mut self, more: bool) -> Result<(), StoreError> {
+        if self.expects_more != more {
+            open::keep_log(
+                &self.conn,
+                if more { OwnChain::Fresh } else { self.options.own_chain },
+            )?;
+            self.expects_more = more;
+        }
+        Ok(())
     }
 
     /// How far the server's feed has been read.

@@ -235,24 +235,18 @@ impl<'c> Search<'c> {
     }
 }
 
-/// Tags with their most frequent sigil, the most used first.
+/// Tags under the sigil that came last (`@shop`), the most used first.
 pub(crate) fn count_tags(
     parts: impl IntoIterator<Item = (String, char, u64)>,
 ) -> Vec<(String, u64)> {
-    let mut names: BTreeMap<String, (u64, BTreeMap<char, u64>)> = BTreeMap::new();
-    for (name, sigil, count) in parts {
-        let (sum, sigils) = names.entry(name).or_default();
-        *sum += count;
-        *sigils.entry(sigil).or_default() += count;
+    let mut names: BTreeMap<String, (char, u64)> = BTreeMap::new();
+    for (name, sigil, notes) in parts {
+        let (last, sum) = names.entry(name).or_insert((sigil, 0));
+        *last = sigil;
+        *sum += notes;
     }
-    let mut counted: Vec<_> = names
-        .into_iter()
-        .map(|(name, (sum, sigils))| {
-            let usual = sigils.into_iter().rev().max_by_key(|(_, count)| *count);
-            let sigil = usual.map_or('#', |(sigil, _)| sigil);
-            (format!("{sigil}{name}"), sum)
-        })
-        .collect();
-    counted.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
-    counted
+    let tags = names.into_iter().map(|(name, (sigil, notes))| (format!("{sigil}{name}"), notes));
+    let mut tags: Vec<_> = tags.collect();
+    tags.sort_by(|(a, fewer), (b, more)| more.cmp(fewer).then_with(|| a.cmp(b)));
+    tags
 }

@@ -29,8 +29,10 @@ enum Step {
     CatchUp { max: usize },
 }
 
-const WORDS: [&str; 12] =
-    ["milk", "Milch", "冷", "很冷", "@shop", "#天气", "café", "can't", "“ok”", "12.5", "a", "あ"];
+const WORDS: [&str; 13] = [
+    "#shop", "milk", "Milch", "冷", "很冷", "@shop", "#天气", "café", "can't", "“ok”", "12.5", "a",
+    "あ",
+];
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -136,6 +138,19 @@ proptest! {
                 prop_assert_eq!(found, oracle(&mut *reader, query), "{:?}", query);
             }
         }
+        // The same once more in a place where no index can be.
+        let bare = dir.path().join("bare.db");
+        fs::create_dir(dir.path().join("bare-index.db")).unwrap();
+        let (heads, deleted) = (vec![None; 12], vec![false; 12]);
+        let mut twin =
+            Writer { store: server(&bare), device: Device::new("phone"), heads, deleted };
+        for step in steps.iter().filter(|step| !matches!(step, Step::CatchUp { .. })) {
+            twin.take(step);
+        }
+        prop_assert_eq!(
+            reader.tags(HERE).unwrap(),
+            twin.store.reader().unwrap().tags(HERE).unwrap()
+        );
         let counted: u64 = reader.tags(HERE).unwrap().iter().map(|(_, notes)| notes).sum();
         let all = reader.notes(HERE, &Query::default()).unwrap();
         let tags: usize = all.iter().map(|note| tags(&note.text).len()).sum();
