@@ -250,3 +250,76 @@ pub(crate) fn count_tags(
     tags.sort_by(|(a, fewer), (b, more)| more.cmp(fewer).then_with(|| a.cmp(b)));
     tags
 }
+
+#[cfg(test)]
+mod tests {
+    use suibi_journal::Extras;
+
+    use super::*;
+    use crate::sqlite::index::Index;
+    use crate::sqlite::{SqliteOptions, SqliteStore};
+    use crate::{Expect, Outcome, Store, Write};
+
+    fn write(store: &mut SqliteStore, id: Option<NoteId>, body: &str, time: &str) -> NoteId {
+        let write = Write::Note {
+            id,
+            expect: Expect::Any,
+            body: if body.is_empty() { Body::Deleted } else { Body::Text(body.to_owned()) },
+            time: Some(time.parse().unwrap()),
+            extras: Extras::new(),
+            now: time.parse().unwrap(),
+        };
+        match store.commit(JournalId::FIRST, vec![write]).unwrap().remove(0) {
+            Outcome::Note(Ok(note)) => note.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_index_has_not_seen_is_found_and_what_is_gone_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("server.db");
+        let options = SqliteOptions { own_chain: OwnChain::Fresh, device: String::new() };
+        let mut store = SqliteStore::open(&path, options).unwrap();
+        let [early, late] = ["2026-11-22T09:00:00.000+08:00", "2026-11-23T09:00:00.000+08:00"];
+        let ids: Vec<_> =
+            (0..6).map(|n| write(&mut store, None, &format!("milk {n} @shop"), late)).collect();
+        let mut conn = super::super::open::reader(&path, OwnChain::Fresh).unwrap();
+        let mut index = Index::open(&path).unwrap();
+        assert_eq!(index.catch_up(&mut conn, usize::MAX).unwrap(), 0);
+
+        // Changed, moved, deleted, moved, changed but still fitting, and new.
+        write(&mut store, Some(ids[0]), "tea 0 @home", late);
+        write(&mut store, Some(ids[1]), "milk 1 moved @shop", early);
+        write(&mut store, Some(ids[2]), "", late);
+        write(&mut store, Some(ids[3]), "milk 3 moved", early);
+        write(&mut store, Some(ids[4]), "milk 4 still @shop", late);
+        write(&mut store, None, "milk 6 @shop", late);
+
+        let snapshot = index.snapshot().unwrap();
+        assert_eq!(snapshot.position, 6, "the index is late");
+        let query = |text: Option<&str>, tag: Option<&str>, limit| Query {
+            text: text.map(str::to_owned),
+            tag: tag.map(str::to_owned),
+            limit,
+            ..Query::default()
+        };
+        let queries = [
+            query(Some("milk"), None, None),
+            query(Some("milk"), None, Some(2)),
+            query(Some("tea"), None, None),
+            query(Some("moved"), None, Some(1)),
+            query(None, Some("shop"), None),
+            query(None, Some("shop"), Some(3)),
+            query(None, Some("home"), None),
+            query(Some("milk"), Some("shop"), None),
+        ];
+        for (query, count) in queries.iter().zip([5, 2, 1, 1, 4, 3, 1, 4]) {
+            let search = Search::new(&conn, OwnChain::Fresh, JournalId::FIRST, query);
+            let search = search.unwrap().unwrap();
+            let found = search.notes(Some(&snapshot)).unwrap();
+            assert_eq!(found, search.notes(None).unwrap(), "{query:?}");
+            assert_eq!(found.len(), count, "{query:?}");
+        }
+    }
+}
