@@ -190,9 +190,12 @@ impl Endpoint {
 
     /// The slice of a response that goes now; the whole is kept while there is more of it.
     fn cut(&mut self, now: Instant, key: PeerKey, slicing: &Slicing, whole: Response) -> Response {
-        if whole.payload.len() <= Block::FIRST.size() && slicing.block2.is_none() {
+        // The block that was asked for is one of the representation, not of an error about it.
+        let block2 = slicing.block2.filter(|_| whole.code.is_success());
+        if whole.payload.len() <= Block::FIRST.size() && block2.is_none() {
             return blockwise::echo(whole, slicing);
         }
+        let slicing = &Slicing { block2, ..*slicing };
         let mut whole = whole;
         let (piece, more) = blockwise::slice(&mut whole, slicing);
         if more {
