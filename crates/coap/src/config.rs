@@ -24,7 +24,8 @@ pub struct Config {
     pub max_remembered_bytes_per_peer: usize,
     /// Messages of ours that wait for their turn, per peer. Default: 1,024.
     pub max_queued: usize,
-    /// Observations by others, of all peers. Default: 16,384.
+    /// Observations by others, of all peers, and never more than half of
+    /// [`Config::max_peers`]. Default: 16,384.
     pub max_observations: usize,
     /// The same, of one peer. Default: 32.
     pub max_observations_per_peer: usize,

@@ -1,4 +1,53 @@
-//! CoAP (RFC 7252) without sockets or clocks.
+//! CoAP (RFC 7252) without sockets or clocks, with Observe (RFC 7641) and block-wise transfer
+//! (RFC 7959).
+//!
+//! An [`Endpoint`] is client and server at once, for all peers behind one datagram address. It is
+//! told what came in and what time it is, and says what is to go out and when it wants to be
+//! woken up; so it can be run a thousand times over in a simulated network. What it is told by
+//! strangers makes it neither fail nor grow beyond its [`Config`].
+//!
+//! ```
+//! use std::{net::SocketAddr, time::Instant};
+//! use suibi_coap::{Code, Config, Endpoint, Event, Peer, Request, Response};
+//!
+//! /// What a socket would do: carries everything from one to the other.
+//! fn carry(now: Instant, from: &mut Endpoint, from_address: Peer, to: &mut Endpoint) {
+//!     while let Some(transmit) = from.poll_transmit() {
+//!         to.handle_datagram(now, from_address, &transmit.bytes);
+//!     }
+//! }
+//!
+//! # fn clock() -> Instant { Instant::now() }
+//! let [phone_address, server_address] =
+//!     [1, 2].map(|port| Peer::from(SocketAddr::from(([127, 0, 0, 1], port))));
+//! let mut phone = Endpoint::new(Config::own(), [1; 32]);
+//! let mut server = Endpoint::new(Config::own(), [2; 32]);
+//! let now = clock();
+//!
+//! let asked = phone.request(now, server_address, Request::new(Code::GET).path("/notes"));
+//! carry(now, &mut phone, phone_address, &mut server);
+//! while let Some(event) = server.poll_event() {
+//!     if let Event::Request { exchange, request, .. } = event {
+//!         assert_eq!(request.path_segments(), ["notes"]);
+//!         server.respond(now, exchange, Response::new(Code::CONTENT).payload("milk"));
+//!     }
+//! }
+//! carry(now, &mut server, server_address, &mut phone);
+//! let response = Response::new(Code::CONTENT).payload("milk");
+//! assert_eq!(phone.poll_event(), Some(Event::Response { id: asked, response }));
+//! ```
+//!
+//! # Choices that the RFCs leave open
+//!
+//! - Timeouts follow measured round trips (RFC 6298, Karn's rule), four requests may be under way
+//!   ([`Timing::own`]); [`Timing::rfc`] has the defaults for foreign peers. There is no congestion
+//!   control beyond back-off: what needs more belongs on TCP.
+//! - A used message id with other bytes is a new message.
+//! - A message that makes no sense is reset if confirmable and ignored otherwise.
+//! - All notifications are confirmable.
+//! - Tokens are eight random bytes, one per message exchange.
+//!
+//! Absent: multicast, proxying, caching, Q-Block, DTLS.
 
 mod blockwise;
 mod bounded;
@@ -8,6 +57,9 @@ mod dedup;
 mod endpoint;
 mod event;
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod list;
 mod message;
 mod observe;

@@ -45,7 +45,7 @@ impl Transmission {
         let in_time = now < self.first_sent + timing.max_transmit_span();
         let regular = self.retransmits < timing.max_retransmit;
         let measured = timing.measured && self.retransmits < timing.max_measured_retransmit;
-        if !regular && !(measured && in_time) {
+        if !(regular || measured && in_time) {
             return None;
         }
         self.retransmits += 1;

@@ -1,4 +1,5 @@
 //! Large bodies (RFC 7959).
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Observers on both sides (RFC 7641).
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Retries, duplicates, separate responses (RFC 7252 §4, §5.2).
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 mod support;
 
@@ -10,6 +11,7 @@ use support::*;
 
 const MS: Duration = Duration::from_millis(1);
 
+/// RFC 7252 figure 19: the acknowledgement is lost.
 #[test]
 fn a_lost_answer_is_asked_for_again_but_served_once() {
     let (mut world, phone, server) = phone_and_server();
@@ -67,6 +69,7 @@ fn a_peer_never_met_gets_two_seconds_and_a_known_one_what_it_needs() {
     assert!((102 * MS..=152 * MS).contains(&waited), "the floor is 100 ms: {waited:?}");
 }
 
+/// RFC 7252 figure 18: the request is lost.
 #[test]
 fn a_round_trip_with_a_retransmission_is_not_measured() {
     let (mut world, phone, server) = phone_and_server();
@@ -107,7 +110,7 @@ fn four_requests_are_under_way_and_the_others_wait() {
     let (mut world, phone, server) = phone_and_server();
     let now = world.now();
     let requests: Vec<_> = (0..10).map(|_| world.node(phone).get(now, server)).collect();
-    world.run_for(0 * MS);
+    world.run_for(Duration::ZERO);
     assert_eq!(world.link(phone, server).carried, 4);
     world.run_for(100 * MS);
     assert_eq!(world.link(phone, server).carried, 10);
@@ -121,7 +124,7 @@ fn a_foreign_peer_gets_one_request_at_a_time() {
     for _ in 0..3 {
         world.node(phone).get(now, server);
     }
-    world.run_for(0 * MS);
+    world.run_for(Duration::ZERO);
     assert_eq!(world.link(phone, server).carried, 1);
     world.run_for(10 * MS);
     assert_eq!(world.node(phone).answers.len(), 3);
@@ -145,6 +148,7 @@ fn a_cancelled_request_makes_room_and_says_nothing() {
     assert_eq!(world.link(phone, server).carried, 2);
 }
 
+/// RFC 7252 figure 20: separate response.
 #[test]
 fn slow_work_is_acknowledged_first_and_answered_later() {
     let (mut world, phone, server) = phone_and_server();
@@ -175,6 +179,7 @@ fn a_separate_response_whose_acknowledgement_is_lost_comes_again_and_is_taken_on
     assert_eq!(world.link(phone, server).carried, 3, "request, two acknowledgements");
 }
 
+/// RFC 7252 figure 21: the separate response comes before the acknowledgement.
 #[test]
 fn a_separate_response_stands_for_the_acknowledgement_that_was_lost() {
     let (mut world, phone, server) = phone_and_server();
@@ -212,6 +217,7 @@ fn a_promised_response_that_never_comes_fails_in_the_end() {
     assert!(world.elapsed() < Duration::from_secs(94));
 }
 
+/// RFC 7252 figure 22: non-confirmable request and response.
 #[test]
 fn a_non_confirmable_request_gets_such_an_answer_and_its_double_silence() {
     let mut endpoint = Endpoint::new(Config::own(), [1; 32]);

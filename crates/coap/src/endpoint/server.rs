@@ -216,7 +216,9 @@ impl Endpoint {
         for replaced in self.observations.replaced(peer, token, slicing.cache_key) {
             self.end_observation(replaced);
         }
-        let has_room = self.observations.len() < self.config.max_observations
+        // The peers of observations are not forgotten, so that room must stay for others.
+        let max = self.config.max_observations.min(self.config.max_peers / 2);
+        let has_room = self.observations.len() < max
             && self
                 .peers
                 .get(peer)
