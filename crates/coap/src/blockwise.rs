@@ -79,6 +79,9 @@ pub(crate) struct Slicing {
 
 /// The hash of what a request asks for: requests for blocks of one body have the same.
 ///
+/// The format of a body that was sent is left out: asking for the rest of a response, the body and
+/// its format do not come again (RFC 7959 §3.3), save with FETCH.
+///
 /// Two requests of one peer would have to collide in 64 bits to get into each other's way, and
 /// no peer can get into another's.
 pub(crate) fn cache_key(message: &Message, block1: Option<Block>) -> u64 {
@@ -91,7 +94,7 @@ pub(crate) fn cache_key(message: &Message, block1: Option<Block>) -> u64 {
                 | OptionNumber::BLOCK2
                 | OptionNumber::OBSERVE
                 | OptionNumber::ETAG
-        );
+        ) || number == OptionNumber::CONTENT_FORMAT && message.code != Code::FETCH;
         if !varies && !number.is_no_cache_key() {
             number.0.hash(&mut hasher);
             value.hash(&mut hasher);
