@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
 
-#[path = "support/model.rs"]
 mod model;
 
 use model::{Dice, Replica, Server, contents, next_entry};

@@ -1,0 +1,8 @@
+//! Clients and real servers over loopback.
+
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
+
+mod client;
+mod embedded;
+mod live;
+mod support;
