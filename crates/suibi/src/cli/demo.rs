@@ -1,11 +1,397 @@
+//! `suibi demo`: a server, two devices, a network that loses a third of everything, and a proof at the end.
+//!
+//! ```text
+//!  laptop ─┐                        ┌─ suibi serve, a process of its own, killed in the middle
+//!          ├─ relay, loses 30 % ────┤
+//!  手机   ─┘  each way              └─ server.db, read at the end
+//! ```
+//!
+//! Nothing is pretended: the devices are the client that every command uses, the server is this program
+//! started anew, the datagrams cross loopback, and the proof reads the server's file.
+
+mod proof;
+mod server;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use clap::Args;
+use suibi_client::{Client, ClientConfig, LiveEvent, Place};
+use suibi_journal::{Extras, Hash, Receipt};
+use suibi_net::relay::{Faults, Relay};
 
 use super::Context;
+use crate::clock;
 use crate::failure::{Exit, Failure};
+use crate::render::style::{DAY, DIM, GOOD, WAITING};
+use crate::render::wrap::columns;
+use crate::session;
+use proof::Proof;
+use server::ServerProcess;
 
+/// `suibi demo`.
 #[derive(Debug, Args)]
-pub(super) struct DemoArgs {}
+pub(super) struct DemoArgs {
+    /// Of 100 datagrams so many are lost, each way
+    #[arg(long, value_name = "PERCENT", default_value_t = 30, value_parser = clap::value_parser!(u8).range(0..=60))]
+    loss: u8,
+    /// Where the dice of the network start
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+}
 
-pub(super) fn run(_args: DemoArgs, _context: &mut Context) -> Result<Exit, Failure> {
-    unimplemented!()
+/// The two devices.
+const DEVICES: [&str; 2] = ["laptop", "手机"];
+
+/// One thing that happens by plan.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// A device writes.
+    Write(usize, &'static str),
+    /// The server is killed.
+    Kill,
+    /// The server is started again.
+    Restart,
+}
+
+/// What happens, each step so many milliseconds after the one before.
+const PLAN: &[(u64, Step)] = &[
+    (300, Step::Write(0, "Good morning! Coffee first. @morning")),
+    (1500, Step::Write(1, "早上好，今天坐地铁去公司 @morning")),
+    (1500, Step::Write(0, "Call the dentist before noon @todo")),
+    (1500, Step::Write(1, "中午和小林吃面，她推荐了一本书 @book")),
+    (1500, Step::Write(0, "Idea: a journal that cannot lose a line @idea")),
+    (30, Step::Kill),
+    (1200, Step::Write(1, "服务器不在，也照样能写")),
+    (1200, Step::Write(0, "Written while nobody answers")),
+    (1800, Step::Restart),
+    (2500, Step::Write(1, "晚上：牛奶、鸡蛋、面包 @shop")),
+    (1500, Step::Write(0, "Rain all day, read forty pages @book")),
+    (1500, Step::Write(1, "睡前一句：今天很好")),
+];
+
+/// After the last step everything has to be in place within this.
+const SETTLE_WITHIN: Duration = Duration::from_secs(50);
+
+/// What the stage hears.
+enum Heard {
+    Live(usize, LiveEvent),
+}
+
+pub(super) fn run(args: DemoArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let directory = scratch()?;
+    let outcome = Stage::build(&args, &directory, context).and_then(Stage::play);
+    // Only what we made ourselves a moment ago.
+    let _ = std::fs::remove_dir_all(&directory);
+    outcome
+}
+
+/// A directory of our own under the system's temporary one, for this user only.
+fn scratch() -> Result<std::path::PathBuf, Failure> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| {
+        Failure::new(Exit::Data, "the system has no random bytes")
+            .because(&std::io::Error::from(error))
+    })?;
+    let name = format!("suibi-demo-{:016x}", u64::from_le_bytes(random));
+    let directory = std::env::temp_dir().join(name);
+    std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
+    Ok(directory)
+}
+
+/// A note on its way.
+struct OnItsWay {
+    written_by: usize,
+    written_at: Instant,
+    text: &'static str,
+    hash: Hash,
+    receipt: Option<Receipt>,
+    has_arrived: bool,
+}
+
+/// Everything that takes part.
+struct Stage<'a> {
+    context: &'a mut Context,
+    directory: &'a Path,
+    begun: Instant,
+    server: ServerProcess,
+    relay: Relay,
+    clients: Vec<Client>,
+    heard: Receiver<Heard>,
+    notes: Vec<OnItsWay>,
+    deaths: u32,
+}
+
+impl<'a> Stage<'a> {
+    fn build(
+        args: &DemoArgs,
+        directory: &'a Path,
+        context: &'a mut Context,
+    ) -> Result<Self, Failure> {
+        let server = ServerProcess::start(&directory.join("server"))?;
+        let faults =
+            Faults { loss: f64::from(args.loss) / 100.0, seed: args.seed, ..Faults::default() };
+        let relay = Relay::start(server.address(), faults)?;
+        let (sender, heard) = mpsc::channel();
+        let mut clients = Vec::new();
+        for (index, name) in DEVICES.iter().enumerate() {
+            clients.push(device(index, name, directory, &relay, &sender)?);
+        }
+        let mut stage = Self {
+            context,
+            directory,
+            begun: Instant::now(),
+            server,
+            relay,
+            clients,
+            heard,
+            notes: Vec::new(),
+            deaths: 0,
+        };
+        stage.introduce(args)?;
+        Ok(stage)
+    }
+
+    fn introduce(&mut self, args: &DemoArgs) -> Result<(), Failure> {
+        let (id, address) = (self.server.id(), self.server.address());
+        let relay = self.relay.address();
+        self.print(&format!(
+            "{DAY}One server, two devices, and a network that loses {} of 100 datagrams.{DAY:#}\n\
+             {DIM}All of it is real and on this machine: processes, files, UDP.{DIM:#}\n\n\
+             \x20 server    process {id} at {address}\n\
+             \x20 network   {relay}, loses {} % each way\n\
+             \x20 devices   {}, with a journal each\n",
+            args.loss,
+            args.loss,
+            DEVICES.join(" and "),
+        ))
+    }
+
+    /// Follows the plan, waits until everything is where it belongs, and proves it.
+    fn play(mut self) -> Result<Exit, Failure> {
+        let mut next_at = Instant::now();
+        for (after, step) in PLAN {
+            next_at += Duration::from_millis(*after);
+            self.listen_until(next_at, |_| false)?;
+            match step {
+                Step::Write(device, text) => self.write(*device, text)?,
+                Step::Kill => self.kill()?,
+                Step::Restart => self.restart()?,
+            }
+        }
+        let is_settled = |stage: &Self| {
+            stage.notes.iter().all(|note| note.receipt.is_some() && note.has_arrived)
+        };
+        self.listen_until(Instant::now() + SETTLE_WITHIN, is_settled)?;
+        self.prove()
+    }
+
+    fn write(&mut self, device: usize, text: &'static str) -> Result<(), Failure> {
+        let added = self.clients[device]
+            .add(text, Some(clock::now()?), Extras::new())
+            .map_err(|error| session::failure(&error))?;
+        let (_, _, hash) = added.change;
+        self.notes.push(OnItsWay {
+            written_by: device,
+            written_at: Instant::now(),
+            text,
+            hash,
+            receipt: None,
+            has_arrived: false,
+        });
+        self.tell(DEVICES[device], &format!("writes   {text}"))
+    }
+
+    fn kill(&mut self) -> Result<(), Failure> {
+        let id = self.server.id();
+        self.server.kill()?;
+        self.deaths += 1;
+        self.tell(
+            "server",
+            &format!("{WAITING}killed   kill -9 {id}, in the middle of its work{WAITING:#}"),
+        )
+    }
+
+    fn restart(&mut self) -> Result<(), Failure> {
+        self.server = ServerProcess::start(&self.directory.join("server"))?;
+        self.relay.set_target(self.server.address());
+        let id = self.server.id();
+        self.tell("server", &format!("{GOOD}is back  process {id}, same files{GOOD:#}"))
+    }
+
+    /// Tells what happens until the time has come, or `is_enough`.
+    fn listen_until(
+        &mut self,
+        until: Instant,
+        is_enough: impl Fn(&Self) -> bool,
+    ) -> Result<(), Failure> {
+        while !is_enough(self) {
+            match self.heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Heard::Live(device, event)) => self.on_event(device, event)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn on_event(&mut self, device: usize, event: LiveEvent) -> Result<(), Failure> {
+        match event {
+            LiveEvent::Delivered(receipts) => {
+                for receipt in receipts {
+                    let Some(note) = self.notes.iter_mut().find(|note| note.hash == receipt.hash)
+                    else {
+                        continue;
+                    };
+                    note.receipt = Some(receipt);
+                    let took = seconds(note.written_at.elapsed());
+                    self.tell(
+                        "server",
+                        &format!("has it   {receipt}, on disk {DIM}after {took}{DIM:#}"),
+                    )?;
+                }
+            }
+            LiveEvent::NewNotes(arrived) => {
+                for arrived in arrived {
+                    let wanted = |note: &&mut OnItsWay| {
+                        note.text == arrived.text && note.written_by != device && !note.has_arrived
+                    };
+                    let Some(note) = self.notes.iter_mut().find(wanted) else { continue };
+                    note.has_arrived = true;
+                    let took = seconds(note.written_at.elapsed());
+                    let text = shortened(note.text, 44);
+                    self.tell(
+                        DEVICES[device],
+                        &format!("{DIM}sees     {text} after {took}{DIM:#}"),
+                    )?;
+                }
+            }
+            LiveEvent::Offline => {
+                self.tell(
+                    DEVICES[device],
+                    &format!("{DIM}no server answers; notes are kept here{DIM:#}"),
+                )?;
+            }
+            LiveEvent::Trouble(error) => self.tell(DEVICES[device], &session::chain(&error))?,
+            LiveEvent::Online | LiveEvent::Refused(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Stops everything, reads the files, and says what is there.
+    fn prove(mut self) -> Result<Exit, Failure> {
+        for client in &mut self.clients {
+            client.stop_live();
+        }
+        self.server.kill()?;
+        let network = self.relay.stats();
+        let written: BTreeMap<&str, Option<Receipt>> =
+            self.notes.iter().map(|note| (note.text, note.receipt)).collect();
+        let proof = Proof::read(&self.directory.join("server"), &self.clients, &written)?;
+        let (passed, lines) = proof.tell(&DEVICES, self.deaths, network);
+        self.print(&format!("\n{lines}"))?;
+        let took = seconds(self.begun.elapsed());
+        if !passed {
+            return Err(Failure::new(
+                Exit::Network,
+                format!("not everything is in place after {took}"),
+            )
+            .hint("with so many lost datagrams it may take longer; try again, or with --loss 20"));
+        }
+        self.print(&format!(
+            "{GOOD}✓{GOOD:#} {DAY}Every note is there exactly once.{DAY:#} {DIM}It took {took}.{DIM:#}\n\
+             \x20 Yours next: {DAY}suibi{DAY:#} opens the prompt, {DAY}suibi had a good idea{DAY:#} keeps a line."
+        ))?;
+        Ok(Exit::Done)
+    }
+
+    /// ` 1.2 s  laptop  writes   …`
+    fn tell(&mut self, who: &str, what: &str) -> Result<(), Failure> {
+        let at = self.begun.elapsed().as_secs_f64();
+        let padding = " ".repeat(6_usize.saturating_sub(columns(who)));
+        self.print(&format!("{DIM}{at:>5.1} s{DIM:#}  {who}{padding}  {what}"))
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), Failure> {
+        let ui = &mut self.context.ui;
+        writeln!(ui.out(), "{text}")?;
+        ui.flush()?;
+        Ok(())
+    }
+}
+
+/// A device with a journal of its own, which listens and delivers in the background.
+fn device(
+    index: usize,
+    name: &str,
+    directory: &Path,
+    relay: &Relay,
+    sender: &Sender<Heard>,
+) -> Result<Client, Failure> {
+    let mut client = Client::open(ClientConfig {
+        data_dir: directory.join(format!("device-{index}")),
+        place: Place::Server { address: relay.address().to_string() },
+        device: name.to_owned(),
+    })
+    .map_err(|error| session::failure(&error))?;
+    let events = client.live().map_err(|error| session::failure(&error))?;
+    let sender = sender.clone();
+    thread::spawn(move || {
+        events.into_iter().all(|event| sender.send(Heard::Live(index, event)).is_ok())
+    });
+    Ok(client)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+/// At most so many columns of `text`, with `…` where something is left out.
+fn shortened(text: &str, width: usize) -> String {
+    if columns(text) <= width {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for c in text.chars() {
+        if columns(&short) + 2 >= width {
+            break;
+        }
+        short.push(c);
+    }
+    short + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_kills_and_restarts_with_notes_before_between_and_after() {
+        let position =
+            |wanted: fn(&Step) -> bool| PLAN.iter().position(|(_, step)| wanted(step)).unwrap();
+        let kill = position(|step| matches!(step, Step::Kill));
+        let restart = position(|step| matches!(step, Step::Restart));
+        let writes = |steps: &[(u64, Step)], device: usize| {
+            steps
+                .iter()
+                .filter(|(_, step)| matches!(step, Step::Write(by, _) if *by == device))
+                .count()
+        };
+        for device in 0..2 {
+            assert!(writes(&PLAN[..kill], device) > 0);
+            assert!(writes(&PLAN[kill..restart], device) > 0);
+            assert!(writes(&PLAN[restart..], device) > 0);
+        }
+        let planned: u64 = PLAN.iter().map(|(after, _)| after).sum();
+        assert!(Duration::from_millis(planned) + SETTLE_WITHIN < Duration::from_secs(90));
+        let lines = PLAN.iter().filter_map(|(_, step)| match step {
+            Step::Write(_, text) => Some(columns(text)),
+            _ => None,
+        });
+        assert!(lines.max().unwrap() <= 50, "a line would not fit 80 columns");
+    }
 }
