@@ -266,7 +266,7 @@ impl<'a> Stage<'a> {
                     let text = shortened(note.text, 44);
                     self.tell(
                         DEVICES[device],
-                        &format!("{DIM}sees     {text} after {took}{DIM:#}"),
+                        &format!("sees     {text} {DIM}after {took}{DIM:#}"),
                     )?;
                 }
             }

@@ -69,8 +69,7 @@ impl Line {
 }
 
 /// What `/help` prints.
-pub(super) const HELP: &str = "\
-  Each line is a note. Tags are #tag and @tag.
+pub(super) const HELP: &str = "  Each line is a note. Tags are #tag and @tag.
 
   /today            today's notes            ?  h   this help
   /on DATE          one day's notes          r      all notes
@@ -79,7 +78,6 @@ pub(super) const HELP: &str = "\
   /sync             exchange notes now
   /status           where the notes are      Ctrl-C clears the line
   /quit             leave                    Ctrl-D leaves
-
   //text            a note that begins with /";
 
 #[cfg(test)]

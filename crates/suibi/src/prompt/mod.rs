@@ -83,7 +83,7 @@ impl Prompt<'_> {
             && let Some(address) = self.session.embedded_address()
         {
             anstream::println!(
-                "{DIM}This machine is its own server: coap://{address}, unprotected, for its own programs.{DIM:#}"
+                "{DIM}This machine is its own server, unprotected on loopback: coap://{address}{DIM:#}"
             );
         }
         anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
@@ -190,7 +190,7 @@ impl Prompt<'_> {
             }
             Line::Misused(why) => anstream::println!("{DIM}{why}{DIM:#}"),
             Line::Unknown(word) => anstream::println!(
-                "{DIM}there is no /{word}; nothing was kept. ? helps; a note that begins with / takes two: //{word} …{DIM:#}"
+                "{DIM}there is no /{word}, nothing was kept; ? helps. As a note: //{word} …{DIM:#}"
             ),
         }
         Ok(())

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use suibi_client::LiveEvent;
-use suibi_journal::{ChainId, Day, Note, Receipt};
+use suibi_journal::{ChainId, Note, Receipt};
 
-use crate::day_words;
 use crate::render::listing::{Listing, source};
 use crate::render::saved;
 use crate::render::style::{DIM, WAITING};
+use crate::render::wrap::columns;
 use crate::session::{self, Written};
 
 /// A note whose receipt takes longer is said to wait.
@@ -133,25 +133,113 @@ fn confirmed(mut written: Written, receipt: Receipt) -> String {
     saved::line(&written.note, 0)
 }
 
-/// Others' notes: time, who, text; with the day when it is not today.
+/// Others' notes: time, who, text; below a line for the day when it is not today.
 fn arrived(notes: &[Note], listing: &Listing) -> Vec<String> {
     let mut lines = Vec::new();
     let hidden = notes.len().saturating_sub(MOST_AT_ONCE);
     if hidden > 0 {
         lines.push(format!("{DIM}{hidden} more notes arrived; /log shows all{DIM:#}"));
     }
+    let mut day = listing.today;
     for note in &notes[hidden..] {
-        let when = other_day(note.time.day(), listing.today);
-        let from = format!("{DIM}{when}{}{DIM:#}", source(note));
-        let text = listing.note(note, None);
-        lines.push(format!("{from}\n{}", text.trim_end_matches('\n')));
+        if note.time.day() != day {
+            day = note.time.day();
+            lines.push(listing.header(day));
+        }
+        let text = listing.note(note, Some(columns(&source(note))));
+        lines.push(text.trim_end_matches('\n').to_owned());
     }
     lines
 }
 
-fn other_day(day: Day, today: Day) -> String {
-    match day_words::near_name(day, today) {
-        Some("today") => String::new(),
-        _ => format!("{day} "),
+#[cfg(test)]
+mod tests {
+    use suibi_journal::{Hash, NoteId};
+
+    use super::*;
+
+    fn plain(lines: Vec<String>) -> String {
+        anstream::adapter::strip_str(&lines.join("\n")).to_string()
+    }
+
+    fn listing() -> Listing {
+        let today = "2026-11-23".parse().unwrap();
+        Listing { today, width: Some(80), source: false, marks: true }
+    }
+
+    fn note(time: &str, text: &str) -> Note {
+        Note {
+            id: NoteId::new(0, [0; 10]),
+            time: time.parse().unwrap(),
+            text: text.to_owned(),
+            conflict: false,
+            heads: Vec::new(),
+            device: "手机".to_owned(),
+            source: None,
+            receipt: None,
+            waiting: true,
+        }
+    }
+
+    fn written(seq: u64) -> Written {
+        let note = note("2026-11-23T09:05:00.000+08:00", "milk @shop");
+        Written { note, place: (ChainId::from_bytes([1; 16]), seq), waiting: seq, trouble: None }
+    }
+
+    fn delivered(seqs: &[u64]) -> LiveEvent {
+        let receipt = |seq: &u64| Receipt {
+            chain: ChainId::from_bytes([1; 16]),
+            seq: *seq,
+            position: 40 + seq,
+            hash: Hash::of(b""),
+        };
+        LiveEvent::Delivered(seqs.iter().map(receipt).collect())
+    }
+
+    #[test]
+    fn a_note_is_said_to_be_saved_whichever_comes_first() {
+        let mut news = News::default();
+        let now = Instant::now();
+        assert!(news.handle_written(now, written(1)).is_empty());
+        let after = plain(news.handle_event(delivered(&[1]), &listing()));
+        assert_eq!(after, "✓ saved 2026-11-23 09:05 @shop · #41 · e3b0c4");
+        assert!(news.handle_event(delivered(&[2]), &listing()).is_empty());
+        let before = plain(news.handle_written(now, written(2)));
+        assert_eq!(before, "✓ saved 2026-11-23 09:05 @shop · #42 · e3b0c4");
+        assert_eq!(news.poll_timeout(), None);
+    }
+
+    #[test]
+    fn without_a_receipt_it_is_said_to_wait_and_later_that_it_arrived() {
+        let mut news = News::default();
+        let now = Instant::now();
+        assert!(news.handle_written(now, written(1)).is_empty());
+        assert!(news.handle_timeout(now).is_empty());
+        let due = news.poll_timeout().unwrap();
+        assert_eq!(due, now + RECEIPT_WITHIN);
+        let waits = plain(news.handle_timeout(due));
+        assert_eq!(waits, "✓ kept here, not yet on the server (1 waiting)");
+        let offline = plain(news.handle_event(LiveEvent::Offline, &listing()));
+        assert_eq!(offline, "the server does not answer; notes are kept here until it does");
+        let at_once = plain(news.handle_written(now, written(2)));
+        assert_eq!(at_once, "✓ kept here, not yet on the server (2 waiting)");
+        let late = plain(news.handle_event(delivered(&[1, 2]), &listing()));
+        assert_eq!(late, "✓ 2 waiting notes reached the server");
+        let online = plain(news.handle_event(LiveEvent::Online, &listing()));
+        assert_eq!(online, "the server answers again");
+    }
+
+    #[test]
+    fn notes_of_others_name_their_device_and_a_day_that_is_not_today() {
+        let mut news = News::default();
+        let mut today = note("2026-11-23T09:07:00.000+08:00", "晚饭吃什么？");
+        today.waiting = false;
+        let mut before = note("2026-11-22T23:50:00.000+08:00", "late");
+        before.waiting = false;
+        let seen = news.handle_event(LiveEvent::NewNotes(vec![today, before]), &listing());
+        assert_eq!(
+            plain(seen),
+            "09:07  手机  晚饭吃什么？\n2026-11-22 Sunday · yesterday\n23:50  手机  late"
+        );
     }
 }
