@@ -81,6 +81,7 @@ impl Live {
             is_online: None,
             observation: None,
             register_at: Instant::now(),
+            left: 0,
             pause: FIRST_PAUSE,
         };
         let thread = thread::Builder::new()
@@ -137,6 +138,8 @@ struct Background {
     is_online: Option<bool>,
     observation: Option<RequestId>,
     register_at: Instant,
+    /// What the last round left in the outbox, because the server refuses it: no reason for another round.
+    left: u64,
     pause: Duration,
 }
 
@@ -178,6 +181,7 @@ impl Background {
             link.call(request, Patience { deadline, silence: SILENCE })
         };
         let (report, outcome) = replica::run(sync, store, ask, |_| {});
+        self.left = if report.refused.is_empty() { 0 } else { self.store.waiting()? };
         self.tell_delivered()?;
         self.tell_new_notes()?;
         if !report.refused.is_empty() {
@@ -208,7 +212,7 @@ impl Background {
                     return Err(RemoteError::Failed { address, error }.into());
                 }
                 Some(_) => {}
-                None if self.store.waiting()? > 0 => return Ok(()),
+                None if self.store.waiting()? != self.left => return Ok(()),
                 None => {
                     self.tell_new_notes()?;
                     if !self.link.is_still_there() {

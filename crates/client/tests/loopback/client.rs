@@ -222,6 +222,16 @@ fn a_replica_that_was_cloned_says_so_and_keeps_what_it_has() {
     assert_eq!(added.receipt, None);
     assert_eq!((added.waiting, added.refused.len()), (1, 1));
     assert!(added.refused[0].refusal.to_string().contains("elsewhere"));
+    // What others write still comes.
+    let mut laptop = world.client("laptop", server.address);
+    add(&mut laptop, "three");
+    let outcome = clone.sync(PATIENCE, |_| {}).map(|synced| synced.refused.len());
+    assert!(matches!(outcome, Ok(1)), "{outcome:?}");
+    let here = texts(&mut *clone.reader().unwrap());
+    assert!(
+        ["one", "another two", "three"].iter().all(|text| here.iter().any(|t| t == text)),
+        "{here:?}"
+    );
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -5,4 +5,5 @@
 mod client;
 mod embedded;
 mod live;
+mod remote;
 mod support;

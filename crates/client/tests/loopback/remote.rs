@@ -1,0 +1,96 @@
+//! One server under several addresses, and waits that end.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use suibi_client::{Patience, Remote, RemoteError};
+use suibi_coap::{Code, Request};
+
+use crate::support::{PATIENCE, World};
+
+fn get() -> Request {
+    Request::new(Code::GET).path("/feed/head")
+}
+
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[test]
+fn a_dead_address_before_the_right_one_costs_no_answer() {
+    let world = World::new();
+    let server = world.serve(None);
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for first in [nobody(), silent.local_addr().unwrap()] {
+        let mut remote = Remote::to(&[first, server.address]).unwrap();
+        let response = remote.call(&get(), PATIENCE).unwrap();
+        assert_eq!(response.code, Code::CONTENT);
+        assert_eq!(remote.address(), Some(server.address), "it is asked first from now on");
+        assert!(remote.rtt().is_some());
+    }
+}
+
+#[test]
+fn nobody_there_is_believed_when_it_is_said_twice() {
+    let address = nobody();
+    let mut remote = Remote::to(&[address]).unwrap();
+    let begun = Instant::now();
+    let error = remote.call(&get(), PATIENCE).unwrap_err();
+    assert!(matches!(error, RemoteError::Unreachable(a) if a == address), "{error}");
+    // The second time is the first retransmission, which comes after 100 ms at the earliest.
+    assert!(begun.elapsed() >= Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn silence_ends_a_call_long_before_its_deadline() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut remote = Remote::to(&[silent.local_addr().unwrap()]).unwrap();
+    let silence = Duration::from_millis(300);
+    let begun = Instant::now();
+    let patience = Patience { deadline: begun + PATIENCE, silence };
+    let error = remote.call_while(&get(), patience, || true).unwrap_err();
+    assert!(matches!(error, RemoteError::NoAnswer { .. }), "{error}");
+    assert!(begun.elapsed() >= silence && begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_call_ends_when_waiting_makes_no_sense_any_more() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut remote = Remote::to(&[silent.local_addr().unwrap()]).unwrap();
+    let patience = Patience { deadline: Instant::now() + PATIENCE, silence: PATIENCE };
+    let error = remote.call_while(&get(), patience, || false).unwrap_err();
+    assert!(matches!(error, RemoteError::Gone), "{error}");
+}
+
+#[test]
+fn another_thread_ends_a_call() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut remote = Remote::to(&[silent.local_addr().unwrap()]).unwrap();
+    let stop = remote.stopper();
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| stop.stop());
+        let error = remote.call(&get(), PATIENCE).unwrap_err();
+        assert!(matches!(error, RemoteError::Stopped), "{error}");
+    });
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_wake_before_the_wait_is_not_lost() {
+    let mut remote = Remote::new().unwrap();
+    remote.stopper().wake();
+    let begun = Instant::now();
+    assert_eq!(remote.wait(begun + PATIENCE).unwrap(), None);
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn without_an_address_nobody_is_asked() {
+    let mut remote = Remote::new().unwrap();
+    assert!(matches!(remote.call(&get(), PATIENCE), Err(RemoteError::NoAddress)));
+    assert!(matches!(remote.observe(get()), Err(RemoteError::NoAddress)));
+}
