@@ -15,8 +15,9 @@ use crate::ui::Ui;
 /// A listing waits so long for news from the server, and then shows what this device has.
 const REFRESH_WITHIN: Duration = Duration::from_millis(700);
 
-/// So long a sync goes on without anything having moved.
-const SYNC_PATIENCE: Duration = Duration::from_secs(5);
+/// So long a sync goes on without anything having moved. A silent server ends it much sooner; this is for one that
+/// is heard, over a path that loses so much that a long note takes its time.
+const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An open journal.
 pub(crate) struct Session {
