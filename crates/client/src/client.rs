@@ -106,7 +106,7 @@ pub struct Added {
     pub receipt: Option<Receipt>,
     /// Changes in the outbox now, this one among them if there is no receipt.
     pub waiting: u64,
-    /// What kept it from the server. `None` also while the background delivers.
+    /// What kept it from the server. `None` also while the background delivers, and when another change was refused.
     pub trouble: Option<ClientError>,
     /// What the server does not take, perhaps an earlier change.
     pub refused: Vec<Refused>,
@@ -255,6 +255,15 @@ impl Client {
             added.refused = report.refused;
         }
         added.waiting = self.store.waiting()?;
+        if added.receipt.is_none() && self.live.is_none() {
+            // Another process of this device may have delivered it.
+            let mut reader = self.store.reader()?;
+            added.receipt = replica::receipt(&mut *reader, added.note, added.change)?;
+            if added.receipt.is_some() {
+                added.trouble = None;
+                added.waiting = self.store.waiting()?;
+            }
+        }
         Ok(added)
     }
 

@@ -1,8 +1,8 @@
 //! Carrying out the steps of a [`Sync`] on a replica.
 
 use suibi_coap::{Request, Response};
-use suibi_journal::ChainId;
-use suibi_store::{JournalId, SqliteStore, Store as _, StoreError};
+use suibi_journal::{ChainId, Hash, NoteId, Receipt};
+use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::client::ClientError;
 use crate::sync::{Keep, Report, Step, Sync};
@@ -57,4 +57,20 @@ fn keep(keep: Keep, store: &mut SqliteStore) -> Result<(), StoreError> {
 /// The chain that this replica writes, once it has written.
 pub(crate) fn own_chain(store: &mut SqliteStore) -> Result<Option<ChainId>, StoreError> {
     Ok(store.meta("own-chain")?.and_then(|text| text.parse().ok()))
+}
+
+/// The receipt of a change that made what `note` is now, if the server has given one by now.
+pub(crate) fn receipt(
+    reader: &mut dyn Reader,
+    note: NoteId,
+    (chain, seq, hash): (ChainId, u64, Hash),
+) -> Result<Option<Receipt>, StoreError> {
+    let note = reader.note(JournalId::FIRST, note)?;
+    let receipt = note.filter(|note| !note.waiting).and_then(|note| note.receipt);
+    Ok(receipt.filter(|(_, written)| *written == hash).map(|(position, hash)| Receipt {
+        chain,
+        seq,
+        position,
+        hash,
+    }))
 }

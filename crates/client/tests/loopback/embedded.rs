@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, World, eventually, texts};
-use suibi_client::{Client, LiveEvent};
+use suibi_client::{Client, ClientError, LiveEvent};
 use suibi_journal::Extras;
 use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store as _};
 
@@ -63,8 +63,12 @@ fn twenty_at_once_keep_every_note_once() {
                 for i in 0..each {
                     // As a command: it opens, adds one, and ends, with its server if it is the host.
                     let added = add(&mut world.embedded(), &format!("{adder:02}-{i}"));
-                    assert!(added.trouble.is_none_or(|trouble| trouble.is_offline()));
+                    assert!(
+                        added.trouble.as_ref().is_none_or(ClientError::is_offline),
+                        "{added:?}"
+                    );
                     assert!(added.refused.is_empty(), "{:?}", added.refused);
+                    assert!(added.receipt.is_some() || added.waiting > 0, "{added:?}");
                 }
             });
         }
