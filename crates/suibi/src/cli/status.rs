@@ -66,8 +66,8 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
     let mut text = label("server");
     match (named, status.is_host) {
         (Some(_), _) => {}
-        (None, true) => text.push_str("in this process, "),
-        (None, false) => text.push_str("on this machine, "),
+        (None, true) => text.push_str("this machine itself, "),
+        (None, false) => text.push_str("this machine, in another suibi, "),
     }
     text.push_str(&shown.unwrap_or_else(|| "not found".to_owned()));
     text.push('\n');

@@ -1,0 +1,437 @@
+//! What commands print about notes: for people, for programs, and as exit codes.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod machinery;
+
+use std::net::SocketAddr;
+
+use machinery::{BOUND, Finished, Home, Server, free_port, run};
+use serde_json::Value;
+
+/// A device at a fixed moment.
+struct Device {
+    home: Home,
+    name: &'static str,
+}
+
+impl Device {
+    fn new(name: &'static str, server: SocketAddr) -> Self {
+        Self { home: Home::with_server(server), name }
+    }
+
+    fn suibi_at(&self, now: &str, input: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.home.command(arguments);
+        command.env("SUIBI_NOW", now).env("SUIBI_DEVICE", self.name);
+        run(&mut command, input.as_bytes(), BOUND)
+    }
+
+    fn suibi(&self, arguments: &[&str]) -> Finished {
+        self.suibi_at("2026-11-23T09:05:00.000+08:00", "", arguments)
+    }
+}
+
+/// Exit code and both streams in one text.
+fn told(finished: &Finished) -> String {
+    let code = finished.status.code().map_or("by a signal".to_owned(), |code| code.to_string());
+    format!("{}--- {code}\n{}", finished.out, finished.err)
+}
+
+/// The document with what no two runs share written as `…`.
+fn settled(json: &str) -> String {
+    fn settle(value: &mut Value) {
+        match value {
+            Value::Array(items) => items.iter_mut().for_each(settle),
+            Value::Object(members) => {
+                for (key, value) in members {
+                    match (key.as_str(), &value) {
+                        ("id" | "hash" | "path" | "address" | "suibi", Value::String(_)) => {
+                            *value = "…".into();
+                        }
+                        ("round_trip_ms", Value::Number(_)) => *value = 0.into(),
+                        _ => settle(value),
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    settle(&mut value);
+    serde_json::to_string_pretty(&value).unwrap()
+}
+
+/// A server and two devices that have written a little.
+fn two_devices() -> (tempfile::TempDir, Server, Device, Device) {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let laptop = Device::new("laptop", server.address());
+    let phone = Device::new("手机", server.address());
+    let yesterday = "2026-11-22T23:50:00.000+08:00";
+    laptop.suibi_at(yesterday, "", &["late", "夜宵", "@food"]).expect_success();
+    phone
+        .suibi_at("2026-11-23T08:15:00.000+08:00", "第一行\n\nthird line @todo\n", &["-"])
+        .expect_success();
+    laptop.suibi(&["bought", "milk", "@shop", "and", "@food"]).expect_success();
+    (data, server, laptop, phone)
+}
+
+#[test]
+fn notes_for_people() {
+    let (_data, _server, laptop, _phone) = two_devices();
+    insta::assert_snapshot!(told(&laptop.suibi(&["log"])), @r"
+    2026-11-22 Sunday · yesterday
+    23:50  late 夜宵 @food
+
+    2026-11-23 Monday · today
+    08:15  第一行
+
+           third line @todo
+    09:05  bought milk @shop and @food
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["log", "--source", "--reverse", "-n", "2"])), @r"
+    2026-11-23 Monday · today
+    09:05  laptop  bought milk @shop and @food
+    08:15  手机    第一行
+
+                   third line @todo
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["on", "昨天"])), @r"
+    2026-11-22 Sunday · yesterday
+    23:50  late 夜宵 @food
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["search", "第一"])), @r"
+    2026-11-23 Monday · today
+    08:15  第一行
+
+           third line @todo
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["log", "--from", "手机"])), @r"
+    2026-11-23 Monday · today
+    08:15  第一行
+
+           third line @todo
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["log", "--tag", "@FOOD", "--until", "11-22"])), @r"
+    2026-11-22 Sunday · yesterday
+    23:50  late 夜宵 @food
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["tags"])), @r"
+    2  @food
+    1  @shop
+    1  @todo
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["sync"])), @r"
+    --- 0
+    ✓ in step with the server · 0 sent, 0 received
+    ");
+}
+
+#[test]
+fn notes_for_programs() {
+    let (_data, _server, laptop, phone) = two_devices();
+    insta::assert_snapshot!(settled(&laptop.suibi(&["log", "--json"]).out), @r#"
+    {
+      "notes": [
+        {
+          "conflict": false,
+          "day": "2026-11-22",
+          "device": "laptop",
+          "id": "…",
+          "receipt": {
+            "hash": "…",
+            "position": 1
+          },
+          "source": null,
+          "tags": [
+            "food"
+          ],
+          "text": "late 夜宵 @food",
+          "time": "2026-11-22T23:50:00.000+08:00",
+          "waiting": false
+        },
+        {
+          "conflict": false,
+          "day": "2026-11-23",
+          "device": "手机",
+          "id": "…",
+          "receipt": {
+            "hash": "…",
+            "position": 2
+          },
+          "source": null,
+          "tags": [
+            "todo"
+          ],
+          "text": "第一行\n\nthird line @todo",
+          "time": "2026-11-23T08:15:00.000+08:00",
+          "waiting": false
+        },
+        {
+          "conflict": false,
+          "day": "2026-11-23",
+          "device": "laptop",
+          "id": "…",
+          "receipt": {
+            "hash": "…",
+            "position": 3
+          },
+          "source": null,
+          "tags": [
+            "shop",
+            "food"
+          ],
+          "text": "bought milk @shop and @food",
+          "time": "2026-11-23T09:05:00.000+08:00",
+          "waiting": false
+        }
+      ],
+      "version": 1
+    }
+    "#);
+    for listing in [&["today"][..], &["on", "yesterday"], &["search", "milk"]] {
+        let json = laptop.suibi(&[&["--json"], listing].concat()).expect_success().out;
+        let document: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(document["version"], 1, "{listing:?}");
+        assert!(!document["notes"].as_array().unwrap().is_empty(), "{listing:?}");
+    }
+    insta::assert_snapshot!(settled(&laptop.suibi(&["tags", "--json"]).out), @r#"
+    {
+      "tags": [
+        {
+          "notes": 2,
+          "tag": "food"
+        },
+        {
+          "notes": 1,
+          "tag": "shop"
+        },
+        {
+          "notes": 1,
+          "tag": "todo"
+        }
+      ],
+      "version": 1
+    }
+    "#);
+    insta::assert_snapshot!(settled(&laptop.suibi(&["status", "--json"]).out), @r#"
+    {
+      "device": "laptop",
+      "replica": {
+        "notes": 3,
+        "path": "…",
+        "position": 3,
+        "waiting": 0
+      },
+      "server": {
+        "address": "…",
+        "answers": true,
+        "embedded": false,
+        "position": 3,
+        "round_trip_ms": 0,
+        "trouble": null
+      },
+      "suibi": "…",
+      "version": 1
+    }
+    "#);
+    insta::assert_snapshot!(settled(&laptop.suibi(&["sync", "--json"]).out), @r#"
+    {
+      "delivered": 0,
+      "fetched": 0,
+      "refused": 0,
+      "version": 1,
+      "waiting": 0
+    }
+    "#);
+    insta::assert_snapshot!(settled(&phone.suibi(&["add", "--json", "a", "note"]).out), @r#"
+    {
+      "note": {
+        "conflict": false,
+        "day": "2026-11-23",
+        "device": "手机",
+        "id": "…",
+        "receipt": {
+          "hash": "…",
+          "position": 4
+        },
+        "source": null,
+        "tags": [],
+        "text": "a note",
+        "time": "2026-11-23T09:05:00.000+08:00",
+        "waiting": false
+      },
+      "version": 1,
+      "waiting": 0
+    }
+    "#);
+}
+
+#[test]
+fn an_empty_journal_is_friendly_and_ends_with_one() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let laptop = Device::new("laptop", server.address());
+    insta::assert_snapshot!(told(&laptop.suibi(&["log"])), @r"
+    --- 1
+    no notes yet — write one: suibi had a good idea
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["today"])), @r"
+    --- 1
+    nothing yet today — write one: suibi had a good idea
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["search", "milk"])), @r"
+    --- 1
+    no note has milk
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["tags"])), @r"
+    --- 1
+    no tags yet — write one: suibi bought milk @shop
+    ");
+    insta::assert_snapshot!(told(&laptop.suibi(&["log", "--json"])), @r#"
+    {
+      "version": 1,
+      "notes": []
+    }
+    --- 1
+    no notes yet — write one: suibi had a good idea
+    "#);
+}
+
+#[test]
+fn saving_says_so_in_one_line() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let laptop = Device::new("laptop", server.address());
+    let saved = laptop.suibi(&["bought", "milk", "@shop"]).expect_success();
+    assert_eq!(saved.out, "");
+    let line = saved.err.strip_prefix("✓ saved 2026-11-23 09:05 @shop · #1 · ").unwrap();
+    assert_eq!(line.trim_end().len(), 6, "{saved:#?}");
+    assert!(line.trim_end().chars().all(|c| c.is_ascii_hexdigit()), "{saved:#?}");
+    assert_eq!(laptop.suibi(&["-q", "silent"]).expect_success().err, "");
+    let piped = laptop.suibi_at("2026-11-23T09:06:00.000+08:00", "a\n\n  \nb\r\n第三\n", &[]);
+    assert_eq!(told(&piped), "--- 0\n✓ 3 notes saved\n");
+    assert_eq!(laptop.home.log(), ["bought milk @shop", "silent", "a", "b", "第三"]);
+}
+
+#[test]
+fn without_a_server_the_exit_codes_tell_kept_from_failed() {
+    let laptop = Device::new("laptop", free_port());
+    let kept = laptop.suibi(&["one"]);
+    assert_eq!(told(&kept), "--- 0\n✓ kept here, not yet on the server (1 waiting)\n");
+    assert_eq!(laptop.suibi(&["--require-server", "two"]).status.code(), Some(3));
+    let piped = laptop.suibi_at("2026-11-23T09:06:00.000+08:00", "a\nb\n", &["--require-server"]);
+    assert_eq!(piped.status.code(), Some(3), "{piped:#?}");
+    let sync = laptop.suibi(&["sync"]);
+    assert_eq!(sync.status.code(), Some(5), "{sync:#?}");
+    assert!(sync.err.starts_with("error: the server is out of reach\ncaused by: "), "{sync:#?}");
+    let data = laptop.home.path().join("data/suibi");
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::write(&data, "in the way").unwrap();
+    let broken = laptop.suibi(&["three"]);
+    assert_eq!(broken.status.code(), Some(6), "{broken:#?}");
+    assert!(broken.err.starts_with("error: the notes kept on this device cannot be used\n"));
+}
+
+#[test]
+fn watch_prints_what_others_write_and_ends_with_ctrl_c() {
+    let (_data, _server, laptop, phone) = two_devices();
+    let mut watch = laptop.home.command(&["watch", "-n", "1"]);
+    watch.env("SUIBI_NOW", "2026-11-23T09:05:00.000+08:00").env("SUIBI_DEVICE", "laptop");
+    let watching = std::thread::spawn(move || run(&mut watch, b"", machinery::PATIENCE));
+    // It may start after a few of these: the first one that it sees ends it.
+    while !watching.is_finished() {
+        phone.suibi(&["晚饭吃什么？"]).expect_success();
+    }
+    let seen = watching.join().unwrap().expect_success();
+    assert_eq!(seen.out, "2026-11-23 Monday · today\n09:05  手机  晚饭吃什么？\n");
+
+    let mut watch = laptop.home.command(&["watch"]);
+    watch.stderr(std::process::Stdio::piped());
+    let mut child = watch.spawn().unwrap();
+    let mut first = String::new();
+    let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::io::BufRead::read_line(&mut stderr, &mut first).unwrap();
+    assert_eq!(first, "waiting for notes; Ctrl-C ends\n");
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn on_a_machine_where_nothing_is_set_up_everything_works() {
+    let home = Home::new();
+    let written = home.suibi_with_input("first\n第二条\n".as_bytes(), &[]).expect_success();
+    assert_eq!(written.err, "✓ 2 notes saved\n");
+    home.suibi(&["third"]).expect_success();
+    assert_eq!(home.log(), ["first", "第二条", "third"]);
+}
+
+#[test]
+fn every_option_of_serve_is_understood() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_with(
+        data.path(),
+        &[
+            "--insecure-coap",
+            "localhost:0",
+            "--insecure-coap",
+            "[::1]:0",
+            "--plain",
+            "127.0.0.1:0,reply=never,words=compat,max=4096",
+            "--plain",
+            "127.0.0.1:0",
+            "--plain-words",
+            "compat",
+            "--plain-reply",
+            "always",
+            "--plain-max",
+            "2048",
+        ],
+    );
+    let said = server.said();
+    assert!(said.iter().all(|line| line == "ready" || line.contains("open to this machine only")));
+    assert_eq!(server.plain.len(), 2, "{said:#?}");
+    assert!(server.coap.len() >= 2, "{said:#?}");
+
+    // A second one on the same data is refused, and told whose it is.
+    let second =
+        run(&mut Server::command(data.path(), &["--insecure-coap", "127.0.0.1:0"]), b"", BOUND);
+    let second = second.expect_refusal(&[5]);
+    assert!(second.err.contains(&format!("process {}", server.id())), "{second:#?}");
+
+    // An address in use, one that is not ours, a name that is none, one that others could reach.
+    let other = tempfile::tempdir().unwrap();
+    let taken = server.address().to_string();
+    for (arguments, code) in [
+        (["--insecure-coap", taken.as_str()], 5),
+        (["--insecure-coap", "192.0.2.1:5683"], 5),
+        (["--insecure-coap", "no.such.host.invalid:5683"], 5),
+        (["--insecure-coap", "127.0.0.1:70000"], 2),
+        (["--plain", "0.0.0.0:0"], 2),
+    ] {
+        let refused = run(&mut Server::command(other.path(), &arguments), b"", machinery::PATIENCE)
+            .expect_refusal(&[code]);
+        assert_eq!(refused.err.lines().filter(|line| line.starts_with("error: ")).count(), 1);
+        assert!(!refused.err.contains("ready"), "{refused:#?}");
+    }
+    assert!(server.stop().success());
+}
+
+#[test]
+fn serve_takes_its_listeners_from_the_environment_too() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = Server::command(data.path(), &[]);
+    command
+        .env("SUIBI_INSECURE_COAP", "127.0.0.1:0")
+        .env("SUIBI_PLAIN", "127.0.0.1:0,anyone [::1]:0");
+    let server = Server::spawn(&mut command);
+    assert_eq!((server.coap.len(), server.plain.len()), (1, 2), "{:#?}", server.said());
+}
