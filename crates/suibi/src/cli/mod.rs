@@ -28,9 +28,7 @@ use crate::settings::{Key, Settings};
 use crate::ui::Ui;
 use shape::Shape;
 
-/// Daily notes over the network.
-///
-/// `suibi` alone opens the prompt: the recent days, then each line is a note.
+/// Daily notes over the network
 #[derive(Debug, Parser)]
 #[command(
     name = "suibi",
@@ -41,8 +39,6 @@ use shape::Shape;
                       … | suibi                each line is a note\n       \
                       suibi [OPTIONS] COMMAND  one of the commands below",
     after_help = EXAMPLES,
-    disable_help_subcommand = false,
-    infer_subcommands = false,
     max_term_width = 100
 )]
 struct Cli {
@@ -62,11 +58,12 @@ Examples:
 
 /// Options of every command; they come before the text of a note.
 #[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Talk to this server instead of the embedded one (coap://HOST:PORT)
+    /// Talk to this server, coap://HOST:PORT, instead of the embedded one
     #[arg(long, global = true, value_name = "URI")]
     server: Option<String>,
-    /// Allow a server beyond this machine although the way there is not encrypted
+    /// Allow a server beyond this machine; the way there is not encrypted
     #[arg(long, global = true)]
     insecure: bool,
     /// Keep the journal's files in this directory

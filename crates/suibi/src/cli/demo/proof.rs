@@ -150,8 +150,11 @@ impl Proof {
     }
 }
 
+/// Changes with their positions.
+type Feed = Vec<(u64, Entry)>;
+
 /// The whole feed, and what is wrong with its running hash, if anything is.
-fn feed(reader: &mut dyn Reader) -> Result<(Vec<(u64, Entry)>, Option<String>), Failure> {
+fn feed(reader: &mut dyn Reader) -> Result<(Feed, Option<String>), Failure> {
     let mut entries = Vec::new();
     let mut cursor = Cursor::START;
     loop {
