@@ -84,6 +84,8 @@ fn an_option_among_the_words_of_a_note_is_a_slip() {
     hint: options come first: suibi --json … TEXT; to write it down: suibi -- bought milk --json
     ");
     home.suibi(&["add", "milk", "--data-dir=/tmp"]).expect_refusal(&[2]);
+    let cold = home.suibi(&["-5", "degrees", "outside"]).expect_refusal(&[2]);
+    assert!(cold.err.contains("suibi -- -5 degrees outside"), "{cold:#?}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "it left something behind");
 }
 

@@ -1,5 +1,7 @@
 //! The demo does what it says, in the time that it says.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 mod machinery;
 
 use std::time::Duration;
@@ -22,4 +24,27 @@ fn the_demo_ends_with_a_proof_in_time() {
     }
     assert!(demo.out.contains("kill -9"), "{}", demo.out);
     assert_eq!(demo.err, "");
+    assert_eq!(leftovers(&home), 0, "it left its files behind");
+}
+
+#[test]
+fn a_demo_that_is_interrupted_leaves_nothing_behind() {
+    let home = Home::new();
+    let mut child = home.command(&["demo"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    while !line.contains("writes") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut stdout, &mut line).unwrap() > 0, "it ended");
+    }
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(leftovers(&home), 0, "it left its files behind");
+}
+
+/// How many directories of demos there are in this home's temporary directory, which is the home itself.
+fn leftovers(home: &Home) -> usize {
+    let names = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("suibi-demo-")).count()
 }

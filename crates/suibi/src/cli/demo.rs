@@ -20,6 +20,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use suibi_client::{Client, ClientConfig, LiveEvent, Place};
 use suibi_journal::{Extras, Hash, Receipt};
 use suibi_net::relay::{Faults, Relay};
@@ -80,6 +82,8 @@ const SETTLE_WITHIN: Duration = Duration::from_secs(50);
 /// What the stage hears.
 enum Heard {
     Live(usize, LiveEvent),
+    /// Ctrl-C: the stage is taken down, and nothing stays behind.
+    Interrupted,
 }
 
 pub(super) fn run(args: DemoArgs, context: &mut Context) -> Result<Exit, Failure> {
@@ -142,6 +146,8 @@ impl<'a> Stage<'a> {
         for (index, name) in DEVICES.iter().enumerate() {
             clients.push(device(index, name, directory, &relay, &sender)?);
         }
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        thread::spawn(move || signals.forever().all(|_| sender.send(Heard::Interrupted).is_ok()));
         let mut stage = Self {
             context,
             directory,
@@ -233,6 +239,7 @@ impl<'a> Stage<'a> {
         while !is_enough(self) {
             match self.heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Heard::Live(device, event)) => self.on_event(device, event)?,
+                Ok(Heard::Interrupted) => return Err(Failure::silent(Exit::Interrupted)),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -263,7 +270,7 @@ impl<'a> Stage<'a> {
                     let Some(note) = self.notes.iter_mut().find(wanted) else { continue };
                     note.has_arrived = true;
                     let took = seconds(note.written_at.elapsed());
-                    let text = shortened(note.text, 44);
+                    let text = shortened(note.text, 40);
                     self.tell(
                         DEVICES[device],
                         &format!("sees     {text} {DIM}after {took}{DIM:#}"),

@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::failure::{Exit, Failure};
 use crate::prompt;
+use crate::render::style::HINT;
 use crate::settings::{Key, Settings};
 use crate::ui::Ui;
 use shape::Shape;
@@ -180,7 +181,21 @@ fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> 
         return Err(offer);
     }
     error.print()?;
+    if given.len() > 1 && begins_with_a_stranger(&error, given) {
+        let words = shape::quoted(given);
+        anstream::eprintln!("{HINT}hint:{HINT:#} to write it as a note: suibi -- {words}");
+    }
     Err(Failure::silent(Exit::Usage))
+}
+
+/// Whether the first word looks like an option and is none: `suibi -5 degrees outside`.
+fn begins_with_a_stranger(error: &clap::Error, given: &[OsString]) -> bool {
+    matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(name)) if given.first().is_some_and(|first| {
+            first.to_string_lossy().starts_with(name.as_str())
+        })
+    )
 }
 
 /// Whether words, not options, are what clap could not place.
