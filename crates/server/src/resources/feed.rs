@@ -11,8 +11,8 @@ use crate::problem::Problem;
 const DEFAULT_PAGE_BYTES: usize = 64 << 10;
 /// The longest page there is; one change of the longest note is longer still.
 const MAX_PAGE_BYTES: usize = 1 << 20;
-/// The longest name of a device.
-const MAX_DEVICE_BYTES: usize = 64;
+/// The longest name of a device, as `docs/formats.md` has it.
+const MAX_DEVICE_BYTES: usize = 255;
 
 pub(super) struct Feed;
 

@@ -512,3 +512,36 @@ fn what_cannot_be_is_refused_with_its_reason() {
     assert_eq!(scene.get("/feed?after=here").code, bad);
     assert_eq!(scene.get("/feed?max=-1").code, bad);
 }
+
+const PROTOCOL: &str = include_str!("../../../../docs/protocol.md");
+
+#[test]
+fn the_documentation_knows_every_resource_and_the_json_shape() {
+    for (path, _) in ROUTES {
+        assert!(PROTOCOL.contains(&format!("| `{path}` |")), "{path}");
+    }
+    let (_, rest) = PROTOCOL.split_once("```json").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let documented: Value = serde_json::from_str(example).unwrap();
+    let mut scene = Scene::new();
+    scene.post("buy milk @shop");
+    assert_eq!(shape(&documented), shape(&scene.json("/notes")));
+    for path in ["/days", "/tags", "/heads", "/status"] {
+        let (_, rest) = PROTOCOL.split_once(&format!("- `{path}`: `")).unwrap();
+        let documented = serde_json::from_str(rest.split_once('`').unwrap().0).unwrap();
+        assert_eq!(shape(&documented), shape(&scene.json(path)), "{path}");
+    }
+}
+
+/// The value with each text and number replaced by its kind.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::String(_) => "text".into(),
+        Value::Number(_) => "number".into(),
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (name.clone(), shape(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
