@@ -65,7 +65,7 @@ fn a_long_note_arrives_whole() {
     let relay = Relay::start(server.address(), bad_weather(seed)).unwrap();
     let writer = Home::with_server(relay.address());
     let reader = Home::with_server(relay.address());
-    let text = long_text(20_000);
+    let text = long_text(10_000);
     writer.suibi_with_input(text.as_bytes(), &["-"]).expect_success();
     wait_until("it is delivered", || writer.sync().status.success());
     assert_each_once(&server.notes(), std::slice::from_ref(&text));
