@@ -34,7 +34,7 @@ fn every_note_of_our_own_clients_arrives_once() {
     thread::scope(|scope| {
         for (device, home) in homes.iter().enumerate() {
             let texts: Vec<_> =
-                (0..25).map(|note| format!("note {note} of device {device}")).collect();
+                (0..12).map(|note| format!("note {note} of device {device}")).collect();
             expected.extend_from_slice(&texts);
             scope.spawn(move || {
                 for text in &texts {

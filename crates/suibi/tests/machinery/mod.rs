@@ -24,7 +24,7 @@ pub(crate) use server::Server;
 pub(crate) use wire::Wire;
 
 /// How long a thing may take that has no bound of its own, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// How long a command may take. Each that writes or lists promises its line within one second; the
 /// rest is for starting twenty of them at once on a machine that has other things to do.
