@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use suibi_client::{Client, ClientConfig, LiveEvent, Place};
 use suibi_journal::{Extras, Hash, Receipt};
@@ -146,7 +146,7 @@ impl<'a> Stage<'a> {
         for (index, name) in DEVICES.iter().enumerate() {
             clients.push(device(index, name, directory, &relay, &sender)?);
         }
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         thread::spawn(move || signals.forever().all(|_| sender.send(Heard::Interrupted).is_ok()));
         let mut stage = Self {
             context,
