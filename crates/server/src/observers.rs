@@ -151,3 +151,90 @@ fn key(request: &Request) -> Vec<u8> {
     key.extend(&request.payload);
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use suibi_coap::{Code, Config, Endpoint, Event};
+
+    use super::*;
+
+    /// Real observation ids: only an endpoint gives them.
+    fn observations(count: u16) -> Vec<ObservationId> {
+        let now = Instant::now();
+        let mut endpoint = Endpoint::new(Config::own(), [1; 32]);
+        let mut ids = Vec::new();
+        for number in 0..count {
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1000 + number));
+            // GET with an empty Observe option, Token 1.
+            let datagram = [0x41, 0x01, 0, 1, 1, 0x60];
+            endpoint.handle_datagram(now, peer.into(), &datagram);
+            let Some(Event::Request { exchange, .. }) = endpoint.poll_event() else { panic!() };
+            ids.extend(endpoint.respond_observed(now, exchange, response("")));
+        }
+        ids
+    }
+
+    fn response(text: &str) -> Response {
+        Response::new(Code::CONTENT).payload(text.to_owned())
+    }
+
+    fn question(path: &str) -> Request {
+        Request::new(Code::GET).path(path).observe(true)
+    }
+
+    fn told(observers: &mut Observers, answers: Vec<(usize, Response)>) -> Vec<Observer> {
+        let mut told = Vec::new();
+        observers.handle_round(answers, |observer, _| told.push(*observer));
+        told
+    }
+
+    #[test]
+    fn many_observers_of_one_thing_are_one_question_and_told_only_of_news() {
+        let mut now = Instant::now();
+        let mut observers = Observers::new(now);
+        let ids = observations(3);
+        observers.add((0, ids[0]), question("/a"), &response("1"));
+        observers.add((1, ids[1]), question("/a").etag(b"x"), &response("1"));
+        observers.add((0, ids[2]), question("/b"), &response("1"));
+        let round = observers.poll_round(now).unwrap();
+        assert_eq!(round.len(), 2);
+        assert!(round.iter().all(|(_, request)| request.observing().is_none()));
+        // Until the answers are there, no other round begins; and then not at once.
+        observers.handle_change();
+        now += BETWEEN_ROUNDS;
+        assert_eq!(observers.poll_round(now), None);
+        let news = told(&mut observers, vec![(0, response("2")), (1, response("1"))]);
+        assert_eq!(news, [(0, ids[0]), (1, ids[1])]);
+        assert!(observers.poll_round(now).is_some());
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
+        assert_eq!(observers.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_came_with_older_news_is_told_again() {
+        let now = Instant::now();
+        let mut observers = Observers::new(now);
+        let ids = observations(2);
+        observers.add((0, ids[0]), question("/a"), &response("2"));
+        observers.add((0, ids[1]), question("/a"), &response("1"));
+        assert!(observers.poll_round(now).is_some());
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]).len(), 2);
+    }
+
+    #[test]
+    fn an_error_ends_no_observation_and_who_left_is_told_nothing() {
+        let now = Instant::now();
+        let mut observers = Observers::new(now);
+        let id = observations(1)[0];
+        observers.add((0, id), question("/a"), &response("1"));
+        assert!(observers.poll_round(now).is_some());
+        let error = Response::new(Code::SERVICE_UNAVAILABLE);
+        assert_eq!(told(&mut observers, vec![(0, error)]), []);
+        observers.remove(&(0, id));
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
+        observers.handle_change();
+        assert_eq!(observers.poll_timeout(), None);
+    }
+}

@@ -155,3 +155,6 @@ fn tell(done: &mpsc::Sender<Done>, waker: &Waker, what: Done) {
         let _ = waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests;
