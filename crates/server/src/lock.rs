@@ -4,9 +4,16 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use crate::config::{ListenerInfo, ListenerKind};
 use crate::files;
+
+/// Somebody who only looks holds a shared lock for a moment, and so keeps us from taking ours: so often is it tried
+/// again, each time so much later.
+const LOOKS: u32 = 50;
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The lock on a data directory. It is free again when this is dropped, or its process ends in whatever way.
 #[derive(Debug)]
@@ -67,10 +74,8 @@ impl Lock {
         let path = files::lock(data_dir);
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(read(&mut file)?)),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+        if !take_from_those_who_look(&file)? {
+            return Err(LockError::Held(read(&mut file)?));
         }
         let mut lock = Self { file };
         lock.write(&[])?;
@@ -91,6 +96,25 @@ impl Lock {
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(text.as_bytes())
     }
+}
+
+/// Takes the lock unless another server has it; says whether it did. [`running`] in another process is none.
+fn take_from_those_who_look(file: &File) -> io::Result<bool> {
+    for _ in 0..LOOKS {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        // Beside those who look there is room for one more of them, beside a server there is not.
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(false)
 }
 
 fn read(file: &mut File) -> io::Result<Running> {
@@ -131,5 +155,40 @@ mod tests {
         drop(lock);
         assert_eq!(running(dir.path()).unwrap(), None);
         assert!(Lock::take(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Lock::take(dir.path()).unwrap());
+        let looker = File::open(files::lock(dir.path())).unwrap();
+        looker.lock_shared().unwrap();
+        let taken = thread::scope(|scope| {
+            let taker = scope.spawn(|| Lock::take(dir.path()));
+            thread::sleep(5 * LOOK);
+            looker.unlock().unwrap();
+            taker.join().unwrap()
+        });
+        assert!(taken.is_ok(), "{taken:?}");
+    }
+
+    #[test]
+    fn many_who_look_at_once_keep_nobody_from_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Lock::take(dir.path()).unwrap());
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                        running(dir.path()).unwrap();
+                        thread::yield_now();
+                    }
+                });
+            }
+            let failed = (0..100).filter(|_| Lock::take(dir.path()).is_err()).count();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(failed, 0);
+        });
     }
 }
