@@ -205,9 +205,8 @@ impl Remote {
         let mut socket = UdpSocket::connect(address)?;
         let token = Token(self.links.len());
         self.poll.registry().register(&mut socket, token, Interest::READABLE)?;
-        if address.ip().is_loopback() && self.endpoint.rtt(address.into()).is_none() {
-            let estimate = RttEstimate { srtt: LOOPBACK_RTT, rttvar: LOOPBACK_RTT };
-            self.endpoint.set_rtt(address.into(), estimate);
+        if address.ip().is_loopback() {
+            self.endpoint.assume_rtt(address.into(), LOOPBACK_RTT);
         }
         Ok(Link { address, socket, queue: VecDeque::new(), unreachable: 0, heard: None })
     }
@@ -344,7 +343,7 @@ impl Remote {
         self.links.get(self.best.unwrap_or(0)).map(|link| link.address)
     }
 
-    /// The round trip as measured to [`Remote::address`].
+    /// The round trip as measured to [`Remote::address`], once it is.
     pub fn rtt(&self) -> Option<RttEstimate> {
         self.endpoint.rtt(self.address()?.into())
     }

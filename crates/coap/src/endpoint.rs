@@ -253,12 +253,24 @@ impl Endpoint {
         self.peers.find(peer).and_then(|key| self.peers.get(key)).and_then(|state| state.rtt)
     }
 
-    /// The round trips to this peer as they were measured at another time.
+    /// The round trips to this peer as they were measured at another time; what is measured now is
+    /// added to that. For a mere guess there is [`Endpoint::assume_rtt`].
     pub fn set_rtt(&mut self, peer: Peer, rtt: RttEstimate) {
         if let Some(key) = self.known_or_new(peer)
             && let Some(state) = self.peers.get_mut(key)
         {
             state.rtt = Some(rtt);
+        }
+    }
+
+    /// A guess at the round trip to this peer, which gives the first timeout instead of
+    /// [`Timing::ack_timeout`](crate::Timing::ack_timeout) and nothing else: [`Endpoint::rtt`] does
+    /// not tell it, and the first measurement takes its place whole (RFC 6298 §2.2).
+    pub fn assume_rtt(&mut self, peer: Peer, guess: Duration) {
+        if let Some(key) = self.known_or_new(peer)
+            && let Some(state) = self.peers.get_mut(key)
+        {
+            state.assumed = Some(RttEstimate::first(guess));
         }
     }
 

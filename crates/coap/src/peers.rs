@@ -25,6 +25,8 @@ pub(crate) struct PeerState {
     pub(crate) peer: Peer,
     pub(crate) ids: MessageIds,
     pub(crate) rtt: Option<RttEstimate>,
+    /// What stands in for `rtt` until something is measured.
+    pub(crate) assumed: Option<RttEstimate>,
     /// The timeout to begin with after a round trip that could not be measured, as the answer may
     /// have been to any of the transmissions (Karn's rule, RFC 6298 §5.5-5.7).
     pub(crate) backed_off: Option<Duration>,
@@ -49,7 +51,7 @@ impl PeerState {
 
     /// How long to wait for an answer before the random stretch.
     pub(crate) fn timeout(&self, timing: &Timing) -> Duration {
-        let measured = self.rtt.map(|rtt| rtt.timeout(timing.min_timeout));
+        let measured = self.rtt.or(self.assumed).map(|rtt| rtt.timeout(timing.min_timeout));
         self.backed_off.or(measured).unwrap_or(timing.ack_timeout)
     }
 
@@ -214,6 +216,7 @@ impl Peers {
             peer,
             ids: MessageIds::new(first_id),
             rtt: None,
+            assumed: None,
             backed_off: None,
             in_flight: 0,
             queue: VecDeque::new(),

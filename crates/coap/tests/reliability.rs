@@ -94,6 +94,24 @@ fn a_remembered_round_trip_serves_the_next_process() {
 }
 
 #[test]
+fn a_guess_gives_the_first_timeout_and_the_first_measurement_takes_its_place() {
+    let (mut world, phone, server) = phone_and_server();
+    world.node(phone).endpoint.assume_rtt(address(server), 50 * MS);
+    assert_eq!(world.node(phone).endpoint.rtt(address(server)), None, "nothing is measured yet");
+    world.link(phone, server).drop_next(1);
+    let now = world.now();
+    let request = world.node(phone).get(now, server);
+    world.run_until(|nodes| nodes[0].answer(request).is_some());
+    assert!((152 * MS..=227 * MS).contains(&world.elapsed()), "{:?}", world.elapsed());
+
+    let now = world.now();
+    let request = world.node(phone).get(now, server);
+    world.run_until(|nodes| nodes[0].answer(request).is_some());
+    let rtt = world.node(phone).endpoint.rtt(address(server));
+    assert_eq!(rtt, Some(RttEstimate { srtt: 2 * MS, rttvar: MS }));
+}
+
+#[test]
 fn a_known_peer_that_falls_silent_is_tried_longer_than_four_times() {
     let (mut world, phone, server) = phone_and_server();
     world.node(phone).endpoint.set_rtt(address(server), RttEstimate::first(MS));

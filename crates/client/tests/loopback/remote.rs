@@ -33,6 +33,31 @@ fn a_dead_address_before_the_right_one_costs_no_answer() {
 }
 
 #[test]
+fn the_round_trip_is_what_was_measured_and_not_what_was_assumed() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let delay = Duration::from_millis(20);
+    let thread = thread::spawn(move || {
+        let mut buf = [0; 2048];
+        let (_, from) = server.recv_from(&mut buf).unwrap();
+        thread::sleep(delay);
+        // 2.05 in the acknowledgement, with the token that came.
+        let token = usize::from(buf[0] & 0x0f);
+        (buf[0], buf[1]) = (0x60 | token as u8, 0x45);
+        server.send_to(&buf[..4 + token], from).unwrap();
+    });
+    let mut remote = Remote::to(&[address]).unwrap();
+    assert_eq!(remote.rtt(), None);
+    remote.call(&get(), PATIENCE).unwrap();
+    thread.join().unwrap();
+    // An answer after the first retransmission would tell nothing (RFC 6298 §3).
+    if let Some(rtt) = remote.rtt() {
+        assert!(rtt.srtt >= delay, "{rtt:?}");
+        assert_eq!(rtt.rttvar, rtt.srtt / 2, "the first sample alone (RFC 6298 §2.2)");
+    }
+}
+
+#[test]
 fn nobody_there_is_believed_when_it_is_said_twice() {
     let address = nobody();
     let mut remote = Remote::to(&[address]).unwrap();
