@@ -71,6 +71,9 @@ pub enum ServeError {
         /// What is wrong with it.
         source: StoreError,
     },
+    /// A part of the server has panicked; on standard error it said why.
+    #[error("the {0} of the server has failed; what it had acknowledged is kept, start it again")]
+    Crashed(&'static str),
     /// The system refused something that servers need: threads, files, random bytes.
     #[error("the system does not let a server run: {0}")]
     System(#[from] io::Error),
@@ -100,7 +103,7 @@ impl ServeError {
             Self::Address { .. } | Self::Bind { .. } => ServeErrorKind::Network,
             Self::InUse { .. } => ServeErrorKind::InUse,
             Self::DataDir { .. } | Self::Store { .. } => ServeErrorKind::Data,
-            Self::System(_) => ServeErrorKind::System,
+            Self::System(_) | Self::Crashed(_) => ServeErrorKind::System,
         }
     }
 }

@@ -97,7 +97,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the system fails us. Nothing that a client sends, and no trouble with the disk, ends a server.
+    /// When the system fails us, or one of our threads has panicked: a server that can only write, or only read,
+    /// would keep its port from one that can do both. Nothing that a client sends, and no trouble with the disk, ends
+    /// a server.
     pub fn run(self, stop: StopSignal) -> Result<(), ServeError> {
         let Self { doors, writer, about, lock, stop: own_stop, .. } = self;
         let about = Arc::new(about);
@@ -112,7 +114,9 @@ impl Server {
             .map_err(|source| ServeError::Store { data_dir: about.data_dir.clone(), source })?;
         let reader_thread = thread::Builder::new().name("reader".to_owned()).spawn({
             let (about, done, waker) = (Arc::clone(&about), done.clone(), Arc::clone(&waker));
+            let crash = StopAtPanic(own_stop.clone());
             move || {
+                let _crash = crash;
                 reader::run(&mut *store_reader, &about, &to_read, |answer| {
                     tell(&done, &waker, Done::Read(answer));
                 });
@@ -120,7 +124,9 @@ impl Server {
         })?;
         let writer_thread = thread::Builder::new().name("writer".to_owned()).spawn({
             let mut writer = writer;
+            let crash = StopAtPanic(own_stop.clone());
             move || {
+                let _crash = crash;
                 writer.run(&to_write, |answers, changed| {
                     tell(&done, &waker, Done::Written { answers, changed });
                 });
@@ -136,15 +142,28 @@ impl Server {
         drop(net);
         // A disk that hangs does not keep us from ending: what it still holds was not acknowledged.
         let deadline = Instant::now() + Duration::from_millis(300);
-        for thread in [writer_thread, reader_thread] {
+        let mut crashed = None;
+        for (name, thread) in [("writer", writer_thread), ("reader", reader_thread)] {
             while !thread.is_finished() && Instant::now() < deadline {
                 thread::sleep(Duration::from_millis(1));
             }
             if thread.is_finished() && thread.join().is_err() {
-                tracing::error!("a thread of the server has failed");
+                crashed = Some(name);
             }
         }
-        Ok(result?)
+        result?;
+        crashed.map_or(Ok(()), |name| Err(ServeError::Crashed(name)))
+    }
+}
+
+/// Stops the server when the thread that holds this panics.
+struct StopAtPanic(StopSignal);
+
+impl Drop for StopAtPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.stop();
+        }
     }
 }
 

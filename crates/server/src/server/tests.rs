@@ -50,7 +50,7 @@ struct Scene {
     handle: ServerHandle,
     thread: Option<thread::JoinHandle<Result<(), ServeError>>>,
     next_id: u16,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 impl Scene {
@@ -77,7 +77,7 @@ impl Scene {
         let [coap, plain] = [0, 1].map(|at| client(server.listeners()[at].address));
         let handle = server.handle();
         let thread = Some(thread::spawn(move || server.run(StopSignal::new().unwrap())));
-        Self { trouble, coap, plain, handle, thread, next_id: 0, _dir: dir }
+        Self { trouble, coap, plain, handle, thread, next_id: 0, dir: dir }
     }
 
     fn fail_with(&self, error: Failure) {
@@ -127,7 +127,8 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         self.handle.stop();
-        let result = self.thread.take().unwrap().join();
+        let Some(thread) = self.thread.take() else { return };
+        let result = thread.join();
         if !thread::panicking() {
             result.unwrap().unwrap();
         }
@@ -185,4 +186,18 @@ fn a_store_whose_disk_failed_is_opened_again() {
     assert_eq!(scene.post("after").0, CREATED);
     assert_eq!(scene.trouble.opened.load(Ordering::SeqCst), 2);
     assert_eq!(scene.list().lines().count(), 2);
+}
+
+#[test]
+fn a_server_whose_writer_panics_acknowledges_nothing_and_ends() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.post("before").0, CREATED);
+    scene.fail_with(|| panic!("a bug, for the test"));
+    scene.plain.send(b"lost?").unwrap();
+    let result = scene.thread.take().unwrap().join().unwrap();
+    assert!(matches!(result, Err(ServeError::Crashed("writer"))), "{result:?}");
+    // Nothing was sent before the end, and nobody listens after it.
+    scene.plain.set_nonblocking(true).unwrap();
+    assert!(scene.plain.recv(&mut [0; 2048]).is_err());
+    assert!(Lock::take(scene.dir.path()).is_ok(), "the data is free for the next one");
 }
