@@ -220,3 +220,41 @@ fn in_any_weather_the_observer_knows_the_last_state() {
         assert!(numbers.is_sorted(), "seed {seed}: {numbers:?}");
     }
 }
+
+#[test]
+fn the_newest_state_is_not_lost_while_there_is_no_message_id_for_it() {
+    let mut server = Endpoint::new(Config::own(), [1; 32]);
+    let mut now = start();
+    let text = |text: &str| Response::new(Code::CONTENT).payload(text.to_owned());
+    server.handle_datagram(now, peer(9), &hex!("41 01 0001 aa 60"));
+    let Some(Event::Request { exchange, .. }) = server.poll_event() else { panic!() };
+    let observer = server.respond_observed(now, exchange, text("0")).unwrap();
+    server.notify(now, &observer, text("1"));
+    let first = sent(&mut server).pop().unwrap();
+    // Answers to messages that are not confirmable use all ids that are left.
+    for id in 2..=u16::MAX {
+        let datagram = [&hex!("50 01")[..], &id.to_be_bytes()].concat();
+        server.handle_datagram(now, peer(9), &datagram);
+        let Some(Event::Request { exchange, .. }) = server.poll_event() else { panic!() };
+        server.respond(now, exchange, text(""));
+    }
+    server.handle_datagram(now, peer(9), &hex!("50 01 0000"));
+    let Some(Event::Request { exchange, .. }) = server.poll_event() else { panic!() };
+    server.respond(now, exchange, text(""));
+    sent(&mut server);
+
+    server.notify(now, &observer, text("2"));
+    let again = std::iter::from_fn(|| {
+        now = server.poll_timeout()?;
+        server.handle_timeout(now);
+        Some(sent(&mut server).pop())
+    });
+    assert_eq!(again.flatten().next().unwrap(), first, "the old state, for want of an id");
+    server.handle_datagram(now, peer(9), &[&hex!("60 00"), &first[2..4]].concat());
+    let next = std::iter::from_fn(|| {
+        now = server.poll_timeout()?;
+        server.handle_timeout(now);
+        Some(sent(&mut server).pop())
+    });
+    assert!(next.flatten().next().unwrap().ends_with(b"2"));
+}

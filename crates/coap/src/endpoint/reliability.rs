@@ -207,10 +207,12 @@ impl Endpoint {
         old: MessageId,
         observation: ObservationId,
     ) -> bool {
-        let Some(message) = self.next_notification(now, observation) else { return false };
-        let Some(state) = self.peers.get_mut(peer) else { return false };
+        let is_newer = self.observations.get(observation).is_some_and(|o| o.pending.is_some());
+        let Some(state) = self.peers.get_mut(peer).filter(|_| is_newer) else { return false };
+        // Before the newest state is taken out: without an id it waits for its turn.
         let Ok(id) = state.ids.take(now, self.config.timing.message_id_rest) else { return false };
         let address = state.peer;
+        let Some(message) = self.next_notification(now, observation) else { return false };
         let bytes = wire::encode(&Message { id, ..message });
         let Some(mut transmission) = self.transmissions.remove(&(peer, old)) else { return false };
         self.timers.stop(transmission.timer);
