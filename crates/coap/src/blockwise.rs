@@ -272,12 +272,15 @@ impl Download {
             return Ok(DownloadStep::Done(response));
         };
         if block.number == 0 {
+            // Asked for or not: a server that sends it for ever must not keep us for ever.
+            if self.is_restarted_too_often() {
+                return Err(RequestError::BadResponse);
+            }
             return self.restart_with(response, max_body);
         }
         if response.etag_value() != self.head.etag_value() || response.code != self.head.code {
             // It changed while we read it (§2.4): the pieces do not belong together.
-            self.restarts += 1;
-            if self.restarts > Self::MAX_RESTARTS {
+            if self.is_restarted_too_often() {
                 return Err(RequestError::BadResponse);
             }
             return Ok(DownloadStep::Ask(Block::at(0, self.exponent)));
@@ -286,6 +289,12 @@ impl Download {
             return Err(RequestError::BadResponse);
         }
         self.take(block, &response.payload, max_body)
+    }
+
+    /// Counts the pieces that belonged to another beginning, and the beginnings.
+    fn is_restarted_too_often(&mut self) -> bool {
+        self.restarts += 1;
+        self.restarts > 2 * Self::MAX_RESTARTS
     }
 
     fn restart_with(

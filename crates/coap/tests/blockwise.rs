@@ -343,3 +343,17 @@ fn a_representation_that_never_stays_the_same_fails() {
     }
     panic!("it goes on for ever");
 }
+
+#[test]
+fn a_server_that_sends_the_first_block_for_ever_fails() {
+    let mut hand = ByHand::ask(Request::new(Code::GET));
+    for _ in 0..100 {
+        let ask = hand.next();
+        hand.answer(&ask, Code::CONTENT, &[(BLOCK2, block(0, true, 16))], &[0; 16]);
+        if let Some(event) = hand.client.poll_event() {
+            assert!(matches!(event, Event::Failed { error: RequestError::BadResponse, .. }));
+            return;
+        }
+    }
+    panic!("it goes on for ever");
+}
