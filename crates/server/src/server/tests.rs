@@ -77,7 +77,7 @@ impl Scene {
         let [coap, plain] = [0, 1].map(|at| client(server.listeners()[at].address));
         let handle = server.handle();
         let thread = Some(thread::spawn(move || server.run(StopSignal::new().unwrap())));
-        Self { trouble, coap, plain, handle, thread, next_id: 0, dir: dir }
+        Self { trouble, coap, plain, handle, thread, next_id: 0, dir }
     }
 
     fn fail_with(&self, error: Failure) {
@@ -102,7 +102,9 @@ impl Scene {
         self.coap.send(&message).unwrap();
         let mut buf = [0; 2048];
         let len = self.coap.recv(&mut buf).expect("no answer");
-        let text = buf[4..len].split(|byte| *byte == 0xff).nth(1).unwrap_or_default();
+        // The last marker: an ETag may have such a byte, UTF-8 has none.
+        let marker = buf[..len].iter().rposition(|byte| *byte == 0xff);
+        let text = marker.map_or(&[][..], |at| &buf[at + 1..len]);
         (buf[1], String::from_utf8_lossy(text).into_owned())
     }
 
