@@ -16,11 +16,14 @@ pub struct Config {
     pub max_peers: usize,
     /// Messages remembered to find duplicates, of all peers. Default: 65,536.
     pub max_remembered: usize,
-    /// The same, of one peer. Default: 256.
+    /// The same, of one peer. Default: 2,048.
+    ///
+    /// More than this under way from one peer, and the first are forgotten before they are
+    /// answered: their duplicates count as new then.
     pub max_remembered_per_peer: usize,
     /// Answers remembered for duplicates, of all peers, in bytes. Default: 16 MiB.
     pub max_remembered_bytes: usize,
-    /// The same, of one peer. Default: 128 KiB.
+    /// The same, of one peer. Default: 256 KiB.
     pub max_remembered_bytes_per_peer: usize,
     /// Messages of ours that wait for their turn, per peer. Default: 1,024.
     pub max_queued: usize,
@@ -51,9 +54,9 @@ impl Config {
             max_body: 2 << 20,
             max_peers: 65_536,
             max_remembered: 65_536,
-            max_remembered_per_peer: 256,
+            max_remembered_per_peer: 2048,
             max_remembered_bytes: 16 << 20,
-            max_remembered_bytes_per_peer: 128 << 10,
+            max_remembered_bytes_per_peer: 256 << 10,
             max_queued: 1024,
             max_observations: 16_384,
             max_observations_per_peer: 32,

@@ -316,3 +316,29 @@ fn an_exchange_that_the_handler_drops_leaves_nothing_behind() {
     assert_eq!(sent(&mut server), [hex!("60 00 0001")]);
     assert_eq!(server.stats().remembered, 0);
 }
+
+#[test]
+fn a_thousand_requests_of_one_peer_at_once_are_each_served_once_and_in_their_acknowledgement() {
+    let now = start();
+    let mut endpoint = endpoint();
+    let requests: Vec<_> =
+        (0..1024_u16).map(|id| [&hex!("40 02")[..], &id.to_be_bytes()].concat()).collect();
+    let mut exchanges = Vec::new();
+    for request in requests.iter().chain(&requests) {
+        endpoint.handle_datagram(now, peer(9), request);
+        if let Some(Event::Request { exchange, .. }) = endpoint.poll_event() {
+            exchanges.push(exchange);
+        }
+        if exchanges.len() == requests.len() {
+            for exchange in exchanges.drain(..) {
+                let response = Response::new(Code::CREATED).payload(body(64));
+                endpoint.respond(now, exchange, response);
+            }
+            let answers = sent(&mut endpoint);
+            assert_eq!(answers.len(), requests.len());
+            assert!(answers.iter().all(|answer| answer[..2] == hex!("60 41")));
+        }
+    }
+    assert!(exchanges.is_empty(), "{} were served twice", exchanges.len());
+    assert_eq!(endpoint.stats().duplicates, 1024);
+}
