@@ -1,8 +1,6 @@
 //! The data directory.
 
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The database of the server.
@@ -13,11 +11,6 @@ pub(crate) fn database(data_dir: &Path) -> PathBuf {
 /// The file whose lock says that a server runs here.
 pub(crate) fn lock(data_dir: &Path) -> PathBuf {
     data_dir.join("server.lock")
-}
-
-/// Makes the directory, with those above it, for its owner alone. One that is there stays as it is.
-pub(crate) fn create(data_dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
 }
 
 /// What the server's databases take, in bytes.

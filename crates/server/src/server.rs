@@ -63,7 +63,7 @@ impl Server {
         let planned = listen::plan(&config)?;
         let data_dir = &config.data_dir;
         let unusable = |source| ServeError::DataDir { data_dir: data_dir.clone(), source };
-        files::create(data_dir).map_err(unusable)?;
+        suibi_store::create_directory(data_dir).map_err(unusable)?;
         let mut lock = Lock::take(data_dir).map_err(|error| match error {
             LockError::Io(source) => unusable(source),
             LockError::Held(running) => ServeError::InUse {

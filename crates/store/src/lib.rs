@@ -14,9 +14,11 @@
 //!     synchronous=FULL                    may be deleted at any time
 //! ```
 
+mod directory;
 mod error;
 mod sqlite;
 
+pub use directory::create_directory;
 pub use error::{PageError, StoreError};
 pub use sqlite::{OwnChain, SqliteOptions, SqliteReader, SqliteStore};
 

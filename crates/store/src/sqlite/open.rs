@@ -1,7 +1,8 @@
 //! Opening the files: who may read them, how they are kept, and whether they are ours.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{OwnChain, migrate};
 use crate::StoreError;
+use crate::directory::{create_directory, flush_names};
 
 /// `PRAGMA application_id` of our files: "suib".
 pub(crate) const APPLICATION_ID: i32 = 0x7375_6962;
@@ -75,23 +77,17 @@ pub(crate) fn index_path(path: &Path) -> PathBuf {
 
 /// The file and its directory, for nobody but the owner. What exists keeps its mode.
 fn make_private(path: &Path) -> Result<(), StoreError> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(directory) = directory {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|error| StoreError::file(directory, &error))?;
-    }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    create_directory(directory).map_err(|error| StoreError::file(directory, &error))?;
     // SQLite gives its other files (-wal, -shm) the mode of this one.
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| StoreError::file(path, &error))?;
-    Ok(())
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => flush_names(directory).map_err(|error| StoreError::file(directory, &error)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let opened = OpenOptions::new().write(true).open(path);
+            opened.map(drop).map_err(|error| StoreError::file(path, &error))
+        }
+        Err(error) => Err(StoreError::file(path, &error)),
+    }
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
