@@ -322,6 +322,34 @@ fn saving_says_so_in_one_line() {
 }
 
 #[test]
+fn what_is_not_utf_8_is_refused_and_the_rest_is_kept() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let home = Home::with_server(server.address());
+    let gbk = b"\xc5\xa3\xc4\xcc";
+    let piped = home.suibi_with_input(&[b"before\n", &gbk[..], b"\nafter\n"].concat(), &[]);
+    insta::assert_snapshot!(told(&piped), @r"
+    --- 2
+    line 2: error: this is not UTF-8 (byte 3 is wrong); it was not written
+    hint: text has to be UTF-8; what is in another encoding can be converted: iconv -f GB18030 -t UTF-8
+    ✓ 2 notes saved
+    ");
+    let none = home.suibi_with_input(gbk, &[]).expect_refusal(&[2]);
+    assert!(!none.err.contains("saved"), "{none:#?}");
+    let whole = home.suibi_with_input(&[b"milk ", &gbk[..]].concat(), &["-"]);
+    insta::assert_snapshot!(told(&whole), @r"
+    --- 2
+    error: this is not UTF-8 (byte 8 is wrong); it was not written
+    hint: text has to be UTF-8; what is in another encoding can be converted: iconv -f GB18030 -t UTF-8
+    ");
+    let mut words = home.command(&["milk"]);
+    let words = run(words.arg(std::ffi::OsStr::from_bytes(gbk)), b"", BOUND);
+    assert_eq!(told(&words), told(&whole));
+    assert_eq!(home.log(), ["before", "after"]);
+}
+
+#[test]
 fn without_a_server_the_exit_codes_tell_kept_from_failed() {
     let laptop = Device::new("laptop", free_port());
     let kept = laptop.suibi(&["one"]);

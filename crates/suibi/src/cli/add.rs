@@ -38,7 +38,7 @@ pub(super) fn run(args: AddArgs, context: &mut Context) -> Result<Exit, Failure>
     if args.stdin || args.text == ["-"] {
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes)?;
-        let text = readable(bytes, context);
+        let text = readable(bytes).map_err(recode)?;
         return add(text.trim_end_matches(['\n', '\r']), context);
     }
     if args.text.is_empty() && !io::stdin().is_terminal() {
@@ -52,16 +52,24 @@ pub(super) fn run_words(words: Vec<OsString>, context: &mut Context) -> Result<E
     let line = words.join(std::ffi::OsStr::new(" "));
     let text = match line.into_string() {
         Ok(text) => text,
-        Err(line) => readable(line.into_encoded_bytes(), context),
+        Err(line) => readable(line.into_encoded_bytes()).map_err(recode)?,
     };
     add(text.trim(), context)
 }
 
-/// Text in whatever bytes came: what is no UTF-8 is replaced, and said so.
-pub(super) fn readable(bytes: Vec<u8>, context: &Context) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| {
-        context.ui.complain("some bytes were not UTF-8 and were replaced by �");
-        String::from_utf8_lossy(error.as_bytes()).into_owned()
+/// What to do about text in another encoding.
+pub(super) const RECODE: &str =
+    "text has to be UTF-8; what is in another encoding can be converted: iconv -f GB18030 -t UTF-8";
+
+fn recode(failure: Failure) -> Failure {
+    failure.hint(RECODE)
+}
+
+/// The text that `bytes` are. What is no UTF-8 is refused whole: a guess at it could not be undone.
+pub(super) fn readable(bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to() + 1;
+        Failure::usage(format!("this is not UTF-8 (byte {at} is wrong); it was not written"))
     })
 }
 

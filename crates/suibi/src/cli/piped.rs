@@ -7,6 +7,7 @@ use super::{Context, add};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::saved;
+use crate::render::style::HINT;
 use crate::session::{self, Session};
 
 /// How long the end waits for the server's word about the last lines.
@@ -18,13 +19,22 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let events = session.live()?;
     let mut kept = 0_u64;
     let mut refused = 0_u64;
+    let mut is_recoding_needed = false;
     let mut input = io::stdin().lock();
     for number in 1_u64.. {
         let mut bytes = Vec::new();
         if input.read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
-        let line = add::readable(bytes, context);
+        let line = match add::readable(bytes) {
+            Ok(line) => line,
+            Err(why) => {
+                context.ui.complain(format_args!("line {number}: {why}"));
+                refused += 1;
+                is_recoding_needed = true;
+                continue;
+            }
+        };
         let text = line.trim();
         if text.is_empty() {
             continue;
@@ -40,11 +50,14 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
             }
         }
     }
+    if is_recoding_needed {
+        context.ui.complain(format_args!("{HINT}hint:{HINT:#} {}", add::RECODE));
+    }
     let waiting = wait_for_the_server(&mut session, || while events.try_recv().is_ok() {})?;
     session.stop_live();
     if kept == 0 && refused == 0 {
         context.ui.say("nothing came in, nothing was written");
-    } else {
+    } else if kept > 0 {
         context.ui.say(saved::summary(kept, waiting));
     }
     Ok(match (refused, waiting) {
