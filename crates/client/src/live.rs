@@ -20,6 +20,10 @@ use crate::sync::{MAX_BYTES, Refused, Sync, SyncError};
 /// How often the observation is registered again (DESIGN 5.2): servers restart, and paths forget.
 const REGISTER_EVERY: Duration = Duration::from_secs(25);
 
+/// The same where asking is as good as free: a server on this machine that was killed said nothing, and the next one
+/// does not know us.
+const REGISTER_HERE_EVERY: Duration = Duration::from_secs(2);
+
 /// How often it looks for what needs no network: notes of other processes here, and whether the host is there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -262,7 +266,8 @@ impl Background {
     fn register(&mut self, now: Instant) -> Result<(), ClientError> {
         self.forget_observation();
         self.observation = Some(self.link.remote.observe(ask_head())?);
-        self.register_at = now + REGISTER_EVERY;
+        let is_here = self.link.remote.address().is_some_and(|address| address.ip().is_loopback());
+        self.register_at = now + if is_here { REGISTER_HERE_EVERY } else { REGISTER_EVERY };
         Ok(())
     }
 

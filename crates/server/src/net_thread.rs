@@ -147,7 +147,8 @@ impl NetThread {
         Ok(())
     }
 
-    /// Waits for what the writer has in hand, and answers it; takes nothing new.
+    /// Waits for what the writer has in hand, and answers it; takes nothing new. Tells every observer that it is one no
+    /// longer.
     pub(crate) fn finish(&mut self, deadline: Instant) {
         self.writes = None;
         while !self.write_bytes.is_empty() {
@@ -157,9 +158,24 @@ impl NetThread {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
+        self.dismiss_observers();
         for door in &mut self.doors {
             if let Err(error) = door.flush() {
                 tracing::debug!(%error, "the last answers could not go");
+            }
+        }
+    }
+
+    /// The next server at this address does not know our observers, and would leave them waiting: an error ends an
+    /// observation (RFC 7641 §4.2), so that they register anew. Nobody waits for their acknowledgements.
+    fn dismiss_observers(&mut self) {
+        let now = Instant::now();
+        let text = "the server ends; register again when it is back";
+        let last = Response::diagnostic(suibi_coap::Code::SERVICE_UNAVAILABLE, text)
+            .max_age(Duration::from_secs(1));
+        for (door, observation) in self.observers.all() {
+            if let Speaks::Coap(endpoint) = &mut self.doors[*door].speaks {
+                endpoint.notify(now, observation, last.clone());
             }
         }
     }

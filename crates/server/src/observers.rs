@@ -90,6 +90,11 @@ impl Observers {
         }
     }
 
+    /// Everybody, whatever they observe.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Observer> {
+        self.asks.keys()
+    }
+
     /// There was a commit.
     pub(crate) fn handle_change(&mut self) {
         self.is_stale = true;

@@ -78,6 +78,25 @@ fn observers_are_told_of_new_notes() {
 }
 
 #[test]
+fn the_last_word_of_a_server_ends_every_observation() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Running::start(config(dir.path()));
+    let mut watchers: Vec<_> = (0..3).map(|_| server.client()).collect();
+    let ask = |watcher: &mut Client| {
+        let id = watcher.send(Request::new(Code::GET).path("/feed/head").observe(true));
+        assert_eq!(watcher.answer(id).code, Code::CONTENT);
+        id
+    };
+    let ids: Vec<_> = watchers.iter_mut().map(ask).collect();
+    server.stop();
+    for (watcher, id) in watchers.iter_mut().zip(ids) {
+        let last = watcher.notification(id);
+        assert_eq!(last.code, Code::SERVICE_UNAVAILABLE, "{}", last.text());
+        assert!(last.text().is_ascii(), "{}", last.text());
+    }
+}
+
+#[test]
 fn clients_that_add_at_once_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let server = Running::start(config(dir.path()));

@@ -98,6 +98,27 @@ fn a_server_that_comes_late_goes_and_comes_again_is_followed() {
 }
 
 #[test]
+fn a_server_that_comes_again_at_once_knows_its_observers_again() {
+    let world = World::new();
+    let mut server = world.serve(None);
+    let address = server.address;
+    let mut phone = world.client("phone", address);
+    let on_phone = phone.live().unwrap();
+    until_online(&on_phone, true);
+    for i in 0..3 {
+        server.stop();
+        server = world.serve(address);
+        let mut laptop = world.client("laptop", address);
+        let text = format!("note {i}");
+        assert!(add(&mut laptop, &text).receipt.is_some());
+        // Sooner than a path to another machine would be tried again.
+        let begun = Instant::now();
+        assert_eq!(next_texts(&on_phone), [text]);
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
 fn a_silent_server_is_offline_and_the_end_comes_at_once() {
     let world = World::new();
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
