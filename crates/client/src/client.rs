@@ -65,7 +65,7 @@ pub enum ClientError {
     #[error(transparent)]
     Sync(#[from] SyncError),
     /// The embedded server.
-    #[error("the server in this process")]
+    #[error(transparent)]
     Host(#[from] HostError),
     /// The system's clock.
     #[error("the clock of this machine")]

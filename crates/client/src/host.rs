@@ -41,7 +41,10 @@ pub enum HostError {
         pid: Option<u32>,
     },
     /// The server that runs on this data does not speak CoAP.
-    #[error("the server of this data{} has no CoAP listener; end it, or add one to it", of(*.pid))]
+    #[error(
+        "the server of this data{} has no CoAP listener: start it with --insecure-coap 127.0.0.1:0 as well",
+        of(*.pid)
+    )]
     NoCoap {
         /// Which process.
         pid: Option<u32>,
