@@ -57,11 +57,11 @@ impl<'a> Ask<'a> {
                     _ => format!("known here: {}", known.join(", ")),
                 };
                 return Err(Problem::bad_request(format!(
-                    "unknown query argument «{name}»; {known}"
+                    "unknown query argument \"{name}\"; {known}"
                 )));
             };
             if values[at].replace(value).is_some() {
-                return Err(Problem::bad_request(format!("the query has «{name}» twice")));
+                return Err(Problem::bad_request(format!("the query has \"{name}\" twice")));
             }
         }
         Ok(values)
@@ -93,7 +93,7 @@ impl<'a> Ask<'a> {
 
 /// A day from a path or a query.
 pub(super) fn day(text: &str) -> Result<Day, Problem> {
-    text.parse().map_err(|error| Problem::bad_request(format!("«{text}» is no day: {error}")))
+    text.parse().map_err(|error| Problem::bad_request(format!("\"{text}\" is no day: {error}")))
 }
 
 /// Formats as RFC 7252 §12.3 numbers them, with their names.

@@ -30,9 +30,9 @@ impl Resource for Feed {
         let [after, max] = ask.arguments(["after", "max"])?;
         let format = ask.accepted(self.link().formats)?;
         let after = match after {
-            Some(text) => text
-                .parse()
-                .map_err(|error| Problem::bad_request(format!("«{text}» is no cursor: {error}")))?,
+            Some(text) => text.parse().map_err(|error| {
+                Problem::bad_request(format!("\"{text}\" is no cursor: {error}"))
+            })?,
             None if ask.request.method == Code::FETCH && !ask.request.payload.is_empty() => {
                 ask.payload_in(ContentFormat::CBOR)?;
                 Cursor::decode(&ask.request.payload)
@@ -41,9 +41,9 @@ impl Resource for Feed {
             None => Cursor::START,
         };
         let max = match max {
-            Some(text) => text
-                .parse()
-                .map_err(|_| Problem::bad_request(format!("max=«{text}» is no number of bytes")))?,
+            Some(text) => text.parse().map_err(|_| {
+                Problem::bad_request(format!("max=\"{text}\" is no number of bytes"))
+            })?,
             None => DEFAULT_PAGE_BYTES,
         };
         match reader.feed(JOURNAL, after, max.min(MAX_PAGE_BYTES))? {

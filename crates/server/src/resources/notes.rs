@@ -67,7 +67,7 @@ fn query(ask: &Ask<'_>) -> Result<(Query, usize), Problem> {
     let limit = match limit {
         Some(text) => text
             .parse()
-            .map_err(|_| Problem::bad_request(format!("limit=«{text}» is no number of notes")))?,
+            .map_err(|_| Problem::bad_request(format!("limit=\"{text}\" is no number of notes")))?,
         None if days_named => usize::MAX,
         None => DEFAULT_LIMIT,
     };
@@ -238,7 +238,8 @@ fn expect(ask: &Ask<'_>) -> Result<Expect, Problem> {
 }
 
 fn id(text: &str) -> Result<NoteId, Problem> {
-    text.parse().map_err(|error| Problem::bad_request(format!("«{text}» is no note's id: {error}")))
+    text.parse()
+        .map_err(|error| Problem::bad_request(format!("\"{text}\" is no note's id: {error}")))
 }
 
 /// The payload as the text of a note.

@@ -466,11 +466,11 @@ fn what_cannot_be_is_refused_with_its_reason() {
     refused(
         &scene.get("/notes?colour=red"),
         bad,
-        "unknown query argument «colour»; known here: day, since, until, tag, q, from, limit, before",
+        "unknown query argument \"colour\"; known here: day, since, until, tag, q, from, limit, before",
     );
-    refused(&scene.get("/tags?x"), bad, "unknown query argument «x»; none is known here");
-    refused(&scene.get("/notes?limit=1&limit=2"), bad, "the query has «limit» twice");
-    refused(&scene.get("/notes?limit=many"), bad, "limit=«many» is no number of notes");
+    refused(&scene.get("/tags?x"), bad, "unknown query argument \"x\"; none is known here");
+    refused(&scene.get("/notes?limit=1&limit=2"), bad, "the query has \"limit\" twice");
+    refused(&scene.get("/notes?limit=many"), bad, "limit=\"many\" is no number of notes");
     refused(
         &scene.get("/notes?day=2026-11-23&since=2026-11-23"),
         bad,
@@ -479,7 +479,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
     for path in ["/notes?day=2026-02-30", "/notes?until=2026-02-30", "/days/2026-02-30"] {
         let response = scene.get(path);
         assert_eq!(response.code, bad);
-        assert!(response.text().starts_with("«2026-02-30» is no day: "), "{}", response.text());
+        assert!(response.text().starts_with("\"2026-02-30\" is no day: "), "{}", response.text());
     }
     refused(&scene.ask(post(" \n")), bad, "a note needs a text");
     let mut not_utf8 = post("");
