@@ -15,13 +15,18 @@ pub enum ServeError {
     #[error("there is nothing to listen on; name a CoAP or a plain listener")]
     NoListener,
     /// What should be an address is none, or its name does not resolve.
-    #[error("cannot listen on {text}: {source}")]
+    #[error("cannot listen on «{text}»: {source}")]
     Address {
         /// As it was written.
         text: String,
         /// What is wrong with it.
         source: AddressError,
     },
+    /// A CoAP listener with options, of which it has none.
+    #[error(
+        "cannot listen on «{0}»: options after a comma are for --plain only; leave them out here"
+    )]
+    CoapOptions(String),
     /// A plain listener that others could reach, which nobody has asked for.
     #[error(
         "{address} can be reached from other machines, and the plain dialect is open to everybody who \
@@ -56,7 +61,7 @@ pub enum ServeError {
         listeners: Vec<SocketAddr>,
     },
     /// The data directory cannot be made or written.
-    #[error("the data directory {} cannot be used: {source}", .data_dir.display())]
+    #[error("the data directory {} cannot be used: {}", .data_dir.display(), directory_reason(.source))]
     DataDir {
         /// The data directory.
         data_dir: PathBuf,
@@ -98,7 +103,10 @@ impl ServeError {
     /// Whose fault it is.
     pub fn kind(&self) -> ServeErrorKind {
         match self {
-            Self::NoListener | Self::PlainReach { .. } | Self::PlainMax(_) => ServeErrorKind::Usage,
+            Self::NoListener
+            | Self::CoapOptions(_)
+            | Self::PlainReach { .. }
+            | Self::PlainMax(_) => ServeErrorKind::Usage,
             Self::Address { source, .. } if source.is_permanent() => ServeErrorKind::Usage,
             Self::Address { .. } | Self::Bind { .. } => ServeErrorKind::Network,
             Self::InUse { .. } => ServeErrorKind::InUse,
@@ -118,6 +126,19 @@ fn bind_reason(error: &io::Error, address: SocketAddr) -> String {
         }
         _ => error.to_string(),
     }
+}
+
+fn directory_reason(error: &io::Error) -> String {
+    let reason = match error.kind() {
+        io::ErrorKind::PermissionDenied => "this user may not write there".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "it is on a disk that is read-only".to_owned(),
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file is in its place".to_owned()
+        }
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    };
+    format!("{reason}; mend that, or choose another one with --data-dir")
 }
 
 fn process(pid: Option<u32>) -> String {

@@ -34,6 +34,9 @@ pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
     };
     let mut planned = Vec::new();
     for listen in &config.coap {
+        if listen.address.contains(',') {
+            return Err(ServeError::CoapOptions(listen.address.clone()));
+        }
         planned.push(Planned { addresses: find(&listen.address, COAP_PORT)?, plain: None });
     }
     for listen in &config.plain {

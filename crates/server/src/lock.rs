@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -72,8 +73,9 @@ impl Lock {
     /// Takes the lock and writes our process into the file.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, LockError> {
         let path = files::lock(data_dir);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(path)?;
         if !take_from_those_who_look(&file)? {
             return Err(LockError::Held(read(&mut file)?));
         }

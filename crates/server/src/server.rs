@@ -11,7 +11,7 @@ use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
 use crate::config::{Config, ListenerInfo};
 use crate::door::Door;
 use crate::error::ServeError;
-use crate::lock::{Lock, LockError};
+use crate::lock::{self, Lock, LockError, Running};
 use crate::net_thread::{Done, NetThread, WAKER};
 use crate::resources::About;
 use crate::stop::StopSignal;
@@ -63,16 +63,22 @@ impl Server {
         let planned = listen::plan(&config)?;
         let data_dir = &config.data_dir;
         let unusable = |source| ServeError::DataDir { data_dir: data_dir.clone(), source };
+        let in_use = |running: Running| ServeError::InUse {
+            data_dir: data_dir.clone(),
+            pid: running.pid,
+            listeners: running.coap.into_iter().chain(running.plain).collect(),
+        };
+        // A server of the same data explains more than its port, which it has as well.
+        if let Some(running) = lock::running(data_dir).map_err(unusable)? {
+            return Err(in_use(running));
+        }
+        // Before anything is made that would stay behind.
+        let (doors, listeners) = listen::open(Instant::now(), &planned)?;
         suibi_store::create_directory(data_dir).map_err(unusable)?;
         let mut lock = Lock::take(data_dir).map_err(|error| match error {
             LockError::Io(source) => unusable(source),
-            LockError::Held(running) => ServeError::InUse {
-                data_dir: data_dir.clone(),
-                pid: running.pid,
-                listeners: running.coap.into_iter().chain(running.plain).collect(),
-            },
+            LockError::Held(running) => in_use(running),
         })?;
-        let (doors, listeners) = listen::open(Instant::now(), &planned)?;
         let writer = Writer::new(open)
             .map_err(|source| ServeError::Store { data_dir: data_dir.clone(), source })?;
         lock.write(&listeners).map_err(unusable)?;

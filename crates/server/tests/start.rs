@@ -46,13 +46,24 @@ fn an_address_that_cannot_be_had_is_named() {
     refused(
         coap(dir, "no-such-host.invalid:5683"),
         ServeErrorKind::Network,
-        "cannot listen on no-such-host.invalid:5683: the name «no-such-host.invalid» does not resolve",
+        "cannot listen on «no-such-host.invalid:5683»: the name «no-such-host.invalid» does not resolve",
     );
     refused(
         coap(dir, "127.0.0.1:port"),
         ServeErrorKind::Usage,
-        "cannot listen on 127.0.0.1:port: «port» in «127.0.0.1:port» is no port; ports are numbers \
+        "cannot listen on «127.0.0.1:port»: «port» in «127.0.0.1:port» is no port; ports are numbers \
          from 0 to 65535",
+    );
+    refused(
+        coap(dir, ""),
+        ServeErrorKind::Usage,
+        "cannot listen on «»: an empty address; write HOST:PORT, as in 127.0.0.1:5683",
+    );
+    refused(
+        coap(dir, "127.0.0.1:5000,reply=never"),
+        ServeErrorKind::Usage,
+        "cannot listen on «127.0.0.1:5000,reply=never»: options after a comma are for --plain only; \
+         leave them out here",
     );
     refused(
         Config::new(dir),
@@ -69,6 +80,38 @@ fn a_failed_start_leaves_no_listener_behind() {
     config.coap.push(Listen { address: "192.0.2.1:5683".to_owned() });
     assert!(Server::bind(config).is_err());
     assert!(UdpSocket::bind(free).is_ok());
+}
+
+#[test]
+fn a_failed_start_makes_no_file_and_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let new = dir.path().join("new");
+    let taken = UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    for address in [taken.local_address().to_string(), "192.0.2.1:5683".to_owned()] {
+        for data_dir in [dir.path(), &new] {
+            let error = Server::bind(coap(data_dir, &address)).err().unwrap();
+            assert_eq!(error.kind(), ServeErrorKind::Network, "{error}");
+        }
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn another_server_of_the_same_data_is_named_before_its_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Running::start(config(dir.path()));
+    let second = coap(dir.path(), &first.coap[0].to_string());
+    let error = Server::bind(second).err().unwrap();
+    assert_eq!(error.kind(), ServeErrorKind::InUse, "{error}");
+}
+
+#[test]
+fn the_files_in_an_open_data_directory_are_for_their_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    drop(Running::start(config(dir.path())));
+    let lock = fs::metadata(dir.path().join("server.lock")).unwrap();
+    assert_eq!(lock.permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -116,6 +159,25 @@ fn a_data_directory_that_cannot_be_written_is_named() {
     assert_eq!(error.kind(), ServeErrorKind::Data);
     let sentence = error.to_string();
     assert!(sentence.starts_with("the data directory /proc/suibi cannot be used: "), "{sentence}");
+    assert!(sentence.ends_with("; mend that, or choose another one with --data-dir"), "{sentence}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    refused_only(&file, "a file is in its place");
+    refused_only(&file.join("below"), "a file is in its place");
+}
+
+#[track_caller]
+fn refused_only(data_dir: &Path, reason: &str) {
+    let error = Server::bind(config(data_dir)).err().unwrap();
+    assert_eq!(error.kind(), ServeErrorKind::Data);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the data directory {} cannot be used: {reason}; mend that, or choose another one with --data-dir",
+            data_dir.display()
+        )
+    );
 }
 
 #[test]
