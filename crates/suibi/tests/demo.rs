@@ -22,7 +22,8 @@ fn the_demo_ends_with_a_proof_in_time() {
     ] {
         assert!(demo.out.contains(line), "{line:?} is not in {}", demo.out);
     }
-    assert!(demo.out.contains("kill -9"), "{}", demo.out);
+    assert_eq!(demo.out.matches("kill -9").count(), 1, "{}", demo.out);
+    assert!(demo.out.contains("the server was killed once"), "{}", demo.out);
     assert_eq!(demo.err, "");
     assert_eq!(leftovers(&home), 0, "it left its files behind");
 }

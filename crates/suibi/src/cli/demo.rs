@@ -258,7 +258,7 @@ impl<'a> Stage<'a> {
                     let took = seconds(note.written_at.elapsed());
                     self.tell(
                         "server",
-                        &format!("has it   {receipt}, on disk {DIM}after {took}{DIM:#}"),
+                        &format!("has it   {receipt}, on disk, {DIM}confirmed after {took}{DIM:#}"),
                     )?;
                 }
             }
