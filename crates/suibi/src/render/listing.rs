@@ -73,6 +73,9 @@ impl Listing {
             indent += source_columns + 2;
         }
         let text = harmless(&note.text);
+        if columns(text.trim()) == 0 {
+            let _ = write!(line, "{DIM}(blank){DIM:#}");
+        }
         let folded = text.trim_end().lines().flat_map(|line| match self.width {
             Some(width) => wrap(line, width.saturating_sub(indent).max(10)),
             None => vec![line.to_owned()],
@@ -184,6 +187,15 @@ mod tests {
         10:12  127.0.0.1:50312  去超市买牛奶，还有面
                                 包和鸡蛋。
         ");
+    }
+
+    #[test]
+    fn a_note_without_a_visible_character_says_so() {
+        for text in [" ", "\u{200b}", "\u{3000}\n\u{200b}\n"] {
+            let line = plain().note(&note("2026-11-23T09:05:00.000+08:00", text, None), None);
+            let line = anstream::adapter::strip_str(&line).to_string();
+            assert!(line.starts_with("09:05  (blank)"), "{line:?}");
+        }
     }
 
     #[test]
