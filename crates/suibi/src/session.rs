@@ -9,6 +9,7 @@ use suibi_journal::{ChainId, Extras, Note, NoteTime, Query};
 use suibi_store::{JournalId, Reader, StoreError};
 
 use crate::failure::{Exit, Failure};
+use crate::render::style::DIM;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -37,12 +38,26 @@ pub(crate) struct Written {
     pub(crate) trouble: Option<String>,
 }
 
-/// Opens this device's replica. Nobody on the network is asked.
+/// Opens this device's replica. Nobody on the network is asked. Where this machine has been no server so far and now
+/// becomes one, a line says how far it can be reached.
 ///
 /// # Errors
 ///
 /// Settings that make no sense, files that cannot be used.
-pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
+pub(crate) fn open(settings: &Settings, ui: &Ui) -> Result<Session, Failure> {
+    let session = open_untold(settings)?;
+    let config = session.client.config();
+    if session.is_embedded() && !config.data_dir.join("server.db").exists() {
+        ui.say(format_args!(
+            "{DIM}this machine is its own server, on loopback and unprotected: any program on it can reach your \
+             notes (said this once){DIM:#}"
+        ));
+    }
+    Ok(session)
+}
+
+/// [`open`] without the line, for the prompt, which says it every time.
+pub(crate) fn open_untold(settings: &Settings) -> Result<Session, Failure> {
     let config = config(settings)?;
     let client = Client::open(config).map_err(|error| failure(&error))?;
     let reader = client.reader().map_err(|error| failure(&error))?;
@@ -50,7 +65,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
 }
 
 fn config(settings: &Settings) -> Result<ClientConfig, Failure> {
-    let data_dir = settings.data_dir()?;
+    let data_dir = settings.journal_dir()?;
     let place = match settings.server()? {
         Some(server) => Place::Server { address: server.authority() },
         None => Place::Embedded { data_dir: data_dir.clone() },
@@ -102,13 +117,24 @@ impl Session {
 
     /// Fetches what is new before a listing, for a moment only; what this device has is shown in any case.
     pub(crate) fn refresh(&mut self, ui: &Ui) {
-        if let Err(error) = self.client.sync(REFRESH_WITHIN, |_| {}) {
-            tracing::info!("no news from the server: {}", chain(&error));
-            if !error.is_offline() {
-                ui.complain(format_args!("no news from the server: {}", chain(&error)));
-            } else if ui.is_terminal() {
-                ui.say("the server does not answer; this is what this device has");
+        let outcome = self.client.sync(REFRESH_WITHIN, |_| {});
+        let waiting = match self.client.waiting() {
+            Ok(0) | Err(_) => None,
+            Ok(1) => Some("1 note waits for the server".to_owned()),
+            Ok(notes) => Some(format!("{notes} notes wait for the server")),
+        };
+        let Err(error) = outcome else {
+            if let Some(waiting) = waiting {
+                ui.say(waiting);
             }
+            return;
+        };
+        tracing::info!("no news from the server: {}", chain(&error));
+        let waiting = waiting.map(|waiting| format!("; {waiting}")).unwrap_or_default();
+        if error.is_offline() {
+            ui.say(format_args!("the server did not answer; this is what is kept here{waiting}"));
+        } else {
+            ui.complain(format_args!("no news from the server: {}{waiting}", chain(&error)));
         }
     }
 

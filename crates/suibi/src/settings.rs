@@ -230,8 +230,12 @@ impl Settings {
         let Some(found) = self.look_up(key) else { return Ok(None) };
         for value in &found.values {
             key.check(value).map_err(|why| {
-                Failure::usage(format!("`{value}` is no {}: {why}", key.name()))
-                    .hint(format!("it comes from: {}", found.origin))
+                let failure = Failure::usage(format!("`{value}` is no {}: {why}", key.name()));
+                match &found.origin {
+                    // What was typed a moment ago need not be looked for.
+                    Origin::Flag => failure,
+                    origin => failure.hint(format!("it comes from: {origin}")),
+                }
             })?;
         }
         Ok(Some(found))
@@ -296,6 +300,21 @@ impl Settings {
             return Ok(PathBuf::from(path));
         }
         Ok(base_dir("XDG_DATA_HOME", ".local/share")?.join("suibi"))
+    }
+
+    /// [`Settings::data_dir`] for a command that is going to use it.
+    ///
+    /// # Errors
+    ///
+    /// Something there that is no directory.
+    pub(crate) fn journal_dir(&self) -> Result<PathBuf, Failure> {
+        let path = self.data_dir()?;
+        if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
+            let what = format!("{} is a file, not a directory", path.display());
+            return Err(Failure::new(Exit::Data, what)
+                .hint("the notes need a directory of their own: --data-dir names another one"));
+        }
+        Ok(path)
     }
 
     /// What other devices call this one: set, or the machine's own name.

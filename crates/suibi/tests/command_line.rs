@@ -109,7 +109,10 @@ fn mistakes_end_with_two_and_a_sentence() {
         (&["log", "--since", "2026-02-30"][..], "February 2026 has 28 days"),
         (&["on", "2026-13-01"], "there is no month 13"),
         (&["log", "--no-such-option"], "--no-such-option"),
-        (&["log", "-n", "many"], "many"),
+        (&["log", "-n", "many"], "N is a whole number"),
+        (&["log", "-n", "0"], "N is 1 or more"),
+        (&["search", "-n", "0", "milk"], "N is 1 or more"),
+        (&["watch", "-n", "0"], "N is 1 or more"),
         (&["--server", "coap://nowhere:x", "log"], "no port"),
         (&["--server", "http://example.org", "log"], "coap://HOST:PORT"),
         (&["--server", "coap://192.0.2.1", "log"], "not encrypted"),
@@ -118,6 +121,7 @@ fn mistakes_end_with_two_and_a_sentence() {
         (&["serve"], "nothing to listen on"),
         (&["serve", "--plain", "127.0.0.1:0,reply=maybe"], "reply=maybe"),
         (&["search"], "WORDS"),
+        (&["search"], "hint: suibi search --help says more"),
     ] {
         let refused = home.suibi(line).expect_refusal(&[2]);
         assert!(refused.err.contains(said), "{line:?}: {refused:#?}");
@@ -168,6 +172,18 @@ fn settings_are_written_and_comments_stay() {
     assert_eq!(home.suibi(&["config", "unset", "plain-max"]).status.code(), Some(1));
     assert_eq!(home.suibi(&["config", "get", "server"]).status.code(), Some(1));
     home.suibi(&["config", "set", "server", "http://x"]).expect_refusal(&[2]);
+}
+
+#[test]
+fn a_server_beyond_this_machine_is_set_with_a_word_about_what_is_missing() {
+    let home = Home::new();
+    let hinted = |arguments: &[&str]| {
+        home.suibi(arguments).expect_success().err.contains("suibi config set insecure true")
+    };
+    assert!(!hinted(&["config", "set", "server", "coap://127.0.0.1:5683"]));
+    assert!(hinted(&["config", "set", "server", "coap://192.0.2.1:5683"]));
+    home.suibi(&["config", "set", "insecure", "true"]).expect_success();
+    assert!(!hinted(&["config", "set", "server", "coap://192.0.2.1:5683"]));
 }
 
 #[test]

@@ -357,6 +357,13 @@ fn without_a_server_the_exit_codes_tell_kept_from_failed() {
     assert_eq!(laptop.suibi(&["--require-server", "two"]).status.code(), Some(3));
     let piped = laptop.suibi_at("2026-11-23T09:06:00.000+08:00", "a\nb\n", &["--require-server"]);
     assert_eq!(piped.status.code(), Some(3), "{piped:#?}");
+    let listed = laptop.suibi(&["search", "one"]);
+    assert!(listed.out.ends_with("09:05  one\n"), "{listed:#?}");
+    assert_eq!(
+        listed.err,
+        "the server did not answer; this is what is kept here; 4 notes wait for the server\n"
+    );
+    assert_eq!(laptop.suibi(&["-q", "log"]).expect_success().err, "");
     let sync = laptop.suibi(&["sync"]);
     assert_eq!(sync.status.code(), Some(5), "{sync:#?}");
     assert!(sync.err.starts_with("error: the server is out of reach\ncaused by: "), "{sync:#?}");
@@ -365,7 +372,7 @@ fn without_a_server_the_exit_codes_tell_kept_from_failed() {
     std::fs::write(&data, "in the way").unwrap();
     let broken = laptop.suibi(&["three"]);
     assert_eq!(broken.status.code(), Some(6), "{broken:#?}");
-    assert!(broken.err.starts_with("error: the notes kept on this device cannot be used\n"));
+    assert!(broken.err.contains("data/suibi is a file, not a directory\nhint: "), "{broken:#?}");
 }
 
 #[test]
@@ -397,8 +404,13 @@ fn watch_prints_what_others_write_and_ends_with_ctrl_c() {
 fn on_a_machine_where_nothing_is_set_up_everything_works() {
     let home = Home::new();
     let written = home.suibi_with_input("first\n第二条\n".as_bytes(), &[]).expect_success();
-    assert_eq!(written.err, "✓ 2 notes saved\n");
-    home.suibi(&["third"]).expect_success();
+    insta::assert_snapshot!(written.err, @r"
+    this machine is its own server, on loopback and unprotected: any program on it can reach your notes (said this once)
+    ✓ 2 notes saved
+    ");
+    let third = home.suibi(&["third"]).expect_success();
+    assert!(third.err.starts_with("✓ saved") && third.err.lines().count() == 1, "{third:#?}");
+    assert_eq!(Home::new().suibi(&["-q", "hush"]).expect_success().err, "");
     assert_eq!(home.log(), ["first", "第二条", "third"]);
 }
 

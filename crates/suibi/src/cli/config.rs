@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
-use crate::render::style::DIM;
-use crate::settings::{Found, Key, Kind, Origin, Settings};
+use crate::render::style::{DIM, HINT};
+use crate::settings::{Found, Key, Kind, Origin, ServerAddress, Settings};
 use crate::ui::Ui;
 
 /// What to do with the configuration.
@@ -68,6 +68,12 @@ pub(super) fn run(
             {
                 ui.say(format_args!("for now {} goes before it", found.origin));
             }
+            if key == Key::Server && !settings.switch(Key::Insecure)? && is_beyond(&values) {
+                ui.say(format_args!(
+                    "{HINT}hint:{HINT:#} that is beyond this machine, and the way there is not encrypted; \
+                     before it is used, say that you trust the network: suibi config set insecure true"
+                ));
+            }
             Ok(Exit::Done)
         }
         ConfigCommand::Unset { key } => {
@@ -84,6 +90,12 @@ pub(super) fn run(
             Ok(Exit::Done)
         }
     }
+}
+
+/// Whether these are the address of a server that is not on this machine.
+fn is_beyond(values: &[String]) -> bool {
+    let addresses = values.iter().filter_map(|value| ServerAddress::parse(value).ok());
+    addresses.into_iter().any(|address| !address.is_loopback())
 }
 
 fn get(key: Key, settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {

@@ -17,7 +17,7 @@ use crate::session;
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// Only the newest N notes
-    #[arg(short = 'n', long = "limit", value_name = "N")]
+    #[arg(short = 'n', long = "limit", value_name = "N", value_parser = super::count)]
     limit: Option<usize>,
     /// Only from this day on
     #[arg(long, value_name = "DATE")]
@@ -56,7 +56,7 @@ pub(super) struct SearchArgs {
     #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
     /// Only the newest N matches
-    #[arg(short = 'n', long = "limit", value_name = "N")]
+    #[arg(short = 'n', long = "limit", value_name = "N", value_parser = super::count)]
     limit: Option<usize>,
     #[command(flatten)]
     shown: Shown,
@@ -142,7 +142,7 @@ fn show(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     query.from.clone_from(&shown.from);
-    let mut session = session::open(&context.settings)?;
+    let mut session = session::open(&context.settings, &context.ui)?;
     session.refresh(&context.ui);
     let mut notes = session.notes(&query)?;
     if shown.reverse {

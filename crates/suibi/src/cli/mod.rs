@@ -185,6 +185,14 @@ fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> 
         let words = shape::quoted(given);
         anstream::eprintln!("{HINT}hint:{HINT:#} to write it as a note: suibi -- {words}");
     }
+    if error.kind() == ErrorKind::MissingRequiredArgument
+        && given.first().is_some_and(|first| !first.to_string_lossy().starts_with('-'))
+    {
+        let words = shape::quoted(given);
+        anstream::eprintln!(
+            "{HINT}hint:{HINT:#} suibi {words} --help says more; to write it as a note: suibi add {words}"
+        );
+    }
     Err(Failure::silent(Exit::Usage))
 }
 
@@ -213,6 +221,15 @@ fn misfit(error: &clap::Error) -> bool {
         Some(ContextValue::String(name)) if name.starts_with('-')
     );
     words && !option
+}
+
+/// How many notes: `-n N`.
+fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("no notes at all is nothing to ask for; N is 1 or more".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("N is a whole number, 1 or more".to_owned()),
+    }
 }
 
 fn context(global: &Global) -> Result<Context, Failure> {

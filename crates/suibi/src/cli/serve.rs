@@ -65,7 +65,7 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
             "name a listener: suibi serve --insecure-coap 127.0.0.1:5683 --plain 127.0.0.1:4242",
         ));
     }
-    let mut config = Config::new(settings.data_dir()?);
+    let mut config = Config::new(settings.journal_dir()?);
     config.device = settings.device()?;
     config.coap = coap.into_iter().map(|address| Listen { address }).collect();
     config.plain = plain.into_iter().map(PlainListen::from).collect();

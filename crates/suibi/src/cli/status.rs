@@ -46,7 +46,7 @@ struct ReplicaJson {
 }
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings)?;
+    let mut session = session::open(&context.settings, &context.ui)?;
     let named = context.settings.server()?.map(|server| server.to_string());
     let status = session.status(ANSWER_WITHIN)?;
     if context.ui.json {

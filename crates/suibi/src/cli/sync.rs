@@ -25,7 +25,7 @@ struct SyncJson {
 }
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings)?;
+    let mut session = session::open(&context.settings, &context.ui)?;
     let tell = !context.ui.quiet && io::stderr().is_terminal();
     let mut told = Instant::now();
     let mut told_any = false;

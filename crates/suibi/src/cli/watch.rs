@@ -25,8 +25,8 @@ pub(super) struct WatchArgs {
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
     /// End after N notes
-    #[arg(short = 'n', long = "limit", value_name = "N")]
-    limit: Option<u64>,
+    #[arg(short = 'n', long = "limit", value_name = "N", value_parser = super::count)]
+    limit: Option<usize>,
 }
 
 /// What ends a wait.
@@ -36,7 +36,7 @@ enum Heard {
 }
 
 pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings)?;
+    let mut session = session::open(&context.settings, &context.ui)?;
     session.refresh(&context.ui);
     let events = session.live()?;
     let (sender, heard) = mpsc::channel();

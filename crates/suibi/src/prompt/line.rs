@@ -50,9 +50,9 @@ impl Line {
             ("status", "") => Self::Status,
             ("quit" | "q" | "exit", "") => Self::Quit,
             ("log" | "list" | "r", "") => Self::Log(None),
-            ("log" | "list" | "r", count) => match count.parse() {
-                Ok(count) => Self::Log(Some(count)),
-                Err(_) => Self::Misused("/log takes a number at most, as in /log 20"),
+            ("log" | "list" | "r", count) => match count.parse::<usize>() {
+                Ok(count @ 1..) => Self::Log(Some(count)),
+                _ => Self::Misused("/log takes a number, 1 or more, as in /log 20"),
             },
             ("search" | "/", "") => Self::Misused("/search needs words, as in /search milk"),
             ("search", words) => Self::Search(words.to_owned()),
@@ -104,6 +104,7 @@ mod tests {
             ("/on yesterday", Line::On("yesterday".into())),
             ("/log", Line::Log(None)),
             ("/log 20", Line::Log(Some(20))),
+            ("/log 0", Line::Misused("/log takes a number, 1 or more, as in /log 20")),
             ("/quit", Line::Quit),
             ("/quit now", Line::Misused("that command stands alone on its line")),
             ("/usr/bin is full", Line::Unknown("usr/bin".into())),

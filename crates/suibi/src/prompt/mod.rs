@@ -46,7 +46,7 @@ enum Heard {
 
 /// Runs the prompt until the person leaves.
 pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings)?;
+    let mut session = session::open_untold(&context.settings)?;
     session.refresh(&context.ui);
     let mut prompt = Prompt { session, context };
     prompt.greet()?;
