@@ -156,6 +156,8 @@ pub struct Sync {
     names: BTreeMap<ChainId, String>,
     /// The replica was asked for the names that it knows.
     names_are_read: bool,
+    /// Chains that the server refused in this run: theirs stay in the outbox, and those of others go.
+    refused: BTreeSet<ChainId>,
     /// The last gap that was mended, lest a server that lacks it for ever is asked for ever.
     mended: Option<(ChainId, u64)>,
     /// Whether to compare, at the end, what the server has of each chain.
@@ -221,6 +223,7 @@ impl Sync {
             pull_bytes: FIRST_BYTES,
             names: own.into_iter().map(|chain| (chain, device.to_owned())).collect(),
             names_are_read: false,
+            refused: BTreeSet::new(),
             mended: None,
             compares: false,
             is_compared: false,
@@ -237,6 +240,7 @@ impl Sync {
         if !matches!(self.awaiting, Awaiting::Outbox) {
             return;
         }
+        entries.retain(|entry| !self.refused.contains(&entry.change().chain));
         let Some(first) = entries.first() else {
             return self.after_push();
         };
@@ -426,8 +430,11 @@ impl Sync {
                 return self.read_outbox();
             }
         }
+        // Those of other chains may stand behind it, as far as one reading of the outbox goes.
+        self.push_bytes = MAX_BYTES;
+        self.refused.insert(refused.chain);
         self.report.refused.push(refused);
-        self.after_push();
+        self.read_outbox();
     }
 
     fn on_page(&mut self, after: Cursor, response: &Response) -> Result<(), SyncError> {

@@ -210,6 +210,31 @@ fn a_fork_stays_in_the_outbox_and_the_rest_is_pulled() {
 }
 
 #[test]
+fn what_is_refused_keeps_no_other_chain_back() {
+    let mut phone = Replica::new("phone", 2);
+    let mut server = Server::default();
+    let mut clone = phone.clone();
+    phone.add("one");
+    sync(&mut phone, &mut server);
+    clone.add("another one");
+    clone.add(&"x".repeat(3_000));
+    // Before and behind the refused chain: what a restored server lost of other devices.
+    for (device, chain) in [("tablet", 1), ("laptop", 3)] {
+        let mut other = Replica::new(device, chain);
+        other.add(&format!("from the {device}"));
+        clone.names.insert(other.own, device.to_owned());
+        clone.outbox.append(&mut other.outbox);
+        clone.entries.append(&mut other.entries);
+    }
+    let run = clone.push();
+    let report = clone.run(run, |request| Some(server.answer(request))).unwrap();
+    assert!(matches!(report.refused[..], [ref one] if one.chain == clone.own && one.seq == 1));
+    assert_eq!(report.receipts.len(), 2);
+    assert_eq!(clone.outbox, [(clone.own, 1), (clone.own, 2)].into());
+    assert_eq!(server.feed.len(), 3);
+}
+
+#[test]
 fn a_note_too_long_is_reported() {
     let mut phone = Replica::new("phone", 1);
     phone.add("long");
