@@ -91,6 +91,11 @@ impl ClientError {
             _ => false,
         }
     }
+
+    /// Whether the replica writes nothing more until it is opened anew.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Broken(_)))
+    }
 }
 
 /// A note that was added: durable here, perhaps on the server as well.
@@ -151,6 +156,8 @@ pub struct Client {
     config: ClientConfig,
     path: PathBuf,
     store: SqliteStore,
+    /// The disk failed the replica, which writes nothing more until it is opened anew: before the next write.
+    is_broken: bool,
     /// The way to the server, made when it is first needed.
     link: Option<Link>,
     live: Option<Live>,
@@ -189,7 +196,8 @@ impl Client {
         }
         let path = config.data_dir.join(config.place.replica_file());
         let store = open_replica(&path, &config.device)?;
-        Ok(Self { config, path, store, link: None, live: None, mine: SharedMine::default() })
+        let mine = SharedMine::default();
+        Ok(Self { config, path, store, is_broken: false, link: None, live: None, mine })
     }
 
     /// Adds a note: durable here first, then delivered, all within one second. With a live view ([`Client::live`]) the
@@ -220,10 +228,13 @@ impl Client {
 
     /// Any write to one note, with the same promise as [`Client::add`].
     fn write(&mut self, write: Write, deadline: Instant) -> Result<Added, ClientError> {
+        self.mend()?;
         // Nobody may meet the change before it is known to be ours.
         let mine = Arc::clone(&self.mine);
         let mut mine = lock(&mine);
-        let written = match self.store.commit(JournalId::FIRST, vec![write])?.pop() {
+        let outcomes = self.store.commit(JournalId::FIRST, vec![write]);
+        self.is_broken = matches!(outcomes, Err(StoreError::Broken(_)));
+        let written = match outcomes?.pop() {
             Some(Outcome::Note(written)) => written?,
             _ => unreachable!("one outcome for each write, of its kind"),
         };
@@ -358,7 +369,7 @@ impl Client {
             None => new_link(&self.config, &mut self.store)?,
         };
         let (live, events) =
-            Live::start(self.config.device.clone(), store, link, Arc::clone(&self.mine))?;
+            Live::start(&self.config.device, &self.path, store, link, Arc::clone(&self.mine))?;
         self.live = Some(live);
         Ok(events)
     }
@@ -391,11 +402,23 @@ impl Client {
         &mut self,
         work: impl FnOnce(&mut Link, &mut SqliteStore) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
+        self.mend()?;
         let link = match &mut self.link {
             Some(link) => link,
             None => self.link.insert(new_link(&self.config, &mut self.store)?),
         };
-        work(link, &mut self.store)
+        let result = work(link, &mut self.store);
+        self.is_broken = result.as_ref().is_err_and(ClientError::is_broken);
+        result
+    }
+
+    /// Opens the replica anew after the disk failed it.
+    fn mend(&mut self) -> Result<(), StoreError> {
+        if self.is_broken {
+            self.store = open_replica(&self.path, &self.config.device)?;
+            self.is_broken = false;
+        }
+        Ok(())
     }
 }
 
@@ -405,7 +428,10 @@ impl Drop for Client {
     }
 }
 
-fn open_replica(path: &std::path::Path, device: &str) -> Result<SqliteStore, StoreError> {
+pub(crate) fn open_replica(
+    path: &std::path::Path,
+    device: &str,
+) -> Result<SqliteStore, StoreError> {
     let options = SqliteOptions { own_chain: OwnChain::Kept, device: device.to_owned() };
     SqliteStore::open(path, options)
 }
@@ -471,5 +497,22 @@ mod tests {
         assert_eq!(estimate.rttvar, Duration::from_micros(20));
         assert!(parse_round_trip("192.0.2.1:5683 1500").is_none());
         assert!(parse_round_trip("").is_none());
+    }
+
+    #[test]
+    fn a_replica_that_is_opened_anew_goes_on_with_its_chain() {
+        let dir = tempfile::tempdir().unwrap();
+        let data_dir = dir.path().to_owned();
+        let place = Place::Embedded { data_dir: data_dir.clone() };
+        let config = ClientConfig { data_dir, place, device: "phone".into() };
+        let mut client = Client::open(config).unwrap();
+        let (chain, ..) = client.add("before", None, Extras::new()).unwrap().change;
+        client.is_broken = true;
+        let after = client.add("after", None, Extras::new()).unwrap();
+        assert_eq!((after.change.0, after.change.1), (chain, 2));
+        assert!(!client.is_broken);
+        client.is_broken = true;
+        assert_eq!(client.sync(Duration::from_secs(20), |_| {}).unwrap().waiting, 0);
+        assert!(!client.is_broken);
     }
 }

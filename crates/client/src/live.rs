@@ -1,6 +1,7 @@
 //! The live view: a thread that delivers, listens and tells, while something is on a screen.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -11,7 +12,7 @@ use suibi_coap::{Code, Event, Request, RequestId, Response};
 use suibi_journal::{Cursor, Note, Receipt};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
-use crate::client::{ClientError, SILENCE, SharedMine, lock, remember};
+use crate::client::{ClientError, SILENCE, SharedMine, lock, open_replica, remember};
 use crate::link::Link;
 use crate::remote::{Patience, RemoteError, Stop};
 use crate::replica;
@@ -63,7 +64,8 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) fn start(
-        device: String,
+        device: &str,
+        path: &Path,
         store: SqliteStore,
         link: Link,
         mine: SharedMine,
@@ -74,8 +76,10 @@ impl Live {
         let stop = link.remote.stopper();
         let is_host = Arc::new(AtomicBool::new(link.is_host()));
         let background = Background {
-            device,
+            device: device.to_owned(),
+            path: path.to_owned(),
             store,
+            is_broken: false,
             reader,
             link,
             mine,
@@ -130,7 +134,10 @@ pub(crate) fn head(response: &Response) -> Result<Cursor, ClientError> {
 /// The thread, from inside.
 struct Background {
     device: String,
+    path: PathBuf,
     store: SqliteStore,
+    /// The disk failed the replica, which has to be opened anew.
+    is_broken: bool,
     reader: Box<dyn Reader>,
     link: Link,
     mine: SharedMine,
@@ -172,6 +179,10 @@ impl Background {
 
     /// Delivers and pulls once.
     fn round(&mut self) -> Result<(), ClientError> {
+        if self.is_broken {
+            self.store = open_replica(&self.path, &self.device)?;
+            self.is_broken = false;
+        }
         self.link.find(Instant::now() + FIND_WITHIN)?;
         let own = replica::own_chain(&mut self.store)?;
         let mut sync = Sync::push_and_pull(&self.device, own);
@@ -235,6 +246,7 @@ impl Background {
             return Err(RemoteError::Stopped);
         }
         tracing::debug!(%error, "the background has to try again");
+        self.is_broken |= error.is_broken();
         let is_offline = error.is_offline();
         if self.is_online != Some(false) {
             self.say_online(false);
