@@ -18,7 +18,7 @@ use crate::remote::{Patience, RemoteError, Stop};
 use crate::replica;
 use crate::sync::{MAX_BYTES, Refused, Sync, SyncError};
 
-/// How often the observation is registered again (DESIGN 5.2): servers restart, and paths forget.
+/// How often the observation is registered again: servers restart, and paths forget.
 const REGISTER_EVERY: Duration = Duration::from_secs(25);
 
 /// The same where asking is as good as free: a server on this machine that was killed said nothing, and the next one

@@ -141,7 +141,7 @@ struct Try {
 }
 
 impl Remote {
-    /// A remote that knows no address yet, with the profile towards our own server (DESIGN 5.2).
+    /// A remote that knows no address yet, with the profile towards our own server.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! When to ask the server what: pushing the outbox and pulling the feed, as a machine (DESIGN 3, 5.1).
+//! When to ask the server what: pushing the outbox and pulling the feed, as a machine.
 //!
 //! ```text
 //! ReadOutbox ─> POST /feed ─> Keep(Receipts) ─┐          ReadCursor ─> GET /feed ─> Keep(Page) ─┐
