@@ -479,10 +479,7 @@ fn parse_round_trip(text: &str) -> Option<(SocketAddr, RttEstimate)> {
 
 /// The time now, at this machine's offset.
 fn now() -> Result<NoteTime, TimeError> {
-    let now = jiff::Zoned::now();
-    let minutes = now.offset().seconds().div_euclid(60);
-    let minutes = i16::try_from(minutes).expect("an offset is less than 26 hours");
-    NoteTime::new(now.timestamp().as_millisecond(), minutes)
+    NoteTime::of(&jiff::Zoned::now())
 }
 
 #[cfg(test)]

@@ -54,6 +54,17 @@ impl NoteTime {
         Ok(Self { millis, offset_minutes })
     }
 
+    /// The moment that a clock shows, at its own offset. RFC 3339 can say whole minutes: seconds of an offset, given
+    /// up a century ago, are left out.
+    ///
+    /// # Errors
+    /// As [`NoteTime::new`].
+    pub fn of(moment: &jiff::Zoned) -> Result<Self, TimeError> {
+        let minutes =
+            i16::try_from(moment.offset().seconds() / 60).map_err(|_| TimeError::Offset)?;
+        Self::new(moment.timestamp().as_millisecond(), minutes)
+    }
+
     /// Milliseconds since 1970-01-01 UTC, negative before.
     pub const fn millis(self) -> i64 {
         self.millis

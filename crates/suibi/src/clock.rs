@@ -19,10 +19,7 @@ pub(crate) fn now() -> Result<NoteTime, Failure> {
                 .because(&error)
         });
     }
-    let now = jiff::Zoned::now();
-    // Offsets with seconds were given up a century ago; whole minutes are what RFC 3339 can say.
-    let minutes = i16::try_from(now.offset().seconds() / 60).unwrap_or(0);
-    NoteTime::new(now.timestamp().as_millisecond(), minutes).map_err(|error| {
+    NoteTime::of(&jiff::Zoned::now()).map_err(|error| {
         Failure::usage("this machine's clock shows a time that no note can have").because(&error)
     })
 }

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::{Day, Note, Query, render};
 use suibi_store::Reader;
 
-use super::represent::{self, TEXT_JSON_CBOR, in_format, unless_known};
+use super::represent::{self, TEXT_JSON_CBOR, counts, unless_known};
 use super::{Ask, JOURNAL, Link, Resource, ask};
 use crate::problem::Problem;
 
@@ -26,18 +25,7 @@ impl Resource for Days {
         let [] = ask.arguments([])?;
         let format = ask.accepted(TEXT_JSON_CBOR)?;
         let etag = represent::feed_etag(reader, format)?;
-        unless_known(ask, &etag, || {
-            let days = reader.days(JOURNAL)?;
-            let text = || days.iter().map(|(day, notes)| format!("{day} {notes}\n")).collect();
-            let value = || {
-                let days: Vec<_> = days
-                    .iter()
-                    .map(|(day, notes)| json!({ "day": day.to_string(), "notes": notes }))
-                    .collect();
-                json!({ "version": 1, "days": days })
-            };
-            Ok(in_format(format, text, value))
-        })
+        unless_known(ask, &etag, || Ok(counts(format, ("days", "day"), &reader.days(JOURNAL)?)))
     }
 }
 

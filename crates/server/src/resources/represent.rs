@@ -1,7 +1,9 @@
 //! One thing as text, JSON or CBOR, and the names of representations.
 
+use std::fmt::Display;
+
 use minicbor::Encoder;
-use serde_json::Value;
+use serde_json::{Value, json};
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::{Hash, Note, tags};
 use suibi_store::Reader;
@@ -25,6 +27,20 @@ pub(super) fn in_format(
         _ => text().into_bytes(),
     };
     Response::new(Code::CONTENT).content_format(format).payload(payload)
+}
+
+/// Things with how many notes each has: lines, or a list `list` of objects that name the thing `name`.
+pub(super) fn counts<T: Display>(
+    format: ContentFormat,
+    (list, name): (&str, &str),
+    counts: &[(T, u64)],
+) -> Response {
+    let text = || counts.iter().map(|(thing, notes)| format!("{thing} {notes}\n")).collect();
+    let value = || {
+        let one = |(thing, notes): &(T, u64)| json!({ name: thing.to_string(), "notes": notes });
+        json!({ "version": 1, list: counts.iter().map(one).collect::<Vec<_>>() })
+    };
+    in_format(format, text, value)
 }
 
 /// The same value in CBOR: maps with text keys, integers, and so on (RFC 8949 §6.2).
@@ -62,10 +78,10 @@ pub(super) fn cbor(value: &Value) -> Vec<u8> {
 /// A note as JSON shows it; the shape is documented in `docs/protocol.md`.
 pub(super) fn note(note: &Note) -> Value {
     let tags: Vec<_> = tags(&note.text).into_iter().map(|tag| tag.name).collect();
-    let receipt = note.receipt.map(
-        |(position, hash)| serde_json::json!({ "position": position, "hash": hash.to_string() }),
-    );
-    serde_json::json!({
+    let receipt = note
+        .receipt
+        .map(|(position, hash)| json!({ "position": position, "hash": hash.to_string() }));
+    json!({
         "id": note.id.to_string(),
         "time": note.time.to_string(),
         "day": note.time.day().to_string(),

@@ -1,5 +1,6 @@
 //! Text folded to a number of columns, Chinese and Latin alike.
 
+use suibi_journal::render::visible;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -18,20 +19,10 @@ pub(crate) fn harmless(text: &str) -> String {
         match c {
             '\n' => clean.push(c),
             '\t' => clean.push_str("    "),
-            '\0'..='\x1f' => clean.push(control_picture(c)),
-            '\x7f' => clean.push('␡'),
-            '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                clean.push('\u{fffd}');
-            }
-            _ => clean.push(c),
+            _ => clean.push(visible(c)),
         }
     }
     clean
-}
-
-/// U+2400 onwards pictures the control characters in their own order.
-fn control_picture(c: char) -> char {
-    char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')
 }
 
 /// One line of text (without newlines) in pieces of at most `width` columns.
