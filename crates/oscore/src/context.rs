@@ -1,0 +1,133 @@
+//! The security context (RFC 8613 §3).
+
+use std::fmt;
+
+use aes::Aes128Enc;
+use bytes::Bytes;
+use ccm::{
+    Ccm, KeyInit,
+    consts::{U8, U13},
+};
+
+use crate::{
+    KeyId, KidContext, ProtectError, ReplayWindow, Secret,
+    derive::Keys,
+    nonce::{NONCE_LEN, PartialIv},
+};
+
+/// AES-CCM-16-64-128 with its key expanded.
+pub(crate) type Cipher = Ccm<Aes128Enc, U8, U13>;
+
+/// What keys are derived from; both peers have the same, with sender and recipient swapped (§3.2).
+#[derive(Debug, Clone, Copy)]
+pub struct Parameters<'a> {
+    /// The Master Secret.
+    pub secret: &'a Secret,
+    /// The Master Salt; may be empty.
+    pub salt: &'a [u8],
+    /// The ID Context; at most 255 bytes.
+    pub id_context: Option<&'a [u8]>,
+    /// Our Sender ID.
+    pub sender: KeyId,
+    /// The peer's; must not be ours.
+    pub recipient: KeyId,
+}
+
+/// Tells a request from all others under the same keys, and ties answers to it (§5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// Who asked (`request_kid`).
+    pub kid: KeyId,
+    /// With which number (`request_piv`), below 2^40.
+    pub piv: u64,
+}
+
+/// What two peers share, and how far each of them has counted.
+///
+/// Not `Clone`: two copies would use one nonce twice.
+pub struct Context {
+    pub(crate) sender: KeyId,
+    pub(crate) recipient: KeyId,
+    pub(crate) id_context: Option<KidContext>,
+    pub(crate) sender_cipher: Cipher,
+    pub(crate) recipient_cipher: Cipher,
+    pub(crate) common_iv: [u8; NONCE_LEN],
+    next: u64,
+    pub(crate) window: ReplayWindow,
+}
+
+impl Context {
+    /// A context that has sent and seen nothing.
+    ///
+    /// # Panics
+    /// If sender and recipient have the same id, since then their keys were the same as well
+    /// (§3.3), or if the ID Context is longer than 255 bytes.
+    pub fn derive(parameters: &Parameters<'_>) -> Self {
+        assert_ne!(parameters.sender, parameters.recipient, "one id for both sides");
+        let keys = Keys::derive(parameters);
+        Self {
+            sender: parameters.sender,
+            recipient: parameters.recipient,
+            id_context: parameters.id_context.map(|id| {
+                KidContext::new(Bytes::copy_from_slice(id))
+                    .expect("at most 255 bytes were asked for")
+            }),
+            sender_cipher: Cipher::new((&*keys.sender).into()),
+            recipient_cipher: Cipher::new((&*keys.recipient).into()),
+            common_iv: keys.common_iv,
+            next: 0,
+            window: ReplayWindow::new(),
+        }
+    }
+
+    /// The same, going on at this number (Appendix B.1.1). Never a number that was used.
+    #[must_use]
+    pub fn with_next(mut self, number: u64) -> Self {
+        self.next = number;
+        self
+    }
+
+    /// The number that our next message takes; from 2^40 on there is none left (§7.2.1).
+    pub fn next_number(&self) -> u64 {
+        self.next
+    }
+
+    /// Our id.
+    pub fn sender(&self) -> KeyId {
+        self.sender
+    }
+
+    /// The peer's id.
+    pub fn recipient(&self) -> KeyId {
+        self.recipient
+    }
+
+    /// The ID Context.
+    pub fn id_context(&self) -> Option<&[u8]> {
+        self.id_context.as_ref().map(KidContext::as_slice)
+    }
+
+    /// The numbers that the peer has used.
+    pub fn window(&mut self) -> &mut ReplayWindow {
+        &mut self.window
+    }
+
+    /// Takes our next number.
+    pub(crate) fn take_number(&mut self) -> Result<(u64, PartialIv), ProtectError> {
+        let number = self.next;
+        let partial_iv = PartialIv::new(number).ok_or(ProtectError::NumbersUsedUp)?;
+        self.next += 1;
+        Ok((number, partial_iv))
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("sender", &self.sender)
+            .field("recipient", &self.recipient)
+            .field("id_context", &self.id_context)
+            .field("next", &self.next)
+            .finish_non_exhaustive()
+    }
+}
