@@ -38,6 +38,15 @@ pub struct Config {
     pub max_transfers_per_peer: usize,
     /// Large bodies on their way in or out, of all peers, in bytes. Default: 16 MiB each way.
     pub max_transfer_bytes: usize,
+    /// Whether an address that may be forged is sent at most three times the bytes that came
+    /// from it (RFC 9175 §2.4). Default: true.
+    ///
+    /// An address is proven when it gave back an Echo value that it was sent, when a request from
+    /// it was true to the [`Protection`](crate::Protection), when we asked it something first,
+    /// and on loopback. An answer that is too long for another is a 4.01 with an Echo option
+    /// instead; so is the answer to who wants to observe. A request that is not safe to ask once
+    /// more is answered with the bare code.
+    pub limit_unproven: bool,
 }
 
 impl Default for Config {
@@ -63,6 +72,7 @@ impl Config {
             max_transfers: 1024,
             max_transfers_per_peer: 4,
             max_transfer_bytes: 16 << 20,
+            limit_unproven: true,
         }
     }
 

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::{
-    Config, Event, Exchange, Message, MessageId, ObservationId, Peer, Request, RequestError,
-    RequestId, Response, RttEstimate, Transmit, Type,
+    Config, Event, Exchange, Message, MessageId, ObservationId, Peer, Protection, Request,
+    RequestError, RequestId, Response, RttEstimate, Transmit, Type,
     bounded::Bounded,
     dedup::Recent,
     exchange::Requests,
@@ -37,6 +37,7 @@ const FORGET_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    protection: Option<Box<dyn Protection>>,
     rng: StdRng,
     peers: Peers,
     timers: Timers,
@@ -90,6 +91,7 @@ impl Endpoint {
     /// random, but for tests.
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
+            protection: None,
             rng: StdRng::from_seed(seed),
             peers: Peers::new(config.max_peers),
             timers: Timers::default(),
@@ -106,6 +108,13 @@ impl Endpoint {
             stats: Stats::default(),
             config,
         }
+    }
+
+    /// Protects all requests and answers from here on, or none. Meant for an endpoint that has
+    /// not spoken to anybody yet: answers to requests that went out protected find no way back
+    /// without the protection.
+    pub fn set_protection(&mut self, protection: Option<Box<dyn Protection>>) {
+        self.protection = protection;
     }
 
     /// A datagram came in, whatever it is.

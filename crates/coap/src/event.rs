@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{MessageId, Request, Response, Token, Type, peers::PeerKey};
+use crate::{Binding, MessageId, Request, Response, Subject, Token, Type, peers::PeerKey};
 
 /// The other side of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,15 @@ pub struct Exchange {
     pub(crate) token: Token,
     pub(crate) timer: Option<crate::timers::TimerKey>,
     pub(crate) slicing: crate::blockwise::Slicing,
+    pub(crate) protected: Option<(Binding, Subject)>,
+}
+
+impl Exchange {
+    /// Who asks, as the [`Protection`](crate::Protection) has proved; `None` at an endpoint
+    /// without one.
+    pub fn subject(&self) -> Option<Subject> {
+        self.protected.map(|(_, subject)| subject)
+    }
 }
 
 /// What happened.
@@ -118,6 +127,10 @@ pub enum RequestError {
     /// Too many requests wait for this peer already ([`Config::max_queued`](crate::Config::max_queued)).
     #[error("too many requests wait for this peer")]
     Busy,
+    /// The [`Protection`](crate::Protection) has no keys or numbers for it, or the peer never had
+    /// enough of them.
+    #[error("the request cannot be protected")]
+    Unprotectable,
 }
 
 impl RequestError {

@@ -65,6 +65,7 @@ mod message;
 mod observe;
 mod option;
 mod peers;
+mod protection;
 mod request;
 mod response;
 mod retransmit;
@@ -78,6 +79,9 @@ pub use endpoint::{Endpoint, Stats};
 pub use event::{Event, Exchange, ObservationId, Peer, RequestError, RequestId, Transmit};
 pub use message::{Message, MessageId, Token, Type};
 pub use option::{ContentFormat, OptionNumber, Options};
+pub use protection::{
+    Binding, Protection, ProtectionError, Subject, UnprotectedRequest, UnprotectedResponse,
+};
 pub use request::{Observe, Request};
 pub use response::Response;
 pub use timing::{RttEstimate, Timing};

@@ -53,6 +53,8 @@ options! {
     URI_PORT = 7, "Uri-Port", 0..=2, false;
     /// One segment of the path of what was created.
     LOCATION_PATH = 8, "Location-Path", 0..=255, true;
+    /// Says that the message is protected, and with what (RFC 8613 §2).
+    OSCORE = 9, "OSCORE", 0..=255, false;
     /// One segment of the path.
     URI_PATH = 11, "Uri-Path", 0..=255, true;
     /// The format of the payload.
@@ -77,6 +79,10 @@ options! {
     PROXY_SCHEME = 39, "Proxy-Scheme", 1..=255, false;
     /// Length of the whole request in bytes (RFC 7959); in 4.13, the longest that is taken.
     SIZE1 = 60, "Size1", 0..=4, false;
+    /// Proves that a request is fresh and comes from where it says (RFC 9175 §2).
+    ECHO = 252, "Echo", 1..=40, false;
+    /// Tells bodies apart that are sent in blocks at once (RFC 9175 §3).
+    REQUEST_TAG = 292, "Request-Tag", 0..=8, true;
 }
 
 impl OptionNumber {
@@ -219,10 +225,12 @@ impl Options {
         self.0.retain(|(number, value)| {
             let repeated = previous == Some(*number);
             previous = Some(*number);
-            let good = number.definition().is_some_and(|definition| {
-                (definition.min_len..=definition.max_len).contains(&value.len())
-                    && (definition.repeatable || !repeated)
-            });
+            // What is still protected here is meant for somebody else.
+            let good = *number != OptionNumber::OSCORE
+                && number.definition().is_some_and(|definition| {
+                    (definition.min_len..=definition.max_len).contains(&value.len())
+                        && (definition.repeatable || !repeated)
+                });
             if !good && number.is_critical() && refused.is_none() {
                 refused = Some(*number);
             }

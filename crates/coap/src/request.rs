@@ -100,6 +100,14 @@ impl Request {
         self
     }
 
+    /// Gives back an Echo value that the server asked for (RFC 9175 §2.2.1); 1 to 40 bytes. The
+    /// endpoint does so by itself for a 4.01 that carries one.
+    #[must_use]
+    pub fn echo(mut self, value: &[u8]) -> Self {
+        self.options.set(OptionNumber::ECHO, Bytes::copy_from_slice(value));
+        self
+    }
+
     /// Sets the body.
     #[must_use]
     pub fn payload(mut self, payload: impl Into<Bytes>) -> Self {
@@ -152,6 +160,11 @@ impl Request {
     /// The ETags of the representations that the peer has.
     pub fn etags(&self) -> impl Iterator<Item = &Bytes> {
         self.options.get_all(OptionNumber::ETAG)
+    }
+
+    /// The Echo value that the client gives back.
+    pub fn echo_value(&self) -> Option<&Bytes> {
+        self.options.get(OptionNumber::ECHO)
     }
 
     /// What the request says about observing; values beyond 0 and 1 say nothing.

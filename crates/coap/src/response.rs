@@ -53,6 +53,14 @@ impl Response {
         self
     }
 
+    /// Asks the client to give this value back in its next request (RFC 9175 §2.2.1); 1 to 40
+    /// bytes. With 4.01 the client asks again at once.
+    #[must_use]
+    pub fn echo(mut self, value: &[u8]) -> Self {
+        self.options.set(OptionNumber::ECHO, Bytes::copy_from_slice(value));
+        self
+    }
+
     /// The path of what was created.
     #[must_use]
     pub fn location_path(mut self, segments: &[&str]) -> Self {
@@ -84,6 +92,11 @@ impl Response {
     /// How long the answer stays fresh, or with 5.03 how long to wait, if the peer says it.
     pub fn max_age_value(&self) -> Option<Duration> {
         self.options.uint(OptionNumber::MAX_AGE).map(|age| Duration::from_secs(u64::from(age)))
+    }
+
+    /// The Echo value that the server asks to be given back.
+    pub fn echo_value(&self) -> Option<&Bytes> {
+        self.options.get(OptionNumber::ECHO)
     }
 
     /// The segments of the path of what was created.

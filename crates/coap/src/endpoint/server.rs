@@ -57,6 +57,7 @@ impl Endpoint {
             token: message.token,
             timer: None,
             slicing,
+            protected: None,
         };
         if let Some(refusal) = refused {
             return self.send_response(now, exchange, refusal);
