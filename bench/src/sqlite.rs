@@ -47,6 +47,11 @@ pub(crate) fn verify(
     }
 }
 
+/// All of these in one write, as a device brings them.
+fn push(entries: Vec<Entry>) -> Write {
+    Write::Push { device: "bench".into(), entries, only_new: false }
+}
+
 /// Our store alone, without a network: `batch` notes a commit, for `turn`.
 pub(crate) fn store(data: &Path, batch: usize, turn: Duration) -> Result<Inserted, Failure> {
     let mut store = open(data)?;
@@ -60,9 +65,9 @@ pub(crate) fn store(data: &Path, batch: usize, turn: Duration) -> Result<Inserte
                 chain.next(number - 1)
             })
             .collect();
-        let write = vec![Write::Push { device: "bench".into(), entries }];
+        let write = vec![(JournalId::FIRST, push(entries))];
         let (start, cpu_before) = (Instant::now(), cpu::of_this_thread()?);
-        store.commit(JournalId::FIRST, write)?;
+        store.commit(write)?;
         inserted.cpu += cpu::of_this_thread()? - cpu_before;
         inserted.wall += start.elapsed();
         inserted.notes += batch as u64;
@@ -82,7 +87,7 @@ pub(crate) fn alone(data: &Path, batch: usize, turn: Duration) -> Result<Inserte
     let mut store = open(&from)?;
     let mut chain = Chain::new(0);
     let entries = (0..NOTES).map(|number| chain.next(number)).collect();
-    store.commit(JournalId::FIRST, vec![Write::Push { device: "bench".into(), entries }])?;
+    store.commit(vec![(JournalId::FIRST, push(entries))])?;
     drop(store);
     let tables = Table::read_all(&Connection::open(from.join("server.db"))?)?;
 

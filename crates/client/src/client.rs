@@ -232,7 +232,7 @@ impl Client {
         // Nobody may meet the change before it is known to be ours.
         let mine = Arc::clone(&self.mine);
         let mut mine = lock(&mine);
-        let outcomes = self.store.commit(JournalId::FIRST, vec![write]);
+        let outcomes = self.store.commit(vec![(JournalId::FIRST, write)]);
         self.is_broken = matches!(outcomes, Err(StoreError::Broken(_)));
         let written = match outcomes?.pop() {
             Some(Outcome::Note(written)) => written?,

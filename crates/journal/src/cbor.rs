@@ -5,9 +5,9 @@ use crate::wire::{Reader, Writer};
 use crate::{Cursor, DecodeError, Entry, FeedPage, Head, Receipt, Refusal};
 
 /// The longest name of a device, in bytes.
-const MAX_DEVICE_BYTES: usize = 255;
+pub const MAX_DEVICE_BYTES: usize = 255;
 /// The longest reason of a refusal, in bytes.
-const MAX_REASON_BYTES: usize = 1024;
+pub(crate) const MAX_REASON_BYTES: usize = 1024;
 
 const RECEIPT: u64 = 0;
 const GAP: u64 = 1;
@@ -229,6 +229,6 @@ fn read_answer(reader: &mut Reader<'_>) -> Result<Result<Receipt, Refusal>, Deco
 }
 
 /// The longest beginning of a text that fits, whole characters only.
-fn cut(text: &str, max: usize) -> &str {
+pub(crate) fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }

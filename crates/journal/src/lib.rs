@@ -27,6 +27,7 @@
 //! assert_eq!(read, first);
 //! ```
 
+pub mod access;
 pub mod cbor;
 pub mod chain;
 pub mod change;
@@ -43,8 +44,13 @@ pub mod time;
 pub mod tokens;
 mod wire;
 
+pub use access::{
+    AuditEntry, AuditKind, DeviceInfo, InviteInfo, MAX_JOURNAL_BYTES, Rights, RightsError,
+    decode_audit, decode_devices, decode_invites, encode_audit, encode_devices, encode_invites,
+};
 pub use cbor::{
-    decode_answers, decode_batch, decode_heads, encode_answers, encode_batch, encode_heads,
+    MAX_DEVICE_BYTES, decode_answers, decode_batch, decode_heads, encode_answers, encode_batch,
+    encode_heads,
 };
 pub use chain::{ChainError, verify_chain};
 pub use change::{

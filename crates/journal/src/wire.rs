@@ -293,6 +293,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Begins a map.
+    pub(crate) fn of_map(reader: &mut Reader<'_>, what: &'static str) -> Result<Self> {
+        Ok(Self { what, left: reader.map(what)?, last: None })
+    }
+
     /// Begins a map whose first key, 0, is its version.
     pub(crate) fn of_version(
         reader: &mut Reader<'_>,
@@ -300,8 +305,7 @@ impl Keys {
         version_name: &'static str,
         known: u64,
     ) -> Result<Self> {
-        let left = reader.map(what)?;
-        let mut keys = Self { what, left, last: None };
+        let mut keys = Self::of_map(reader, what)?;
         // Before anything else, so that a newer form is called newer and not broken.
         if keys.next(reader)? != Some(0) {
             return Err(DecodeError::Missing(version_name));

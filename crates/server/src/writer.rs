@@ -6,7 +6,7 @@
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use suibi_coap::Response;
-use suibi_store::{Outcome, Reader, Store, StoreError};
+use suibi_store::{JournalId, Outcome, Reader, Store, StoreError, Write};
 
 use crate::problem::Problem;
 use crate::resources::{JOURNAL, Writing};
@@ -103,7 +103,7 @@ impl Writer {
             };
             match already {
                 Ok(None) => {
-                    writes.push(writing.write);
+                    writes.push((JOURNAL, writing.write));
                     answers.push((ticket, writing.answer));
                 }
                 Ok(Some(response)) => written.push(Written { ticket, response }),
@@ -137,7 +137,7 @@ impl Writer {
 
     fn store_commit(
         &mut self,
-        writes: Vec<suibi_store::Write>,
+        writes: Vec<(JournalId, Write)>,
     ) -> Result<Vec<Outcome>, StoreError> {
         if self.broken {
             self.store = (self.open)()?;
@@ -145,7 +145,7 @@ impl Writer {
             self.broken = false;
             tracing::info!("the store is open again");
         }
-        let result = self.store.commit(JOURNAL, writes);
+        let result = self.store.commit(writes);
         self.broken = matches!(result, Err(StoreError::Broken(_)));
         result
     }

@@ -121,11 +121,11 @@ fn push(dir: &std::path::Path, entries: &[Entry], batch: usize) -> Result {
     let mut store = open(dir, "pushed.db", OwnChain::Fresh)?;
     for entries in entries.chunks(batch) {
         // One write a note, as from many clients at once.
-        let push = |entry: &Entry| Write::Push {
-            device: "phone".to_owned(),
-            entries: vec![entry.clone()],
+        let push = |entry: &Entry| {
+            let (device, entries) = ("phone".to_owned(), vec![entry.clone()]);
+            (HERE, Write::Push { device, entries, only_new: false })
         };
-        store.commit(HERE, entries.iter().map(push).collect())?;
+        store.commit(entries.iter().map(push).collect())?;
     }
     Ok(())
 }
@@ -147,7 +147,7 @@ fn write(dir: &std::path::Path, count: usize, batch: usize) -> Result {
                 })
             })
             .collect();
-        store.commit(HERE, writes?)?;
+        store.commit(writes?.into_iter().map(|write| (HERE, write)).collect())?;
     }
     Ok(())
 }

@@ -14,17 +14,22 @@
 //!     synchronous=FULL                    may be deleted at any time
 //! ```
 
+mod access;
 mod directory;
 mod error;
 mod sqlite;
 
+pub use access::{
+    Access, AccessChange, AccessDone, AccessRefused, DeviceRow, InviteRow, Joiner, KeyBytes,
+    MAX_AUDIT,
+};
 pub use directory::create_directory;
 pub use error::{PageError, StoreError};
 pub use sqlite::{OwnChain, SqliteOptions, SqliteReader, SqliteStore};
 
 use suibi_journal::{
-    Body, Cursor, Day, Entry, Extras, FeedPage, Hash, Head, Note, NoteId, NoteTime, Query, Receipt,
-    Refusal,
+    AuditEntry, Body, Cursor, Day, Entry, Extras, FeedPage, Hash, Head, Note, NoteId, NoteTime,
+    Query, Receipt, Refusal,
 };
 
 /// Which journal of a store, from 1. It never leaves the machine.
@@ -58,6 +63,9 @@ pub enum Write {
         device: String,
         /// The changes; those of one chain in the order of their `seq`.
         entries: Vec<Entry>,
+        /// Whether the device may do nothing but add notes (a drop): what replaces something, or
+        /// is of a note that is here already, is refused.
+        only_new: bool,
     },
     /// One note created, edited or deleted here, on this store's own chain.
     Note {
@@ -140,7 +148,8 @@ pub fn etag(heads: &[Hash]) -> Vec<u8> {
 
 /// Where journals are kept: the writing half.
 pub trait Store: Send {
-    /// Does all of `writes`, in order, in one transaction, and returns when it is durable.
+    /// Does all of `writes`, in order, each to its journal, in one transaction, and returns when it
+    /// is durable. That there are such journals is for the caller to know, from [`Store::access`].
     ///
     /// One [`Outcome`] for each write. A change that is there already gets the receipt that it
     /// got the first time.
@@ -148,11 +157,27 @@ pub trait Store: Send {
     /// # Errors
     /// Nothing of the batch is kept, and nothing of it may be acknowledged; the same batch may be
     /// tried again unless [`StoreError::is_permanent`].
-    fn commit(
+    fn commit(&mut self, writes: Vec<(JournalId, Write)>) -> Result<Vec<Outcome>, StoreError>;
+
+    /// Who may use the store, as it is now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn access(&mut self) -> Result<Access, StoreError>;
+
+    /// Changes who may use the store, and adds `audit` to its trail: both in one transaction, both
+    /// durable when this returns. Texts of the entry that are too long are cut
+    /// ([`AuditEntry::shortened`]). A change that finds everything as it should be already makes
+    /// no entry.
+    ///
+    /// # Errors
+    /// The outer one is the store's, as of [`Store::commit`]. The inner one says why the change
+    /// may not be made; then nothing is kept.
+    fn change_access(
         &mut self,
-        journal: JournalId,
-        writes: Vec<Write>,
-    ) -> Result<Vec<Outcome>, StoreError>;
+        change: &AccessChange,
+        audit: Option<&AuditEntry>,
+    ) -> Result<Result<AccessDone, AccessRefused>, StoreError>;
 
     /// A reader of its own, for another thread. It sees each commit from the moment it returns.
     ///
@@ -203,6 +228,10 @@ pub trait Reader: Send {
     /// Does up to about `max_changes` of what is kept off the acknowledging path (the full-text
     /// index), and says how many changes are still to be done. To be called when idle.
     fn catch_up(&mut self, max_changes: usize) -> Result<u64, StoreError>;
+
+    /// The newest entries of the audit trail, `newest` at most, oldest first. It has up to
+    /// [`MAX_AUDIT`].
+    fn audit(&mut self, newest: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// How many notes there are, deleted ones not counted.
     fn count(&mut self, journal: JournalId) -> Result<u64, StoreError>;

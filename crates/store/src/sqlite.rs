@@ -1,5 +1,6 @@
 //! The SQLite engine: one file with a write-ahead log, one writer at a time.
 
+mod access;
 mod batch;
 mod index;
 mod key;
@@ -17,7 +18,12 @@ use rusqlite::{Connection, TransactionBehavior};
 
 pub use reader::SqliteReader;
 
-use crate::{JournalId, Outcome, Reader, Store, StoreError, Write};
+use suibi_journal::AuditEntry;
+
+use crate::{
+    Access, AccessChange, AccessDone, AccessRefused, JournalId, Outcome, Reader, Store, StoreError,
+    Write,
+};
 use batch::{Batch, Cache};
 
 /// Which chain the store's own writes go to.
@@ -101,27 +107,28 @@ impl SqliteStore {
 }
 
 impl Store for SqliteStore {
-    fn commit(
-        &mut self,
-        journal: JournalId,
-        writes: Vec<Write>,
-    ) -> Result<Vec<Outcome>, StoreError> {
-        self.write(journal, |batch| {
-            writes
-                .into_iter()
-                .map(|write| match write {
-                    Write::Push { device, entries } => entries
-                        .iter()
-                        .map(|entry| batch.push(&device, entry))
-                        .collect::<Result<_, _>>()
-                        .map(Outcome::Pushed),
-                    Write::Note { id, expect, body, time, extras, now } => {
-                        let note = own::OwnNote { id, expect, body, time, extras, now };
-                        batch.write_note(note).map(Outcome::Note)
-                    }
-                })
-                .collect()
+    fn commit(&mut self, writes: Vec<(JournalId, Write)>) -> Result<Vec<Outcome>, StoreError> {
+        let first = writes.first().map_or(JournalId::FIRST, |(journal, _)| *journal);
+        self.write(first, |batch| {
+            let mut outcomes = Vec::with_capacity(writes.len());
+            for (journal, write) in writes {
+                batch.enter(journal)?;
+                outcomes.push(batch.take(write)?);
+            }
+            Ok(outcomes)
         })
+    }
+
+    fn access(&mut self) -> Result<Access, StoreError> {
+        access::read(&mut self.conn)
+    }
+
+    fn change_access(
+        &mut self,
+        change: &AccessChange,
+        audit: Option<&AuditEntry>,
+    ) -> Result<Result<AccessDone, AccessRefused>, StoreError> {
+        unimplemented!("{change:?} {audit:?}")
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
@@ -146,11 +153,11 @@ mod tests {
         assert!(store.write(JournalId::FIRST, |_| Err::<(), _>(error)).is_err());
 
         for _ in 0..2 {
-            let error = store.commit(JournalId::FIRST, Vec::new()).unwrap_err();
+            let error = store.commit(Vec::new()).unwrap_err();
             assert!(matches!(error, StoreError::Broken(_)), "{error}");
         }
         assert_eq!(store.reader().unwrap().count(JournalId::FIRST).unwrap(), 0);
         let mut store = SqliteStore::open(&path, options).unwrap();
-        store.commit(JournalId::FIRST, Vec::new()).unwrap();
+        store.commit(Vec::new()).unwrap();
     }
 }

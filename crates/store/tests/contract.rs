@@ -48,7 +48,7 @@ fn an_empty_store_answers(store: &mut dyn Store) {
     assert!(all(&mut *reader).is_empty());
     let page = reader.feed(HERE, Cursor::START, 1000).unwrap().unwrap();
     assert!(page.entries.is_empty() && page.next == Cursor::START && page.remaining == 0);
-    assert!(store.commit(HERE, Vec::new()).unwrap().is_empty());
+    assert!(store.commit(Vec::new()).unwrap().is_empty());
 }
 
 fn changes_get_receipts_once(store: &mut dyn Store) {
@@ -300,7 +300,7 @@ fn another_journal_is_another_world(store: &mut dyn Store) {
     let before = (reader.head(HERE).unwrap(), all(&mut *reader));
     let mut phone = Device::new("phone2");
     let entry = phone.note(1, "2026-11-23T09:05:00.000+08:00", "milk @shop of others");
-    let outcome = store.commit(other, vec![phone.push(std::slice::from_ref(&entry))]).unwrap();
+    let outcome = store.commit(vec![(other, phone.push(std::slice::from_ref(&entry)))]).unwrap();
     assert!(matches!(&outcome[0], Outcome::Pushed(answers) if answers[0].is_ok()));
 
     let query = |text: &str| Query { text: Some(text.to_owned()), ..Query::default() };

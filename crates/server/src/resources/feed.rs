@@ -76,7 +76,7 @@ impl Resource for Feed {
         let entries = decode_batch(&ask.request.payload)
             .map_err(|error| Problem::bad_request(format!("no batch of changes: {error}")))?;
         Ok(Writing {
-            write: Write::Push { device, entries },
+            write: Write::Push { device, entries, only_new: false },
             already: None,
             answer: Box::new(|outcome, _| match outcome {
                 Outcome::Pushed(answers) => Ok(Response::new(Code::CHANGED)

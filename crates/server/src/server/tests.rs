@@ -4,7 +4,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use suibi_store::{JournalId, Outcome, Reader, Write};
+use suibi_journal::AuditEntry;
+use suibi_store::{
+    Access, AccessChange, AccessDone, AccessRefused, JournalId, Outcome, Reader, Write,
+};
 
 use super::*;
 use crate::config::{Listen, PlainListen};
@@ -26,15 +29,26 @@ struct Troubled {
 }
 
 impl Store for Troubled {
-    fn commit(
-        &mut self,
-        journal: JournalId,
-        writes: Vec<Write>,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    fn commit(&mut self, writes: Vec<(JournalId, Write)>) -> Result<Vec<Outcome>, StoreError> {
         if let Some(error) = *self.trouble.error.lock().unwrap() {
             return Err(error());
         }
-        self.store.commit(journal, writes)
+        self.store.commit(writes)
+    }
+
+    fn access(&mut self) -> Result<Access, StoreError> {
+        self.store.access()
+    }
+
+    fn change_access(
+        &mut self,
+        change: &AccessChange,
+        audit: Option<&AuditEntry>,
+    ) -> Result<Result<AccessDone, AccessRefused>, StoreError> {
+        if let Some(error) = *self.trouble.error.lock().unwrap() {
+            return Err(error());
+        }
+        self.store.change_access(change, audit)
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

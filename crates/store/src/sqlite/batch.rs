@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use suibi_journal::{ChainId, Cursor, Entry, Hash, Receipt, Refusal};
+use suibi_journal::{Body, ChainId, Cursor, Entry, Hash, Receipt, Refusal};
 
+use super::notes;
+use super::own::OwnNote;
 use super::{OwnChain, SqliteOptions};
-use crate::{JournalId, StoreError};
+use crate::{JournalId, Outcome, StoreError, Write};
 
 /// Chains that are remembered between transactions, at most.
 const CHAINS: usize = 20_000;
@@ -21,9 +23,9 @@ pub(crate) struct Cache {
     position: u64,
     feeds: BTreeMap<JournalId, Feed>,
     chains: HashMap<ChainId, Chain>,
-    /// The own chain of a server. It belongs to this opening of the file, so it outlives what
-    /// others write.
-    pub(crate) own: Option<ChainId>,
+    /// The own chains of a server, one in each journal. They belong to this opening of the file, so
+    /// they outlive what others write.
+    pub(crate) own: BTreeMap<JournalId, ChainId>,
 }
 
 /// The end of a journal's feed.
@@ -31,6 +33,8 @@ pub(crate) struct Cache {
 struct Feed {
     end: Cursor,
     number: u64,
+    /// Whether this transaction has moved it on.
+    touched: bool,
 }
 
 /// The end of a chain.
@@ -45,16 +49,20 @@ pub(crate) struct Chain {
     touched: bool,
 }
 
-/// One write transaction on one journal.
+/// One write transaction, in one journal at a time.
 pub(crate) struct Batch<'t> {
     pub(crate) conn: &'t Connection,
     pub(crate) options: &'t SqliteOptions,
     pub(crate) cache: &'t mut Cache,
+    /// The journal that it is in.
     pub(crate) journal: JournalId,
+    /// The feed of that journal.
     feed: Feed,
+    /// The feeds of the journals that it was in before.
+    left: BTreeMap<JournalId, Feed>,
     touched: Vec<ChainId>,
-    /// Notes more or fewer on each day.
-    pub(super) days: BTreeMap<i32, i64>,
+    /// Notes more or fewer on each day of each journal.
+    pub(super) days: BTreeMap<(i32, JournalId), i64>,
     /// The next key for notes of the same instant.
     pub(super) slots: HashMap<i64, i64>,
 }
@@ -70,26 +78,48 @@ impl<'t> Batch<'t> {
         let version =
             conn.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if cache.version != Some(version) || cache.chains.len() > CHAINS {
-            let own = cache.own.filter(|_| options.own_chain == OwnChain::Fresh);
+            let own = match options.own_chain {
+                OwnChain::Fresh => std::mem::take(&mut cache.own),
+                OwnChain::Kept => BTreeMap::new(),
+            };
             *cache = Cache { version: Some(version), own, ..Cache::default() };
             cache.position =
                 conn.query_row("SELECT coalesce(max(position), 0) FROM feeds", [], |row| {
                     row.get(0)
                 })?;
         }
-        let feed = match cache.feeds.get(&journal) {
-            Some(feed) => *feed,
-            None => conn
-                .prepare_cached("SELECT position, running, number FROM feeds WHERE journal = ?1")?
-                .query_row([journal.0], |row| {
-                    let running = Hash::from_bytes(row.get(1)?);
-                    Ok(Feed { end: Cursor { position: row.get(0)?, running }, number: row.get(2)? })
-                })
-                .optional()?
-                .unwrap_or(Feed { end: Cursor::START, number: 0 }),
-        };
+        let feed = feed(conn, cache, journal)?;
         let (touched, days, slots) = (Vec::new(), BTreeMap::new(), HashMap::new());
-        Ok(Self { conn, options, cache, journal, feed, touched, days, slots })
+        let left = BTreeMap::new();
+        Ok(Self { conn, options, cache, journal, feed, left, touched, days, slots })
+    }
+
+    /// Goes on in another journal.
+    pub(crate) fn enter(&mut self, journal: JournalId) -> Result<(), StoreError> {
+        if journal == self.journal {
+            return Ok(());
+        }
+        let feed = match self.left.remove(&journal) {
+            Some(feed) => feed,
+            None => feed(self.conn, self.cache, journal)?,
+        };
+        self.left.insert(self.journal, self.feed);
+        (self.journal, self.feed) = (journal, feed);
+        Ok(())
+    }
+
+    /// Does one write in the journal that it is in.
+    pub(crate) fn take(&mut self, write: Write) -> Result<Outcome, StoreError> {
+        match write {
+            Write::Push { device, entries, only_new } => entries
+                .iter()
+                .map(|entry| self.push(&device, entry, only_new))
+                .collect::<Result<_, _>>()
+                .map(Outcome::Pushed),
+            Write::Note { id, expect, body, time, extras, now } => {
+                self.write_note(OwnNote { id, expect, body, time, extras, now }).map(Outcome::Note)
+            }
+        }
     }
 
     /// Takes a change that a device pushes, if it is the next of its chain or there already.
@@ -97,6 +127,7 @@ impl<'t> Batch<'t> {
         &mut self,
         device: &str,
         entry: &Entry,
+        only_new: bool,
     ) -> Result<Result<Receipt, Refusal>, StoreError> {
         let change = entry.change();
         let journal = self.journal;
@@ -120,8 +151,20 @@ impl<'t> Batch<'t> {
         if change.previous != have_hash {
             return Ok(Err(Refusal::Fork { have_seq, have_hash }));
         }
+        if only_new && !self.is_new(entry)? {
+            return Ok(Err(Refusal::Invalid("this device can only add notes".to_owned())));
+        }
         let position = self.append(device, entry)?;
         Ok(Ok(receipt(entry, position)))
+    }
+
+    /// Whether a change adds a note that is not here, and does nothing else.
+    fn is_new(&self, entry: &Entry) -> Result<bool, StoreError> {
+        let change = entry.change();
+        let has_text = entry.content().is_some_and(|content| matches!(content.body, Body::Text(_)));
+        Ok(has_text
+            && change.parents.is_empty()
+            && notes::find(self.conn, self.journal, change.note)?.is_none())
     }
 
     /// Adds a change to the feed, its chain and its note. The caller has seen that it is new.
@@ -130,8 +173,11 @@ impl<'t> Batch<'t> {
         let chain = self.continue_chain(device, change.chain, change.seq, entry.hash())?;
         let position = self.cache.position + 1;
         self.cache.position = position;
-        self.feed =
-            Feed { end: self.feed.end.next(position, entry.hash()), number: self.feed.number + 1 };
+        self.feed = Feed {
+            end: self.feed.end.next(position, entry.hash()),
+            number: self.feed.number + 1,
+            touched: true,
+        };
         self.conn
             .prepare_cached(
                 "INSERT INTO changes
@@ -238,27 +284,42 @@ impl<'t> Batch<'t> {
                 .prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?
                 .execute(params![chain.id, chain.seq, chain.hash.map(|hash| *hash.as_bytes())])?;
         }
-        for (day, notes) in &self.days {
+        for ((day, journal), notes) in &self.days {
             self.conn
                 .prepare_cached(
                     "INSERT INTO days (day, journal, notes) VALUES (?1, ?2, ?3)
                      ON CONFLICT (day, journal) DO UPDATE SET notes = notes + excluded.notes",
                 )?
-                .execute(params![day, self.journal.0, notes])?;
+                .execute(params![day, journal.0, notes])?;
         }
-        if !self.touched.is_empty() {
-            let Feed { end, number } = self.feed;
+        for (journal, feed) in self.left.into_iter().chain([(self.journal, self.feed)]) {
+            let Feed { end, number, touched: true } = feed else { continue };
             self.conn
                 .prepare_cached(
                     "INSERT INTO feeds (journal, position, number, running) VALUES (?1, ?2, ?3, ?4)
                      ON CONFLICT (journal) DO UPDATE SET position = excluded.position,
                         number = excluded.number, running = excluded.running",
                 )?
-                .execute(params![self.journal.0, end.position, number, end.running.as_bytes()])?;
-            self.cache.feeds.insert(self.journal, self.feed);
+                .execute(params![journal.0, end.position, number, end.running.as_bytes()])?;
+            self.cache.feeds.insert(journal, Feed { touched: false, ..feed });
         }
         Ok(())
     }
+}
+
+/// The end of a journal's feed, before this transaction.
+fn feed(conn: &Connection, cache: &Cache, journal: JournalId) -> Result<Feed, StoreError> {
+    if let Some(feed) = cache.feeds.get(&journal) {
+        return Ok(*feed);
+    }
+    let found = conn
+        .prepare_cached("SELECT position, running, number FROM feeds WHERE journal = ?1")?
+        .query_row([journal.0], |row| {
+            let end = Cursor { position: row.get(0)?, running: Hash::from_bytes(row.get(1)?) };
+            Ok(Feed { end, number: row.get(2)?, touched: false })
+        })
+        .optional()?;
+    Ok(found.unwrap_or(Feed { end: Cursor::START, number: 0, touched: false }))
 }
 
 pub(crate) fn receipt(entry: &Entry, position: u64) -> Receipt {

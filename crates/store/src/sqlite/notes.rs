@@ -145,7 +145,7 @@ impl Batch<'_> {
         }
         self.slots.insert(key::first(state.time), key + 1);
         if state.state & DELETED == 0 {
-            *self.days.entry(key::day(key).days()).or_default() += 1;
+            *self.days.entry((key::day(key).days(), self.journal)).or_default() += 1;
         }
         Ok(Some(key))
     }
@@ -153,7 +153,7 @@ impl Batch<'_> {
     /// Writes what a note has become; another time moves it to another key.
     fn update(&mut self, row: NoteRow, state: &State) -> Result<(), StoreError> {
         if row.state & DELETED == 0 {
-            *self.days.entry(key::day(row.key).days()).or_default() -= 1;
+            *self.days.entry((key::day(row.key).days(), self.journal)).or_default() -= 1;
         }
         if !key::fits(row.key, state.time) {
             self.conn.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
@@ -181,7 +181,7 @@ impl Batch<'_> {
                 state.head,
             ])?;
         if state.state & DELETED == 0 {
-            *self.days.entry(key::day(row.key).days()).or_default() += 1;
+            *self.days.entry((key::day(row.key).days(), self.journal)).or_default() += 1;
         }
         Ok(())
     }

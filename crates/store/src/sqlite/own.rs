@@ -8,7 +8,7 @@ use suibi_journal::{
 use super::OwnChain;
 use super::batch::{Batch, receipt};
 use super::notes::{self, DELETED};
-use crate::{Expect, NoteRefused, NoteWritten, StoreError, etag};
+use crate::{Expect, JournalId, NoteRefused, NoteWritten, StoreError, etag};
 
 /// The key of the own chain in `meta`.
 const OWN_CHAIN: &str = "own-chain";
@@ -97,12 +97,17 @@ impl Batch<'_> {
 
     /// The chain that own writes go to.
     fn own_chain(&mut self) -> Result<ChainId, StoreError> {
-        if let Some(chain) = self.cache.own {
-            return Ok(chain);
+        if let Some(chain) = self.cache.own.get(&self.journal) {
+            return Ok(*chain);
         }
+        // A replica has one journal; were there others, a chain belongs to one.
+        let key = match self.journal {
+            JournalId::FIRST => OWN_CHAIN.to_owned(),
+            JournalId(other) => format!("{OWN_CHAIN}-{other}"),
+        };
         let kept = match self.options.own_chain {
             OwnChain::Fresh => None,
-            OwnChain::Kept => self.meta(OWN_CHAIN)?,
+            OwnChain::Kept => self.meta(&key)?,
         };
         let chain = match kept {
             Some(text) => text
@@ -114,12 +119,12 @@ impl Batch<'_> {
                     .map_err(|error| StoreError::Io(format!("no random bytes: {error}")))?;
                 let chain = ChainId::from_bytes(random);
                 if self.options.own_chain == OwnChain::Kept {
-                    self.set_meta(OWN_CHAIN, &chain.to_string())?;
+                    self.set_meta(&key, &chain.to_string())?;
                 }
                 chain
             }
         };
-        self.cache.own = Some(chain);
+        self.cache.own.insert(self.journal, chain);
         Ok(chain)
     }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use suibi_journal::{ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, Query, tags};
+use suibi_journal::{
+    AuditEntry, ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, Query, tags,
+};
 
 use super::index::{self, Index};
 use super::replica::entry;
@@ -216,6 +218,10 @@ impl Reader for SqliteReader {
                 other
             }
         }
+    }
+
+    fn audit(&mut self, newest: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        unimplemented!("{newest}")
     }
 
     fn count(&mut self, journal: JournalId) -> Result<u64, StoreError> {

@@ -269,7 +269,7 @@ mod tests {
             extras: Extras::new(),
             now: time.parse().unwrap(),
         };
-        match store.commit(JournalId::FIRST, vec![write]).unwrap().remove(0) {
+        match store.commit(vec![(JournalId::FIRST, write)]).unwrap().remove(0) {
             Outcome::Note(Ok(note)) => note.id,
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,7 @@ use suibi_journal::{Cursor, Query};
 use suibi_store::{OwnChain, Reader, SqliteOptions, SqliteStore, Store, StoreError};
 
 use crate::server;
-use crate::support::{HERE, text, texts, written};
+use crate::support::{HERE, commit, text, texts, written};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 const FILE: &str = "SUIBI_STORE_TEST_FULL";
@@ -35,7 +35,7 @@ fn child() {
     let error = loop {
         assert!(kept.len() < 10_000, "there is no limit");
         let note = format!("{} {}", kept.len(), "full of words ".repeat(100));
-        match store.commit(HERE, vec![text(&note, NOW)]) {
+        match commit(&mut store, vec![text(&note, NOW)]) {
             Ok(_) => kept.push(note),
             Err(error) => break error,
         }
@@ -49,7 +49,7 @@ fn child() {
     let words = Query { text: Some("words".to_owned()), ..Query::default() };
     assert_eq!(texts(&mut *reader, words).len(), kept.len());
     let large = "too large for what is left ".repeat(40_000);
-    assert!(store.commit(HERE, vec![text("first", NOW), text(&large, NOW)]).is_err());
+    assert!(commit(&mut store, vec![text("first", NOW), text(&large, NOW)]).is_err());
     assert_eq!(all(&mut *reader), kept, "nothing of a failed batch is kept");
     fs::write(path.with_extension("kept"), kept.join("\n")).unwrap();
 }
@@ -161,7 +161,7 @@ fn a_damaged_file_is_an_error_and_not_a_crash() {
     assert!(feed.is_permanent());
     assert!(reader.notes(HERE, &Query::default()).is_err());
     // It may or may not touch a damaged page; it does not panic, and it says what it did.
-    match store.commit(HERE, vec![text("one more", NOW)]) {
+    match commit(&mut store, vec![text("one more", NOW)]) {
         Ok(_) => assert_eq!(reader.version(HERE).unwrap(), 101),
         Err(error) => assert!(matches!(error, StoreError::Corrupt(_)), "{error}"),
     }

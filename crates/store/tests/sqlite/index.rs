@@ -9,7 +9,7 @@ use suibi_journal::{Body, Hash, NoteId, Query, matches, parse_search, tags, toke
 use suibi_store::{Reader, SqliteStore, Store};
 
 use crate::server;
-use crate::support::{Device, HERE, id, pushed, text, texts, written};
+use crate::support::{Device, HERE, commit, id, pushed, text, texts, written};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 
@@ -275,7 +275,7 @@ fn several_readers_bring_the_index_on_at_once() {
     let path = dir.path().join("server.db");
     let mut store = server(&path);
     let notes = (0..3000).map(|number| text(&format!("milk {number}"), NOW)).collect();
-    store.commit(HERE, notes).unwrap();
+    commit(&mut store, notes).unwrap();
 
     std::thread::scope(|scope| {
         for _ in 0..4 {

@@ -10,7 +10,7 @@ use std::thread;
 use suibi_journal::{Cursor, Entry, Hash, Query, verify_chain};
 use suibi_store::{Outcome, OwnChain, Reader, Store};
 
-use crate::support::{HERE, text, texts, written};
+use crate::support::{HERE, commit, text, texts, written};
 use crate::{open, replica, server};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
@@ -41,7 +41,7 @@ fn child() {
     for number in 0..count {
         // One to three notes a commit, in turn.
         let notes = (0..=number % 3).map(|n| text(&format!("{process} {number} {n}"), NOW));
-        let outcomes = store.commit(HERE, notes.collect()).unwrap();
+        let outcomes = commit(&mut store, notes.collect()).unwrap();
         let mut out = stdout().lock();
         for outcome in outcomes {
             let Outcome::Note(Ok(note)) = outcome else { panic!("not written") };
@@ -167,7 +167,7 @@ fn a_reader_of_the_feed_never_misses_a_change() {
             readers.into_iter().map(|reader| scope.spawn(follow(reader))).collect();
         for number in 0..COMMITS {
             let notes = (0..=number % 5).map(|n| text(&format!("{number} {n}"), NOW)).collect();
-            store.commit(HERE, notes).unwrap();
+            commit(&mut store, notes).unwrap();
         }
         followers.into_iter().map(|follower| follower.join().unwrap()).collect()
     });

@@ -3,7 +3,9 @@
 use suibi_journal::{
     Body, ChainId, Change, Content, Entry, Extras, Hash, NoteId, NoteTime, Query, Receipt, Refusal,
 };
-use suibi_store::{Expect, JournalId, NoteRefused, NoteWritten, Outcome, Reader, Store, Write};
+use suibi_store::{
+    Expect, JournalId, NoteRefused, NoteWritten, Outcome, Reader, Store, StoreError, Write,
+};
 
 pub(crate) const HERE: JournalId = JournalId::FIRST;
 
@@ -53,7 +55,7 @@ impl Device {
     }
 
     pub(crate) fn push(&self, entries: &[Entry]) -> Write {
-        Write::Push { device: self.name.to_owned(), entries: entries.to_vec() }
+        Write::Push { device: self.name.to_owned(), entries: entries.to_vec(), only_new: false }
     }
 }
 
@@ -68,14 +70,22 @@ pub(crate) fn at(time: &str) -> NoteTime {
 }
 
 pub(crate) fn pushed(store: &mut dyn Store, write: Write) -> Vec<Result<Receipt, Refusal>> {
-    match store.commit(HERE, vec![write]).unwrap().remove(0) {
+    match commit(store, vec![write]).unwrap().remove(0) {
         Outcome::Pushed(answers) => answers,
         Outcome::Note(_) => panic!("a push was answered as a note"),
     }
 }
 
+/// Everything into the first journal.
+pub(crate) fn commit(
+    store: &mut dyn Store,
+    writes: Vec<Write>,
+) -> Result<Vec<Outcome>, StoreError> {
+    store.commit(writes.into_iter().map(|write| (HERE, write)).collect())
+}
+
 pub(crate) fn written(store: &mut dyn Store, write: Write) -> Result<NoteWritten, NoteRefused> {
-    match store.commit(HERE, vec![write]).unwrap().remove(0) {
+    match commit(store, vec![write]).unwrap().remove(0) {
         Outcome::Note(answer) => answer,
         Outcome::Pushed(_) => panic!("a note was answered as a push"),
     }
