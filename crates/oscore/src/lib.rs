@@ -50,6 +50,10 @@ mod replay;
 mod secret;
 mod unprotect;
 
+// Which context a message belongs to, and how devices come to share a secret.
+mod invite;
+mod pairing;
+
 pub use context::{Context, Parameters, RequestId};
 pub use key_id::KeyId;
 pub use option::{KidContext, OscoreOption};
@@ -58,4 +62,5 @@ pub use replay::ReplayWindow;
 pub use secret::Secret;
 pub use unprotect::UnprotectError;
 
-// Which context a message belongs to, and how devices come to share a secret.
+pub use invite::{InviteLine, InviteLineError};
+pub use pairing::{JoinSecret, Transcript, credential, invite_key};
