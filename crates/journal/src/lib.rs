@@ -28,6 +28,7 @@
 //! ```
 
 pub mod access;
+pub mod admission;
 pub mod cbor;
 pub mod chain;
 pub mod change;
