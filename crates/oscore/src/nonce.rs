@@ -110,3 +110,67 @@ impl Aad {
         &self.bytes[..self.len]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+
+    use super::*;
+
+    fn aad(kid: &[u8], number: u64) -> Vec<u8> {
+        let kid = KeyId::from_slice(kid).unwrap();
+        Aad::new(kid, PartialIv::new(number).unwrap()).as_slice().to_vec()
+    }
+
+    #[test]
+    fn the_additional_data_are_those_of_section_5_4_and_appendix_c() {
+        assert_eq!(aad(b"", 20), hex!("8368456e63727970743040488501810a40411440"));
+        assert_eq!(aad(b"\x00", 20), hex!("8368456e63727970743040498501810a4100411440"));
+        assert_eq!(aad(b"\x00", 0x25), hex!("8368456e63727970743040498501810a4100412540"));
+    }
+
+    #[test]
+    fn the_longest_ids_fit_the_additional_data() {
+        let aad = aad(&[0xaa; 7], PartialIv::LIMIT - 1);
+        assert_eq!(aad.len(), Aad::MAX_LEN);
+        assert_eq!(aad, hex!("8368456e63727970743040538501810a47aaaaaaaaaaaaaa45ffffffffff40"));
+    }
+
+    #[test]
+    fn the_nonces_are_those_of_c_4_to_c_8() {
+        let partial_iv = PartialIv::new(20).unwrap();
+        let id = |id: &[u8]| KeyId::from_slice(id).unwrap();
+        for (common_iv, id, expected) in [
+            (hex!("4622d4dd6d944168eefb54987c"), id(b""), hex!("4622d4dd6d944168eefb549868")),
+            (hex!("be35ae297d2dace910c52e99f9"), id(b"\0"), hex!("bf35ae297d2dace910c52e99ed")),
+            (hex!("2ca58fb85ff1b81c0b7181b85e"), id(b""), hex!("2ca58fb85ff1b81c0b7181b84a")),
+        ] {
+            assert_eq!(nonce(&common_iv, id, partial_iv), expected);
+        }
+    }
+
+    #[test]
+    fn ids_that_differ_in_leading_zeros_have_nonces_of_their_own() {
+        let partial_iv = PartialIv::new(1).unwrap();
+        let [none, one, two] = [&[][..], &[0], &[0, 0]]
+            .map(|id| nonce(&[0; 13], KeyId::from_slice(id).unwrap(), partial_iv));
+        assert!(none != one && one != two && none != two);
+    }
+
+    #[test]
+    fn a_partial_iv_is_as_short_as_can_be() {
+        for (number, bytes) in [
+            (0, &hex!("00")[..]),
+            (0xff, &hex!("ff")),
+            (0x100, &hex!("0100")),
+            (PartialIv::LIMIT - 1, &hex!("ffffffffff")),
+        ] {
+            assert_eq!(PartialIv::new(number).unwrap().as_slice(), bytes);
+            assert_eq!(PartialIv::decode(bytes), Some(number));
+        }
+        assert_eq!(PartialIv::new(PartialIv::LIMIT), None);
+        for rude in [&hex!("")[..], &hex!("0000"), &hex!("0001"), &hex!("010000000000")] {
+            assert_eq!(PartialIv::decode(rude), None, "{rude:02x?}");
+        }
+    }
+}

@@ -108,9 +108,8 @@ pub(crate) fn encode(
         value.put_slice(partial_iv.as_slice());
     }
     if let Some(kid_context) = kid_context {
-        let kid_context = &kid_context[..kid_context.len().min(KidContext::MAX_LEN)];
         value[0] |= HAS_KID_CONTEXT;
-        value.push(kid_context.len() as u8);
+        value.push(u8::try_from(kid_context.len()).expect("at most 255 bytes were let in"));
         value.put_slice(kid_context);
     }
     if let Some(kid) = kid {
@@ -141,5 +140,101 @@ impl fmt::Debug for KidContext {
         f.write_str("KidContext(")?;
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str(")")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(value: &[u8]) -> Result<OscoreOption, UnprotectError> {
+        OscoreOption::decode(&Bytes::copy_from_slice(value))
+    }
+
+    fn id(bytes: &[u8]) -> Option<KeyId> {
+        Some(KeyId::from_slice(bytes).unwrap())
+    }
+
+    fn context(bytes: &'static [u8]) -> Option<KidContext> {
+        Some(KidContext::new(bytes).unwrap())
+    }
+
+    #[test]
+    fn the_examples_of_section_6_3_come_out_to_the_byte() {
+        for (value, option) in [
+            (
+                &hex!("090525")[..],
+                OscoreOption { partial_iv: Some(5), kid: id(b"\x25"), kid_context: None },
+            ),
+            (&hex!("0900"), OscoreOption { partial_iv: Some(0), kid: id(b""), kid_context: None }),
+            (
+                &hex!("19050544616c656b"),
+                OscoreOption { partial_iv: Some(5), kid: id(b""), kid_context: context(b"Dalek") },
+            ),
+            (&hex!(""), OscoreOption::default()),
+            (&hex!("0107"), OscoreOption { partial_iv: Some(7), kid: None, kid_context: None }),
+        ] {
+            assert_eq!(decode(value), Ok(option.clone()), "{value:02x?}");
+            assert_eq!(option.encode(), value);
+        }
+    }
+
+    #[test]
+    fn values_that_are_not_strictly_right_are_refused() {
+        let refused = [
+            (&hex!("00")[..], "no flags, but a byte"),
+            (&hex!("290500"), "a reserved bit"),
+            (&hex!("490500"), "a reserved bit"),
+            (&hex!("890500"), "a reserved bit"),
+            (&hex!("0e010203040506"), "a Partial IV of six bytes"),
+            (&hex!("0f01020304050607"), "a Partial IV of seven bytes"),
+            (&hex!("0a05"), "a Partial IV that is cut off"),
+            (&hex!("01"), "a Partial IV that is not there"),
+            (&hex!("0a0005"), "a leading zero"),
+            (&hex!("010500"), "bytes behind the end"),
+            (&hex!("1105"), "a kid context without length"),
+            (&hex!("11050201"), "a kid context that is cut off"),
+            (&hex!("1105010101"), "bytes behind the kid context"),
+        ];
+        for (value, why) in refused {
+            assert_eq!(decode(value), Err(UnprotectError::BadOption), "{why}");
+        }
+        assert_eq!(decode(&hex!("09050102030405060708")), Err(UnprotectError::UnknownContext));
+    }
+
+    #[test]
+    fn two_options_are_refused() {
+        let mut options = Options::new();
+        assert_eq!(OscoreOption::of(&options), None);
+        options.add(OSCORE, &hex!("0900")[..]);
+        assert!(OscoreOption::of(&options).unwrap().is_ok());
+        options.add(OSCORE, &hex!("0900")[..]);
+        assert_eq!(OscoreOption::of(&options), Some(Err(UnprotectError::BadOption)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_the_same(value in prop::collection::vec(any::<u8>(), 0..32)) {
+            if let Ok(option) = decode(&value) {
+                prop_assert_eq!(option.encode(), value);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_the_same(
+            partial_iv in prop::option::of(0..1_u64 << 40),
+            kid in prop::option::of(prop::collection::vec(any::<u8>(), 0..=7)),
+            kid_context in prop::option::of(prop::collection::vec(any::<u8>(), 0..=255)),
+        ) {
+            let option = OscoreOption {
+                partial_iv,
+                kid: kid.map(|kid| KeyId::from_slice(&kid).unwrap()),
+                kid_context: kid_context.map(|context| KidContext::new(context).unwrap()),
+            };
+            prop_assert_eq!(OscoreOption::decode(&option.encode()), Ok(option));
+        }
     }
 }

@@ -1,9 +1,38 @@
 //! Plain to protected (RFC 8613 §8.1, §8.3).
 
-use suibi_coap::{Request, Response};
+use bytes::{Buf, Bytes, BytesMut};
+use ccm::AeadInPlace;
+use suibi_coap::{
+    Code, Message, MessageId, OptionNumber, Options, Request, Response, Token, Type, wire,
+};
 use thiserror::Error;
 
-use crate::{Context, RequestId};
+use crate::{
+    Context, KidContext, RequestId,
+    nonce::{Aad, NONCE_LEN, PartialIv, nonce},
+    option::{self, OSCORE},
+};
+
+/// The options that stay outside, where proxies can read them (Class U alone, Figure 5).
+///
+/// Observe is inside and outside (§4.1.3.5). Everything else, known to us or not, is inside.
+pub(crate) const OUTER: [OptionNumber; 4] = [
+    OptionNumber::URI_HOST,
+    OptionNumber::URI_PORT,
+    OptionNumber::PROXY_URI,
+    OptionNumber::PROXY_SCHEME,
+];
+
+/// The plaintext is a message without the first three bytes of its header: code, options, payload
+/// (§5.3). So the codec of messages reads and writes it, with the code where the id ends.
+pub(crate) const PLAINTEXT_AT: usize = 3;
+/// Where the code is in a header.
+pub(crate) const CODE_AT: usize = 1;
+/// What a message without token starts with.
+pub(crate) const HEADER_START: [u8; PLAINTEXT_AT] = [0x40, 0, 0];
+
+/// The longest plaintext: its length has two bytes in the nonce's company (RFC 3610 §2.2).
+const MAX_PLAINTEXT_LEN: usize = 65_535;
 
 /// Whose number makes the nonce of an answer (RFC 8613 §5.2, §8.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +50,13 @@ pub enum ProtectError {
     /// All 2^40 numbers of this context were used (§7.2.1).
     #[error("all sequence numbers of the security context are used up")]
     NumbersUsedUp,
-    /// Longer than the cipher takes: 65,535 bytes with code and options.
+    /// Longer than the cipher takes, 65,535 bytes with code and options; or an ID Context above
+    /// 255 bytes.
     #[error("too long to be protected")]
     TooLong,
+    /// It has an OSCORE option already (§4.1.3.7).
+    #[error("protected already")]
+    Nested,
     /// Proxy-Uri would show the path to everybody (§4.1.3.3); Proxy-Scheme does not.
     #[error("Proxy-Uri cannot be protected")]
     ProxyUri,
@@ -41,11 +74,40 @@ impl Context {
         request: &Request,
         sends_kid_context: bool,
     ) -> Result<(Request, RequestId), ProtectError> {
-        let _ = (request, sends_kid_context);
-        unimplemented!()
+        if request.options.has(OptionNumber::PROXY_URI) {
+            return Err(ProtectError::ProxyUri);
+        }
+        let mut inner = request.options.clone();
+        let mut outer = Options::new();
+        for number in OUTER {
+            for value in request.options.get_all(number) {
+                outer.add(number, value.clone());
+            }
+            inner.remove(number);
+        }
+        let mut method = Code::POST;
+        if let Some(value) = request.options.get(OptionNumber::OBSERVE) {
+            outer.add(OptionNumber::OBSERVE, value.clone());
+            method = Code::FETCH;
+        }
+        let mut text = plaintext(request.method, inner, &request.payload)?;
+
+        let (piv, partial_iv) = self.take_number()?;
+        let kid = self.sender;
+        let nonce = nonce(&self.common_iv, kid, partial_iv);
+        self.encrypt(&nonce, &Aad::new(kid, partial_iv), &mut text);
+        let kid_context = self.id_context.as_ref().filter(|_| sends_kid_context);
+        let value =
+            option::encode(Some(partial_iv), kid_context.map(KidContext::as_slice), Some(kid));
+        outer.add(OSCORE, value);
+        let request = Request { method, options: outer, payload: text.freeze() };
+        Ok((request, RequestId { kid, piv }))
     }
 
     /// Protects an answer to that request (§8.3).
+    ///
+    /// An answer with Observe is a notification: its order is that of its own number, and the
+    /// value of the option is not protected (§4.1.3.5.2).
     ///
     /// # Errors
     /// See [`ProtectError`]; nothing was used up then.
@@ -56,7 +118,58 @@ impl Context {
         number: Number,
         kid_context: Option<&[u8]>,
     ) -> Result<Response, ProtectError> {
-        let _ = (response, request, number, kid_context);
-        unimplemented!()
+        if kid_context.is_some_and(|kid_context| kid_context.len() > KidContext::MAX_LEN) {
+            return Err(ProtectError::TooLong);
+        }
+        let request_iv = PartialIv::new(request.piv).ok_or(ProtectError::NumbersUsedUp)?;
+        let mut inner = response.options.clone();
+        let mut outer = Options::new();
+        let mut code = Code::CHANGED;
+        if let Some(value) = response.options.get(OptionNumber::OBSERVE) {
+            outer.add(OptionNumber::OBSERVE, value.clone());
+            inner.set(OptionNumber::OBSERVE, Bytes::new());
+            code = Code::CONTENT;
+        }
+        let mut text = plaintext(response.code, inner, &response.payload)?;
+
+        // The id is always that of whose number it is, so that the two kinds never meet.
+        let (nonce, own_iv) = match number {
+            Number::OfRequest => (nonce(&self.common_iv, self.recipient, request_iv), None),
+            Number::Own => {
+                let (_, own_iv) = self.take_number()?;
+                (nonce(&self.common_iv, self.sender, own_iv), Some(own_iv))
+            }
+        };
+        self.encrypt(&nonce, &Aad::new(request.kid, request_iv), &mut text);
+        outer.add(OSCORE, option::encode(own_iv, kid_context, None));
+        Ok(Response { code, options: outer, payload: text.freeze() })
     }
+
+    /// Encrypts in place, and appends the tag.
+    fn encrypt(&self, nonce: &[u8; NONCE_LEN], aad: &Aad, text: &mut BytesMut) {
+        let tag = self
+            .sender_cipher
+            .encrypt_in_place_detached(nonce.into(), aad.as_slice(), text)
+            .expect("the length was checked");
+        text.extend_from_slice(&tag);
+    }
+}
+
+/// Code, options and payload as they are encrypted (§5.3).
+fn plaintext(code: Code, options: Options, payload: &Bytes) -> Result<BytesMut, ProtectError> {
+    if options.has(OSCORE) {
+        return Err(ProtectError::Nested);
+    }
+    let message = Message {
+        kind: Type::Confirmable,
+        code,
+        id: MessageId(code.byte().into()),
+        token: Token::EMPTY,
+        options,
+        payload: payload.clone(),
+    };
+    // The codec leaves room for a token of eight bytes, which the tag takes.
+    let mut text = BytesMut::from(wire::encode(&message));
+    text.advance(PLAINTEXT_AT);
+    if text.len() > MAX_PLAINTEXT_LEN { Err(ProtectError::TooLong) } else { Ok(text) }
 }
