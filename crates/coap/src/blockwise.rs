@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use crate::{Code, Message, OptionNumber, Options, Request, RequestError, Response};
+use crate::{Code, Message, OptionNumber, Options, Request, RequestError, Response, Subject};
 
 /// The value of a Block1 or Block2 option (RFC 7959 §2.2).
 ///
@@ -77,32 +77,39 @@ pub(crate) struct Slicing {
     pub(crate) cache_key: u64,
 }
 
-/// The hash of what a request asks for: requests for blocks of one body have the same.
+impl Slicing {
+    /// Of an answer that is not cut.
+    pub(crate) const NONE: Self = Self { block1: None, block2: None, cache_key: 0 };
+}
+
+/// The hash of who asks for what: requests for blocks of one body have the same.
 ///
 /// The format of a body that was sent is left out: asking for the rest of a response, the body and
 /// its format do not come again (RFC 7959 §3.3), save with FETCH.
 ///
 /// Two requests of one peer would have to collide in 64 bits to get into each other's way, and
-/// no peer can get into another's.
-pub(crate) fn cache_key(message: &Message, block1: Option<Block>) -> u64 {
+/// no peer can get into another's. Behind one address there may be several subjects, and the
+/// bodies that one of them sends at once differ by their Request-Tag (RFC 9175 §3).
+pub(crate) fn cache_key(request: &Request, block1: Option<Block>, subject: Option<Subject>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    message.code.byte().hash(&mut hasher);
-    for (number, value) in message.options.iter() {
+    subject.hash(&mut hasher);
+    request.method.byte().hash(&mut hasher);
+    for (number, value) in request.options.iter() {
         let varies = matches!(
             number,
             OptionNumber::BLOCK1
                 | OptionNumber::BLOCK2
                 | OptionNumber::OBSERVE
                 | OptionNumber::ETAG
-        ) || number == OptionNumber::CONTENT_FORMAT && message.code != Code::FETCH;
+        ) || number == OptionNumber::CONTENT_FORMAT && request.method != Code::FETCH;
         if !varies && !number.is_no_cache_key() {
             number.0.hash(&mut hasher);
             value.hash(&mut hasher);
         }
     }
     // A FETCH asks by its payload (RFC 8132 §2.1); sent in blocks, it does not come again.
-    if message.code == Code::FETCH && block1.is_none() {
-        message.payload.hash(&mut hasher);
+    if request.method == Code::FETCH && block1.is_none() {
+        request.payload.hash(&mut hasher);
     }
     hasher.finish()
 }

@@ -121,12 +121,13 @@ impl<V> Bounded<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Peer, peers::Peers};
+    use crate::{Peer, allowance::Allowance, peers::Peers};
 
     fn keys() -> [PeerKey; 2] {
         let mut peers = Peers::new(2);
         [1, 2].map(|port| {
-            peers.add(Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], port))), 0)
+            let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+            peers.add(peer, 0, Allowance::Proven)
         })
     }
 

@@ -152,6 +152,13 @@ impl Recent {
         }
     }
 
+    /// Forgets one message, as if it had not come.
+    pub(crate) fn forget_message(&mut self, peer: PeerKey, id: MessageId) {
+        if let Some(&slot) = self.index.get(&(peer, id)) {
+            self.forget(slot);
+        }
+    }
+
     /// Forgets what has outlived its time.
     pub(crate) fn forget_due(&mut self, now: Instant) {
         for list in 0..self.by_age.len() {

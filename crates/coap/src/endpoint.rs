@@ -16,6 +16,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     Config, Event, Exchange, Message, MessageId, ObservationId, Peer, Protection, Request,
     RequestError, RequestId, Response, RttEstimate, Transmit, Type,
+    allowance::Allowance,
     bounded::Bounded,
     dedup::Recent,
     exchange::Requests,
@@ -70,8 +71,14 @@ pub struct Stats {
     pub duplicates: u64,
     /// Datagrams that are no CoAP message.
     pub malformed: u64,
-    /// Messages that fit nothing we know of, or for which there was no room.
+    /// Messages that fit nothing we know of, that are not what they pretend to be, or for which
+    /// there was no room.
     pub ignored: u64,
+    /// Datagrams that did not go out because their address may be forged
+    /// ([`Config::limit_unproven`]).
+    pub withheld: u64,
+    /// Answers that became a 4.01 with an Echo option for the same reason.
+    pub challenged: u64,
     /// Peers known now.
     pub peers: usize,
     /// Messages remembered now to find duplicates.
@@ -123,15 +130,16 @@ impl Endpoint {
         let known = self.peers.find(peer);
         if let Some(state) = known.and_then(|key| self.peers.get_mut(key)) {
             state.unreachable = false;
+            state.allowance.receive(datagram.len());
         }
         let (kind, code, id) = match wire::decode_header(datagram) {
             Ok(header) => header,
-            Err(error) => return self.on_malformed(peer, None, error),
+            Err(error) => return self.on_malformed(peer, known, None, error),
         };
         if code.is_empty() && datagram.len() == 4 {
             match (kind, known) {
                 // A ping (RFC 7252 §4.3).
-                (Type::Confirmable, _) => self.send_empty(peer, Type::Reset, id),
+                (Type::Confirmable, _) => self.send_reset(peer, known, id),
                 (Type::Acknowledgement, Some(key)) => self.on_acknowledgement(now, key, id),
                 (Type::Reset, Some(key)) => self.on_reset(now, key, id),
                 _ => self.stats.ignored += 1,
@@ -140,18 +148,24 @@ impl Endpoint {
         }
         let message = match wire::decode(&Bytes::copy_from_slice(datagram)) {
             Ok(message) => message,
-            Err(error) => return self.on_malformed(peer, Some((kind, id)), error),
+            Err(error) => return self.on_malformed(peer, known, Some((kind, id)), error),
         };
         let is_new_exchange = matches!(kind, Type::Confirmable | Type::NonConfirmable);
         if is_new_exchange && code.is_request() {
-            match self.known_or_new(peer) {
-                Some(key) => self.on_request(now, key, peer, message, fingerprint(datagram)),
-                None => self.stats.ignored += 1,
+            let Some(key) = self.known_or_new(peer) else {
+                self.stats.ignored += 1;
+                return;
+            };
+            if known.is_none()
+                && let Some(state) = self.peers.get_mut(key)
+            {
+                state.allowance.receive(datagram.len());
             }
+            self.on_request(now, key, peer, message, fingerprint(datagram));
         } else if is_new_exchange {
             match known {
                 Some(key) => self.on_separate_response(now, key, message, fingerprint(datagram)),
-                None => self.reject(peer, &message),
+                None => self.reject(peer, None, &message),
             }
         } else if kind == Type::Acknowledgement && code.is_response() {
             match known {
@@ -204,6 +218,8 @@ impl Endpoint {
         self.requests.add(&mut self.rng, id, key, request);
         if let Some(state) = self.peers.get_mut(key) {
             state.holds += 1;
+            // Nobody made us choose it.
+            state.allowance = Allowance::Proven;
         }
         self.send_request(now, id);
         id
@@ -303,20 +319,26 @@ impl Endpoint {
         }
     }
 
-    fn on_malformed(&mut self, peer: Peer, header: Option<(Type, MessageId)>, error: DecodeError) {
+    fn on_malformed(
+        &mut self,
+        peer: Peer,
+        known: Option<PeerKey>,
+        header: Option<(Type, MessageId)>,
+        error: DecodeError,
+    ) {
         tracing::trace!(?peer, %error, "malformed");
         self.stats.malformed += 1;
         // §4.2: a confirmable message that makes no sense is rejected, others are ignored.
         if let Some((Type::Confirmable, id)) = header {
-            self.send_empty(peer, Type::Reset, id);
+            self.send_reset(peer, known, id);
         }
     }
 
     /// A response that nobody waits for (§4.2, §4.3).
-    fn reject(&mut self, peer: Peer, message: &Message) {
+    fn reject(&mut self, peer: Peer, known: Option<PeerKey>, message: &Message) {
         self.stats.ignored += 1;
         if message.kind == Type::Confirmable {
-            self.send_empty(peer, Type::Reset, message.id);
+            self.send_reset(peer, known, message.id);
         }
     }
 
@@ -331,7 +353,8 @@ impl Endpoint {
             self.uploads.forget_peer(forgotten);
             self.representations.forget_peer(forgotten);
         }
-        Some(self.peers.add(peer, self.rng.random()))
+        let allowance = Allowance::new(peer.address, self.config.limit_unproven);
+        Some(self.peers.add(peer, self.rng.random(), allowance))
     }
 
     fn on_forget(&mut self, now: Instant) {
@@ -356,13 +379,31 @@ impl Endpoint {
         self.forgetting = Some(self.timers.set(at, Timer::Forget));
     }
 
-    fn send(&mut self, peer: Peer, bytes: Bytes) {
+    /// All that is sent to a peer goes through here; what it has no claim to does not go.
+    fn send(&mut self, key: PeerKey, bytes: Bytes) {
+        let Some(state) = self.peers.get_mut(key) else { return };
+        if !state.allowance.spend(bytes.len()) {
+            tracing::trace!(peer = ?state.peer, len = bytes.len(), "withheld");
+            self.stats.withheld += 1;
+            return;
+        }
         self.stats.sent += 1;
-        self.outbox.push_back(Transmit { peer, bytes });
+        self.outbox.push_back(Transmit { peer: state.peer, bytes });
     }
 
-    fn send_empty(&mut self, peer: Peer, kind: Type, id: MessageId) {
-        self.send(peer, wire::encode(&Message::empty(kind, id)));
+    fn send_empty(&mut self, key: PeerKey, kind: Type, id: MessageId) {
+        self.send(key, wire::encode(&Message::empty(kind, id)));
+    }
+
+    /// Resets what has just come. That is four bytes for no fewer, so nothing need be known of
+    /// the peer to send them.
+    fn send_reset(&mut self, peer: Peer, known: Option<PeerKey>, id: MessageId) {
+        if let Some(key) = known {
+            return self.send_empty(key, Type::Reset, id);
+        }
+        self.stats.sent += 1;
+        let bytes = wire::encode(&Message::empty(Type::Reset, id));
+        self.outbox.push_back(Transmit { peer, bytes });
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Exchange {
     pub(crate) timer: Option<crate::timers::TimerKey>,
     pub(crate) slicing: crate::blockwise::Slicing,
     pub(crate) protected: Option<(Binding, Subject)>,
+    /// Asking once more does no harm: nobody has done anything yet, or it was a question.
+    pub(crate) is_repeatable: bool,
 }
 
 impl Exchange {

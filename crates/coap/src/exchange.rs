@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rand::{Rng, rngs::StdRng};
 
 use crate::{
-    Code, Message, MessageId, Observe, OptionNumber, Request, RequestId, Token, Type,
+    Binding, Code, Message, MessageId, Observe, OptionNumber, Request, RequestId, Token, Type,
     blockwise::{Block, Download, Upload},
     observe::Newest,
     peers::PeerKey,
@@ -33,6 +33,10 @@ pub(crate) struct Outgoing {
     pub(crate) in_flight: Option<MessageId>,
     /// Runs while the response is promised.
     pub(crate) timer: Option<TimerKey>,
+    /// What the server wanted to be given back (RFC 9175 §2.3).
+    pub(crate) echo: Option<Bytes>,
+    /// How often the present message was protected anew.
+    pub(crate) repeats: u32,
 }
 
 impl Outgoing {
@@ -46,6 +50,9 @@ impl Outgoing {
             options: self.request.options.clone(),
             payload: Bytes::new(),
         };
+        if let Some(echo) = &self.echo {
+            message.options.set(OptionNumber::ECHO, echo.clone());
+        }
         if let Some(block) = self.ask {
             message.options.remove(OptionNumber::OBSERVE);
             block.put(&mut message.options, OptionNumber::BLOCK2);
@@ -74,17 +81,31 @@ impl Outgoing {
         self.fetch.unwrap_or(self.token) == token
     }
 
+    /// Whether this response, if it asks for that, makes us send the message once more: it is to
+    /// the message sent last, and no notification.
+    pub(crate) fn is_repeated_for(&self, token: Token) -> bool {
+        self.is_current(token) && (self.newest.is_none() || self.is_fetch(token))
+    }
+
     /// Whether we asked to be told of changes.
     pub(crate) fn wants_observing(&self) -> bool {
         self.request.observing() == Some(Observe::Register)
     }
 }
 
+/// Who waits for responses with a token.
+#[derive(Debug)]
+struct Waiting {
+    id: RequestId,
+    /// Once it has gone out protected.
+    binding: Option<Binding>,
+}
+
 /// All requests of ours that are not done with, by id and by token.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     by_id: HashMap<RequestId, Outgoing>,
-    by_token: HashMap<(PeerKey, Token), RequestId>,
+    by_token: HashMap<(PeerKey, Token), Waiting>,
     last: u64,
 }
 
@@ -116,6 +137,8 @@ impl Requests {
                 answered: false,
                 in_flight: None,
                 timer: None,
+                echo: None,
+                repeats: 0,
             },
         );
     }
@@ -129,7 +152,19 @@ impl Requests {
     }
 
     pub(crate) fn find(&self, peer: PeerKey, token: Token) -> Option<RequestId> {
-        self.by_token.get(&(peer, token)).copied()
+        self.by_token.get(&(peer, token)).map(|waiting| waiting.id)
+    }
+
+    /// What ties responses with this token to the protected request.
+    pub(crate) fn binding(&mut self, peer: PeerKey, token: Token) -> Option<&mut Binding> {
+        self.by_token.get_mut(&(peer, token))?.binding.as_mut()
+    }
+
+    /// A request has gone out protected.
+    pub(crate) fn bind(&mut self, peer: PeerKey, token: Token, binding: Binding) {
+        if let Some(waiting) = self.by_token.get_mut(&(peer, token)) {
+            waiting.binding = Some(binding);
+        }
     }
 
     /// A new token for the next block, so that what still comes for the old one finds nobody.
@@ -170,7 +205,7 @@ impl Requests {
             if let std::collections::hash_map::Entry::Vacant(entry) =
                 self.by_token.entry((peer, token))
             {
-                entry.insert(id);
+                entry.insert(Waiting { id, binding: None });
                 return token;
             }
         }

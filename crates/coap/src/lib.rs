@@ -49,6 +49,7 @@
 //!
 //! Absent: multicast, proxying, caching, Q-Block, DTLS.
 
+mod allowance;
 mod blockwise;
 mod bounded;
 mod code;

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{MessageId, ObservationId, Response, Token, blockwise::Slicing, peers::PeerKey};
+use crate::{
+    Binding, Exchange, MessageId, ObservationId, Response, Subject, Token, blockwise::Slicing,
+    peers::PeerKey,
+};
 
 const NUMBER_MASK: u32 = (1 << 24) - 1;
 
@@ -38,6 +41,8 @@ pub(crate) struct Observation {
     pub(crate) peer: PeerKey,
     pub(crate) token: Token,
     pub(crate) slicing: Slicing,
+    /// For its notifications, and whose it is.
+    pub(crate) protected: Option<(Binding, Subject)>,
     number: Option<u32>,
     /// A notification is queued or waits for its acknowledgement.
     pub(crate) busy: bool,
@@ -63,11 +68,15 @@ impl Observation {
     }
 }
 
+/// A registration: the token, of whom, behind which address.
+type Registration = (PeerKey, Option<Subject>, Token);
+
 /// The table of observers, found by id, by token, and by what they observe.
 #[derive(Debug, Default)]
 pub(crate) struct Observations {
     by_id: HashMap<ObservationId, Observation>,
-    by_token: HashMap<(PeerKey, Token), ObservationId>,
+    by_token: HashMap<Registration, ObservationId>,
+    /// By the cache key of the request, which has the subject in it.
     by_resource: HashMap<(PeerKey, u64), ObservationId>,
     last: u64,
 }
@@ -91,26 +100,31 @@ impl Observations {
     /// one, and must not fill the table (a client registers once per target, §3.1).
     pub(crate) fn replaced(
         &self,
-        peer: PeerKey,
-        token: Token,
-        resource: u64,
+        exchange: &Exchange,
     ) -> impl Iterator<Item = ObservationId> + use<> {
-        let by_token = self.by_token.get(&(peer, token)).copied();
-        let by_resource = self.by_resource.get(&(peer, resource)).copied();
+        let by_token = self.by_token(exchange.peer, exchange.subject(), exchange.token);
+        let resource = (exchange.peer, exchange.slicing.cache_key);
+        let by_resource = self.by_resource.get(&resource).copied();
         by_token.into_iter().chain(by_resource.filter(move |_| by_resource != by_token))
     }
 
-    pub(crate) fn by_token(&self, peer: PeerKey, token: Token) -> Option<ObservationId> {
-        self.by_token.get(&(peer, token)).copied()
+    pub(crate) fn by_token(
+        &self,
+        peer: PeerKey,
+        subject: Option<Subject>,
+        token: Token,
+    ) -> Option<ObservationId> {
+        self.by_token.get(&(peer, subject, token)).copied()
     }
 
-    pub(crate) fn add(&mut self, peer: PeerKey, token: Token, slicing: Slicing) -> ObservationId {
+    pub(crate) fn add(&mut self, exchange: &Exchange) -> ObservationId {
+        let &Exchange { peer, token, slicing, protected, .. } = exchange;
         self.last += 1;
         let id = ObservationId(self.last);
         // A notification is cut as the registration asked for, and begins at its first block.
         let block2 = slicing.block2.map(|block| crate::blockwise::Block { number: 0, ..block });
         let slicing = Slicing { block1: None, block2, ..slicing };
-        self.by_token.insert((peer, token), id);
+        self.by_token.insert((peer, exchange.subject(), token), id);
         self.by_resource.insert((peer, slicing.cache_key), id);
         self.by_id.insert(
             id,
@@ -118,6 +132,7 @@ impl Observations {
                 peer,
                 token,
                 slicing,
+                protected,
                 number: None,
                 busy: false,
                 in_flight: None,
@@ -129,7 +144,8 @@ impl Observations {
 
     pub(crate) fn remove(&mut self, id: ObservationId) -> Option<Observation> {
         let observation = self.by_id.remove(&id)?;
-        self.by_token.remove(&(observation.peer, observation.token));
+        let subject = observation.protected.map(|(_, subject)| subject);
+        self.by_token.remove(&(observation.peer, subject, observation.token));
         self.by_resource.remove(&(observation.peer, observation.slicing.cache_key));
         Some(observation)
     }

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     MessageId, Peer, RttEstimate, Timing,
+    allowance::Allowance,
     list::{Link, List},
     retransmit::Queued,
     timers::TimerKey,
@@ -42,6 +43,8 @@ pub(crate) struct PeerState {
     pub(crate) observations: usize,
     /// The network said that nobody is there.
     pub(crate) unreachable: bool,
+    /// How much it may be sent.
+    pub(crate) allowance: Allowance,
 }
 
 impl PeerState {
@@ -205,7 +208,7 @@ impl Peers {
     }
 
     /// Adds a peer that [`Peers::find`] does not find and [`Peers::make_room`] made room for.
-    pub(crate) fn add(&mut self, peer: Peer, first_id: u16) -> PeerKey {
+    pub(crate) fn add(&mut self, peer: Peer, first_id: u16, allowance: Allowance) -> PeerKey {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.links.push(Link::LOOSE);
@@ -224,6 +227,7 @@ impl Peers {
             holds: 0,
             observations: 0,
             unreachable: false,
+            allowance,
         });
         self.index.insert(peer, index);
         self.by_use.push(&mut self.links, index);
@@ -248,10 +252,10 @@ mod tests {
     #[test]
     fn the_peer_silent_longest_makes_room() {
         let mut peers = Peers::new(2);
-        let [first, second] = [1, 2].map(|port| peers.add(peer(port), 0));
+        let [first, second] = [1, 2].map(|port| peers.add(peer(port), 0, Allowance::Proven));
         peers.touch(first);
         assert_eq!(peers.make_room(), Ok(Some(second)));
-        let third = peers.add(peer(3), 0);
+        let third = peers.add(peer(3), 0, Allowance::Proven);
         assert_eq!(third.index, second.index);
         assert!(peers.get(second).is_none(), "a stale key finds nobody");
         assert!(peers.get(third).is_some());
@@ -260,7 +264,7 @@ mod tests {
     #[test]
     fn a_busy_peer_is_kept() {
         let mut peers = Peers::new(1);
-        let key = peers.add(peer(1), 0);
+        let key = peers.add(peer(1), 0, Allowance::Proven);
         peers.get_mut(key).unwrap().holds = 1;
         assert_eq!(peers.make_room(), Err(Full));
         assert!(peers.get(key).is_some());
@@ -269,7 +273,7 @@ mod tests {
     #[test]
     fn a_peer_spoken_to_from_anywhere_may_answer_to_any_address() {
         let mut peers = Peers::new(2);
-        let key = peers.add(peer(1), 0);
+        let key = peers.add(peer(1), 0, Allowance::Proven);
         let heard = Peer { local: Some(IpAddr::from([10, 0, 0, 1])), ..peer(1) };
         assert_eq!(peers.find(heard), Some(key));
         assert_eq!(peers.find(peer(2)), None);

@@ -1,10 +1,11 @@
 //! Requests of ours, and what comes back.
 
-use std::time::Instant;
+use std::{mem::take, time::Instant};
 
 use super::Endpoint;
 use crate::{
-    Event, Message, OptionNumber, RequestError, RequestId, Response, Type,
+    Code, Event, Message, OptionNumber, ProtectionError, Request, RequestError, RequestId,
+    Response, Token, Type, UnprotectedResponse,
     blockwise::{Download, DownloadStep, UploadStep},
     dedup::Reaction,
     observe::Newest,
@@ -12,6 +13,20 @@ use crate::{
     retransmit::Purpose,
     wire,
 };
+
+/// How often one message is protected anew (see [`UnprotectedResponse::Repeat`]).
+const MAX_REPEATS: u32 = 3;
+
+/// What to make of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It is one.
+    Response,
+    /// The request is to be protected anew.
+    Repeat,
+    /// As if nothing had come.
+    Ignore,
+}
 
 impl Endpoint {
     /// Sends the request, or its next block, or the request for the next block of its response.
@@ -28,7 +43,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         peer: PeerKey,
-        message: Message,
+        mut message: Message,
     ) {
         let id = self.requests.find(peer, message.token);
         let in_flight = id.and_then(|id| self.requests.get(id)).and_then(|o| o.in_flight);
@@ -36,9 +51,18 @@ impl Endpoint {
             self.stats.ignored += 1;
             return;
         };
+        let verdict = self.unprotect(now, peer, &mut message);
+        if verdict == Verdict::Ignore {
+            // Anybody may have sent it: the true answer may still come.
+            self.stats.ignored += 1;
+            return;
+        }
         self.peers.touch(peer);
         self.settle(now, peer, message.id, true);
-        self.on_response(now, id, message);
+        match verdict {
+            Verdict::Repeat => self.repeat(now, id, message.token),
+            _ => self.on_response(now, id, message),
+        }
         self.pump(now, peer);
     }
 
@@ -50,29 +74,35 @@ impl Endpoint {
         mut message: Message,
         fingerprint: u64,
     ) {
-        let Some(state) = self.peers.get(peer) else { return };
-        let address = state.peer;
         self.peers.touch(peer);
         if let Some(reaction) = self.recent.see(now, peer, message.id, message.kind, fingerprint) {
             self.stats.duplicates += 1;
             if let Reaction::Answer(bytes) = reaction {
                 let bytes = bytes.clone();
-                self.send(address, bytes);
+                self.send(peer, bytes);
             }
             return;
         }
         self.forget_later(now);
         let found = self.requests.find(peer, message.token);
-        let refused = match message.options.check() {
-            Ok(()) => None,
-            Err(_) => Some(RequestError::BadResponse),
+        let verdict = match found {
+            Some(_) => self.unprotect(now, peer, &mut message),
+            None => Verdict::Response,
         };
-        let is_taken = found.is_some() && refused.is_none();
+        if verdict == Verdict::Ignore {
+            // An acknowledgement would tell the server that its answer came, a reset would end an
+            // observation; neither is for a stranger to bring about.
+            self.recent.forget_message(peer, message.id);
+            self.stats.ignored += 1;
+            return;
+        }
+        let is_sound = verdict == Verdict::Repeat || message.options.check().is_ok();
+        let is_taken = found.is_some() && is_sound;
         if message.kind == Type::Confirmable {
             let kind = if is_taken { Type::Acknowledgement } else { Type::Reset };
             let bytes = wire::encode(&Message::empty(kind, message.id));
             self.recent.react(peer, message.id, Reaction::Answer(bytes.clone()));
-            self.send(address, bytes);
+            self.send(peer, bytes);
         }
         let Some(id) = found else {
             self.stats.ignored += 1;
@@ -84,11 +114,72 @@ impl Endpoint {
         if let Some(in_flight) = in_flight.and_then(|outgoing| outgoing.in_flight) {
             self.settle(now, peer, in_flight, true);
         }
-        match refused {
-            Some(error) => self.fail(now, id, error),
-            None => self.on_response(now, id, message),
+        match verdict {
+            Verdict::Repeat => self.repeat(now, id, message.token),
+            _ if !is_sound => {
+                self.fail(now, id, RequestError::BadResponse);
+            }
+            _ => self.on_response(now, id, message),
         }
         self.pump(now, peer);
+    }
+
+    /// Protects a request of ours as the last thing before it leaves.
+    pub(super) fn protect(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        message: &mut Message,
+    ) -> Result<(), ProtectionError> {
+        let Some(protection) = &mut self.protection else { return Ok(()) };
+        let peer = self.peers.get(key).ok_or(ProtectionError)?.peer;
+        let Message { code, options, payload, .. } = message;
+        let plain = Request { method: *code, options: take(options), payload: take(payload) };
+        let (request, binding) = protection.protect_request(now, peer, plain)?;
+        (*code, *options, *payload) = (request.method, request.options, request.payload);
+        self.requests.bind(key, message.token, binding);
+        Ok(())
+    }
+
+    /// Finds out what a response is, and undoes its protection.
+    fn unprotect(&mut self, now: Instant, key: PeerKey, message: &mut Message) -> Verdict {
+        let binding = self.requests.binding(key, message.token);
+        let (protection, binding) = match (&mut self.protection, binding) {
+            (None, None) => return Verdict::Response,
+            (Some(protection), Some(binding)) => (protection, binding),
+            _ => return Verdict::Ignore,
+        };
+        let Some(peer) = self.peers.get(key).map(|state| state.peer) else {
+            return Verdict::Ignore;
+        };
+        let Message { code, options, payload, .. } = message;
+        let response = Response { code: *code, options: take(options), payload: take(payload) };
+        match protection.unprotect_response(now, peer, binding, response) {
+            UnprotectedResponse::Response(response) => {
+                (*code, *options, *payload) = (response.code, response.options, response.payload);
+                Verdict::Response
+            }
+            UnprotectedResponse::Repeat => Verdict::Repeat,
+            UnprotectedResponse::Ignore => Verdict::Ignore,
+        }
+    }
+
+    /// Sends the present message once more, protected anew.
+    fn repeat(&mut self, now: Instant, id: RequestId, token: Token) {
+        let Some(outgoing) = self.requests.get_mut(id) else { return };
+        if !outgoing.is_repeated_for(token) {
+            self.stats.ignored += 1;
+            return;
+        }
+        outgoing.repeats += 1;
+        if outgoing.repeats > MAX_REPEATS {
+            return self.fail(now, id, RequestError::Unprotectable);
+        }
+        if let Some(timer) = outgoing.timer.take() {
+            self.timers.stop(timer);
+        }
+        self.requests.renew_token(&mut self.rng, id);
+        self.send_request(now, id);
     }
 
     fn on_response(&mut self, now: Instant, id: RequestId, mut message: Message) {
@@ -100,6 +191,19 @@ impl Endpoint {
         let is_current = outgoing.is_current(token);
         if is_current && let Some(timer) = outgoing.timer.take() {
             self.timers.stop(timer);
+        }
+        if is_current {
+            outgoing.repeats = 0;
+        }
+        if code == Code::UNAUTHORIZED
+            && outgoing.echo.is_none()
+            && outgoing.is_repeated_for(token)
+            && let Some(echo) = options.get(OptionNumber::ECHO)
+        {
+            // RFC 9175 §2.3. Once: a server that is not content with its own value never will be.
+            outgoing.echo = Some(echo.clone());
+            self.requests.renew_token(&mut self.rng, id);
+            return self.send_request(now, id);
         }
         let response = Response { code, options, payload };
         if outgoing.is_fetch(token) || outgoing.ask.is_some() && is_current {

@@ -64,15 +64,19 @@ impl Endpoint {
     }
 
     fn transmit(&mut self, now: Instant, key: PeerKey, id: MessageId, queued: Queued) {
-        let Some(state) = self.peers.get_mut(key) else { return };
         let Queued { mut message, purpose } = queued;
         message.id = id;
+        if let Purpose::Request(request) = purpose
+            && self.protect(now, key, &mut message).is_err()
+        {
+            return self.fail(now, request, RequestError::Unprotectable);
+        }
+        let Some(state) = self.peers.get_mut(key) else { return };
         let bytes = wire::encode(&message);
         let timing = &self.config.timing;
         let stretch = self.rng.random_range(1.0..=timing.ack_random_factor.max(1.0));
         let timeout = state.timeout(timing).mul_f64(stretch);
         state.in_flight += 1;
-        let peer = state.peer;
         match purpose {
             Purpose::Request(request) => {
                 if let Some(outgoing) = self.requests.get_mut(request) {
@@ -98,7 +102,7 @@ impl Endpoint {
                 timer,
             },
         );
-        self.send(peer, bytes);
+        self.send(key, bytes);
     }
 
     /// Ends a transmission. If an answer is why, its round trip is learned from.
@@ -181,10 +185,9 @@ impl Endpoint {
         {
             return;
         }
-        let Some(state) = self.peers.get(peer) else { return };
         if let Some(transmission) = self.transmissions.get(&(peer, id)) {
             let bytes = transmission.bytes.clone();
-            self.send(state.peer, bytes);
+            self.send(peer, bytes);
         }
     }
 
@@ -211,7 +214,6 @@ impl Endpoint {
         let Some(state) = self.peers.get_mut(peer).filter(|_| is_newer) else { return false };
         // Before the newest state is taken out: without an id it waits for its turn.
         let Ok(id) = state.ids.take(now, self.config.timing.message_id_rest) else { return false };
-        let address = state.peer;
         let Some(message) = self.next_notification(now, observation) else { return false };
         let bytes = wire::encode(&Message { id, ..message });
         let Some(mut transmission) = self.transmissions.remove(&(peer, old)) else { return false };
@@ -223,15 +225,14 @@ impl Endpoint {
         if let Some(observation) = self.observations.get_mut(observation) {
             observation.in_flight = Some(id);
         }
-        self.send(address, bytes);
+        self.send(peer, bytes);
         true
     }
 
     /// The peer has waited long enough for its response: it is told to be patient.
     pub(super) fn on_acknowledge(&mut self, peer: PeerKey, id: MessageId) {
-        let Some(state) = self.peers.get(peer) else { return };
         if matches!(self.recent.reaction(peer, id), Some(Reaction::Pending) | None) {
-            self.send_empty(state.peer, Type::Acknowledgement, id);
+            self.send_empty(peer, Type::Acknowledgement, id);
             self.recent.react(peer, id, Reaction::Acknowledged);
         }
     }

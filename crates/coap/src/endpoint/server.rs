@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::Endpoint;
 use crate::{
     Code, Event, Exchange, Message, MessageId, ObservationId, Observe, OptionNumber, Peer, Request,
-    Response, Type,
+    Response, Type, UnprotectedRequest,
+    allowance::Allowance,
     blockwise::{self, Block, Slicing},
     dedup::Reaction,
     observe::Observation,
@@ -21,44 +22,53 @@ impl Endpoint {
         now: Instant,
         key: PeerKey,
         peer: Peer,
-        mut message: Message,
+        message: Message,
         fingerprint: u64,
     ) {
-        if let Some(reaction) = self.recent.see(now, key, message.id, message.kind, fingerprint) {
+        let Message { kind, code: method, id, token, options, payload } = message;
+        if let Some(reaction) = self.recent.see(now, key, id, kind, fingerprint) {
             let reaction = reaction.clone();
-            return self.on_duplicate(key, peer, &message, reaction);
+            return self.on_duplicate(key, kind, id, reaction);
         }
         self.forget_later(now);
-        let refused = match message.options.check() {
+        let mut exchange = Exchange {
+            peer: key,
+            kind,
+            id,
+            token,
+            timer: None,
+            slicing: Slicing::NONE,
+            protected: None,
+            is_repeatable: true,
+        };
+        let mut request = Request { method, options, payload };
+        self.hear_echo(key, &mut request);
+        let Some(mut request) = self.unprotect_request(now, &mut exchange, peer, request) else {
+            return;
+        };
+        let refused = match request.options.check() {
             // §5.4.1: in a message that is not confirmable, silence.
-            Err(_) if message.kind == Type::NonConfirmable => {
+            Err(_) if kind == Type::NonConfirmable => {
                 self.stats.ignored += 1;
                 return;
             }
             Err(number) => Some(bad_option(number)),
             Ok(())
-                if message.options.has(OptionNumber::PROXY_URI)
-                    || message.options.has(OptionNumber::PROXY_SCHEME) =>
+                if request.options.has(OptionNumber::PROXY_URI)
+                    || request.options.has(OptionNumber::PROXY_SCHEME) =>
             {
                 let text = "this is no proxy";
                 Some(Response::diagnostic(Code::PROXYING_NOT_SUPPORTED, text))
             }
             Ok(()) => None,
         };
-        let block1 = Block::of(&message.options, OptionNumber::BLOCK1);
-        let block2 = Block::of(&message.options, OptionNumber::BLOCK2);
+        let block1 = Block::of(&request.options, OptionNumber::BLOCK1);
+        let block2 = Block::of(&request.options, OptionNumber::BLOCK2);
         let bad_block = block1.is_err() || block2.is_err();
         let (block1, block2) = (block1.ok().flatten(), block2.ok().flatten());
-        let slicing = Slicing { block1, block2, cache_key: blockwise::cache_key(&message, block1) };
-        let mut exchange = Exchange {
-            peer: key,
-            kind: message.kind,
-            id: message.id,
-            token: message.token,
-            timer: None,
-            slicing,
-            protected: None,
-        };
+        let cache_key = blockwise::cache_key(&request, block1, exchange.subject());
+        let slicing = Slicing { block1, block2, cache_key };
+        exchange.slicing = slicing;
         if let Some(refusal) = refused {
             return self.send_response(now, exchange, refusal);
         }
@@ -66,10 +76,13 @@ impl Endpoint {
             let refusal = Response::diagnostic(Code::BAD_REQUEST, "reserved block size");
             return self.send_response(now, exchange, refusal);
         }
-        let mut request =
-            Request { method: message.code, options: message.options, payload: message.payload };
+        if request.observing() == Some(Observe::Register) && !self.is_proven(key) {
+            // Before anybody takes the trouble to answer: there will be more than one answer.
+            let challenge = self.challenge(key);
+            return self.send_message(now, &exchange, challenge);
+        }
         if let Some(block1) = block1 {
-            match self.on_upload(now, (key, slicing.cache_key), block1, &request) {
+            match self.on_upload(now, (key, cache_key), block1, &request) {
                 Upload::Whole(body) => request.payload = body.into(),
                 Upload::Answer(response, echo) => {
                     exchange.slicing = Slicing { block1: Some(echo), block2: None, ..slicing };
@@ -84,7 +97,7 @@ impl Endpoint {
             return self.send_response(now, exchange, refusal);
         }
         if block2.is_some_and(|block| block.number > 0) {
-            if let Some(whole) = self.representations.get(now, (key, slicing.cache_key)) {
+            if let Some(whole) = self.representations.get(now, (key, cache_key)) {
                 let whole = whole.clone();
                 return self.send_response(now, exchange, whole);
             }
@@ -97,29 +110,72 @@ impl Endpoint {
         }
         request.options.remove(OptionNumber::BLOCK2);
         if request.observing() == Some(Observe::Deregister)
-            && let Some(id) = self.observations.by_token(key, exchange.token)
+            && let Some(id) = self.observations.by_token(key, exchange.subject(), token)
         {
             self.end_observation(id);
         }
-        if message.kind == Type::Confirmable {
+        if kind == Type::Confirmable {
             let at = now + self.config.timing.acknowledge_after;
-            exchange.timer = Some(self.timers.set(at, Timer::Acknowledge(key, message.id)));
+            exchange.timer = Some(self.timers.set(at, Timer::Acknowledge(key, id)));
         }
+        exchange.is_repeatable = request.method.is_safe();
         self.events.push_back(Event::Request { exchange, peer, request });
     }
 
-    fn on_duplicate(&mut self, key: PeerKey, peer: Peer, message: &Message, reaction: Reaction) {
+    /// Learns from an Echo value of ours that the address is not forged (RFC 9175 §2.4).
+    fn hear_echo(&mut self, key: PeerKey, request: &mut Request) {
+        let Some(state) = self.peers.get_mut(key).filter(|state| !state.allowance.is_proven())
+        else {
+            return;
+        };
+        let echo = request.options.get(OptionNumber::ECHO);
+        if echo.is_some_and(|echo| state.allowance.answer(echo)) {
+            request.options.remove(OptionNumber::ECHO);
+        }
+    }
+
+    /// Undoes the protection of a request; `None` if nothing is left to be done about it.
+    fn unprotect_request(
+        &mut self,
+        now: Instant,
+        exchange: &mut Exchange,
+        peer: Peer,
+        request: Request,
+    ) -> Option<Request> {
+        let Some(protection) = &mut self.protection else { return Some(request) };
+        match protection.unprotect_request(now, peer, request) {
+            UnprotectedRequest::Request { request, binding, subject } => {
+                if let Some(state) = self.peers.get_mut(exchange.peer) {
+                    state.allowance = Allowance::Proven;
+                }
+                exchange.protected = Some((binding, subject));
+                Some(request)
+            }
+            UnprotectedRequest::Respond(response) => {
+                self.send_message(now, exchange, response);
+                None
+            }
+            UnprotectedRequest::Ignore => {
+                // Remembered, it would be acknowledged when it comes again.
+                self.recent.forget_message(exchange.peer, exchange.id);
+                self.stats.ignored += 1;
+                None
+            }
+        }
+    }
+
+    fn on_duplicate(&mut self, key: PeerKey, kind: Type, id: MessageId, reaction: Reaction) {
         self.stats.duplicates += 1;
-        if message.kind == Type::NonConfirmable {
+        if kind == Type::NonConfirmable {
             return;
         }
         match reaction {
             // The peer waits for a sign, so it gets one before the timer is due.
             Reaction::Pending | Reaction::Acknowledged => {
-                self.send_empty(peer, Type::Acknowledgement, message.id);
-                self.recent.react(key, message.id, Reaction::Acknowledged);
+                self.send_empty(key, Type::Acknowledgement, id);
+                self.recent.react(key, id, Reaction::Acknowledged);
             }
-            Reaction::Answer(bytes) => self.send(peer, bytes),
+            Reaction::Answer(bytes) => self.send(key, bytes),
         }
     }
 
@@ -152,15 +208,51 @@ impl Endpoint {
         Upload::Answer(Response::new(Code::CONTINUE), block)
     }
 
-    /// Sends a response, cut to size, in the acknowledgement or in a message of its own.
-    pub(super) fn send_response(&mut self, now: Instant, exchange: Exchange, response: Response) {
-        if let Some(timer) = exchange.timer {
+    /// Sends a response, in the acknowledgement or in a message of its own.
+    pub(super) fn send_response(
+        &mut self,
+        now: Instant,
+        mut exchange: Exchange,
+        response: Response,
+    ) {
+        self.answer(now, &mut exchange, response, None);
+    }
+
+    /// Sends a response, cut to size and protected; with a number for an observer.
+    fn answer(
+        &mut self,
+        now: Instant,
+        exchange: &mut Exchange,
+        response: Response,
+        observe: Option<u32>,
+    ) {
+        if let Some(timer) = exchange.timer.take() {
             self.timers.stop(timer);
         }
+        if self.peers.get(exchange.peer).is_none() {
+            return;
+        }
+        let mut piece = self.cut(now, exchange.peer, &exchange.slicing, response);
+        if let Some(number) = observe {
+            piece.options.set_uint(OptionNumber::OBSERVE, number);
+        }
+        if let Some((binding, _)) = &mut exchange.protected {
+            let protection = self.protection.as_mut();
+            let protected =
+                protection.and_then(|p| p.protect_response(now, binding, piece, observe));
+            let Some(protected) = protected else {
+                self.recent.forget_message(exchange.peer, exchange.id);
+                self.stats.ignored += 1;
+                return;
+            };
+            piece = protected;
+        }
+        self.send_message(now, exchange, piece);
+    }
+
+    /// Sends a response as it is.
+    fn send_message(&mut self, now: Instant, exchange: &Exchange, response: Response) {
         let key = exchange.peer;
-        let Some(state) = self.peers.get_mut(key) else { return };
-        let peer = state.peer;
-        let response = self.cut(now, key, &exchange.slicing, response);
         let mut message = Message {
             kind: Type::Acknowledgement,
             code: response.code,
@@ -169,6 +261,7 @@ impl Endpoint {
             options: response.options,
             payload: response.payload,
         };
+        self.fit(exchange, &mut message);
         if exchange.kind == Type::NonConfirmable {
             let Some(state) = self.peers.get_mut(key) else { return };
             let Ok(id) = state.ids.take(now, self.config.timing.message_id_rest) else {
@@ -176,17 +269,45 @@ impl Endpoint {
                 return;
             };
             (message.kind, message.id) = (Type::NonConfirmable, id);
-            return self.send(peer, wire::encode(&message));
+            return self.send(key, wire::encode(&message));
         }
         if self.recent.reaction(key, exchange.id) == Some(&Reaction::Pending) {
             let bytes = wire::encode(&message);
             self.recent.react(key, exchange.id, Reaction::Answer(bytes.clone()));
-            return self.send(peer, bytes);
+            return self.send(key, bytes);
         }
         message.kind = Type::Confirmable;
         if !self.enqueue(now, key, message, Purpose::Response) {
             self.stats.ignored += 1;
         }
+    }
+
+    /// A short answer in the place of one that must not go to an address that may be forged
+    /// (RFC 9175 §2.4): what can be asked once more, is to be asked with an Echo option. What was
+    /// done would be done again then, so of that the bare code tells how it went.
+    fn fit(&mut self, exchange: &Exchange, message: &mut Message) {
+        let Some(state) = self.peers.get(exchange.peer) else { return };
+        if state.allowance.is_proven() || state.allowance.fits(wire::encode(message).len()) {
+            return;
+        }
+        let short = match exchange.is_repeatable {
+            true => self.challenge(exchange.peer),
+            false => Response::new(message.code),
+        };
+        (message.code, message.options, message.payload) =
+            (short.code, short.options, short.payload);
+    }
+
+    /// Asks the peer to show that it gets what is sent to its address.
+    fn challenge(&mut self, key: PeerKey) -> Response {
+        self.stats.challenged += 1;
+        let state = self.peers.get_mut(key);
+        let echo = state.map(|state| state.allowance.challenge(&mut self.rng)).unwrap_or_default();
+        Response::new(Code::UNAUTHORIZED).echo(&echo)
+    }
+
+    fn is_proven(&self, key: PeerKey) -> bool {
+        self.peers.get(key).is_some_and(|state| state.allowance.is_proven())
     }
 
     /// The slice of a response that goes now; the whole is kept while there is more of it.
@@ -210,11 +331,11 @@ impl Endpoint {
     pub(super) fn send_observed(
         &mut self,
         now: Instant,
-        exchange: Exchange,
-        mut response: Response,
+        mut exchange: Exchange,
+        response: Response,
     ) -> Option<ObservationId> {
-        let (peer, token, slicing) = (exchange.peer, exchange.token, exchange.slicing);
-        for replaced in self.observations.replaced(peer, token, slicing.cache_key) {
+        let peer = exchange.peer;
+        for replaced in self.observations.replaced(&exchange) {
             self.end_observation(replaced);
         }
         // The peers of observations are not forgotten, so that room must stay for others.
@@ -223,22 +344,23 @@ impl Endpoint {
             && self
                 .peers
                 .get(peer)
-                .is_some_and(|state| state.observations < self.config.max_observations_per_peer);
+                .is_some_and(|state| state.observations < self.config.max_observations_per_peer)
+            && self.is_proven(peer);
         if !has_room || !response.code.is_success() {
             self.send_response(now, exchange, response);
             return None;
         }
-        let id = self.observations.add(peer, token, slicing);
+        let id = self.observations.add(&exchange);
         if let Some(state) = self.peers.get_mut(peer) {
             state.observations += 1;
             state.holds += 1;
         }
         let epoch = *self.epoch.get_or_insert(now);
+        let number = self.observations.get_mut(id).map(|o| o.next_number(epoch, now));
+        self.answer(now, &mut exchange, response, number);
         if let Some(observation) = self.observations.get_mut(id) {
-            let number = observation.next_number(epoch, now);
-            response.options.set_uint(OptionNumber::OBSERVE, number);
+            observation.protected = exchange.protected;
         }
-        self.send_response(now, exchange, response);
         Some(id)
     }
 
@@ -281,7 +403,8 @@ impl Endpoint {
         }
     }
 
-    /// The notification of the newest state, if there is one that was not sent yet.
+    /// The notification of the newest state, if there is one that was not sent yet. An observation
+    /// whose notifications can no longer be protected ends.
     pub(super) fn next_notification(&mut self, now: Instant, id: ObservationId) -> Option<Message> {
         let epoch = *self.epoch.get_or_insert(now);
         let observation = self.observations.get_mut(id)?;
@@ -291,6 +414,19 @@ impl Endpoint {
         let mut piece = self.cut(now, peer, &slicing, response);
         if let Some(number) = number {
             piece.options.set_uint(OptionNumber::OBSERVE, number);
+        }
+        let observation = self.observations.get_mut(id)?;
+        if let Some((binding, _)) = &mut observation.protected {
+            let protection = self.protection.as_mut();
+            match protection.and_then(|p| p.protect_response(now, binding, piece, number)) {
+                Some(protected) => piece = protected,
+                None => {
+                    if number.is_some() {
+                        self.end_observation(id);
+                    }
+                    return None;
+                }
+            }
         }
         Some(Message {
             kind: Type::Confirmable,
