@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Request, Response, RttEstimate};
-use suibi_journal::{Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, TimeError};
+use suibi_journal::{
+    Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError,
+};
 use suibi_store::{
     Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore,
     Store as _, StoreError, Write,
@@ -18,7 +20,9 @@ use thiserror::Error;
 use crate::host::HostError;
 use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
-use crate::place::{Place, PlaceError};
+use crate::membership::Membership;
+use crate::place::{self, Place, PlaceError};
+use crate::private::PrivateFileError;
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
 use crate::sync::{Refused, Report, Sync, SyncError};
@@ -67,6 +71,65 @@ pub enum ClientError {
     /// The embedded server.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// The membership, or another small file beside the replicas.
+    #[error(transparent)]
+    Files(#[from] PrivateFileError),
+    /// A joined place without a membership: it was removed meanwhile.
+    #[error("this machine has not joined any server ({} is missing)", .0.display())]
+    NotJoined(PathBuf),
+    /// The server says, and has proved to be the server, that this device was cut off. What is here is kept.
+    #[error("the server «{server}» has cut this device off (it knows it as «{device}»)")]
+    Revoked {
+        /// What the server calls this device.
+        device: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// A note cannot be added: this device may only read in the journal that it has joined.
+    #[error("«{device}» may read the journal «{journal}» on «{server}» and not write there")]
+    ReadOnly {
+        /// What the server calls this device.
+        device: String,
+        /// The journal.
+        journal: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// Nothing can be asked: this device may only add notes to the journal that it has joined.
+    #[error(
+        "«{device}» may add notes to the journal «{journal}» on «{server}» and read nothing there"
+    )]
+    WriteOnly {
+        /// What the server calls this device.
+        device: String,
+        /// The journal.
+        journal: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// An owner's command, and this device is none of the server's administrators.
+    #[error("«{device}» may not administer the server «{server}» that this machine has joined")]
+    NotAdmin {
+        /// What the server calls this device.
+        device: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// A joined server is silent, several times in a row.
+    ///
+    /// A server keeps silent to a device that it does not know, so it may be one whose data is older than the join. That
+    /// and `may_be_another` are guesses: silence proves nothing.
+    #[error(
+        "no answer {tries} times in a row; {}", unanswered(*.may_be_another)
+    )]
+    Unanswered {
+        /// How often nobody answered, by now.
+        tries: u32,
+        /// Something answered without proving who it is: another program at that address, or a forger.
+        may_be_another: bool,
+        /// The last time.
+        source: RemoteError,
+    },
     /// The system's clock.
     #[error("the clock of this machine")]
     Clock(#[from] TimeError),
@@ -80,11 +143,20 @@ pub enum ClientError {
     Thread(#[source] std::io::Error),
 }
 
+fn unanswered(may_be_another: bool) -> &'static str {
+    if may_be_another {
+        "something at that address answers that cannot prove to be the server: it may be another one by now"
+    } else {
+        "perhaps the server does not know this device any more: its data may come from a backup made before this device \
+         joined"
+    }
+}
+
 impl ClientError {
     /// Whether it only says that the server is out of reach: what was written is kept, and goes there later.
     pub fn is_offline(&self) -> bool {
         match self {
-            Self::Remote(_) => true,
+            Self::Remote(_) | Self::Unanswered { .. } => true,
             Self::Place(error) => !error.is_permanent(),
             Self::Sync(error) => !error.is_permanent(),
             Self::Host(error) => !error.is_permanent(),
@@ -155,6 +227,7 @@ pub struct Status {
 pub struct Client {
     config: ClientConfig,
     path: PathBuf,
+    membership: Option<Membership>,
     store: SqliteStore,
     /// The disk failed the replica, which writes nothing more until it is opened anew: before the next write.
     is_broken: bool,
@@ -194,10 +267,21 @@ impl Client {
         {
             return Err(ClientError::Device(config.device));
         }
-        let path = config.data_dir.join(config.place.replica_file());
+        let (membership, file) = match &config.place {
+            Place::Embedded { .. } => (None, place::EMBEDDED_REPLICA.to_owned()),
+            Place::Server { address } => (None, place::named_replica(address)),
+            Place::Joined { data_dir } => {
+                let Some(membership) = Membership::load(data_dir)? else {
+                    return Err(ClientError::NotJoined(Membership::path(data_dir)));
+                };
+                let file = membership.replica.clone();
+                (Some(membership), file)
+            }
+        };
+        let path = config.data_dir.join(file);
         let store = open_replica(&path, &config.device)?;
         let mine = SharedMine::default();
-        Ok(Self { config, path, store, is_broken: false, link: None, live: None, mine })
+        Ok(Self { config, path, membership, store, is_broken: false, link: None, live: None, mine })
     }
 
     /// Adds a note: durable here first, then delivered, all within one second. With a live view ([`Client::live`]) the
@@ -347,6 +431,16 @@ impl Client {
         Ok(self.store.waiting()?)
     }
 
+    /// What may be done: everything, unless this machine has joined a server that says otherwise.
+    pub fn rights(&self) -> Rights {
+        self.membership.as_ref().map_or(Rights::ALL, |membership| membership.rights)
+    }
+
+    /// The membership of a joined place.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
+    }
+
     /// Where it keeps what, and where its server is.
     pub fn config(&self) -> &ClientConfig {
         &self.config
@@ -366,7 +460,7 @@ impl Client {
         let store = open_replica(&self.path, &self.config.device)?;
         let link = match self.link.take() {
             Some(link) => link,
-            None => new_link(&self.config, &mut self.store)?,
+            None => new_link(&self.config, self.membership.clone(), &mut self.store)?,
         };
         let (live, events) =
             Live::start(&self.config.device, &self.path, store, link, Arc::clone(&self.mine))?;
@@ -405,7 +499,9 @@ impl Client {
         self.mend()?;
         let link = match &mut self.link {
             Some(link) => link,
-            None => self.link.insert(new_link(&self.config, &mut self.store)?),
+            None => {
+                self.link.insert(new_link(&self.config, self.membership.clone(), &mut self.store)?)
+            }
         };
         let result = work(link, &mut self.store);
         self.is_broken = result.as_ref().is_err_and(ClientError::is_broken);
@@ -436,8 +532,12 @@ pub(crate) fn open_replica(
     SqliteStore::open(path, options)
 }
 
-fn new_link(config: &ClientConfig, store: &mut SqliteStore) -> Result<Link, ClientError> {
-    let mut link = Link::new(config.place.clone(), config.device.clone())?;
+fn new_link(
+    config: &ClientConfig,
+    membership: Option<Membership>,
+    store: &mut SqliteStore,
+) -> Result<Link, ClientError> {
+    let mut link = Link::new(config.place.clone(), config.device.clone(), membership)?;
     if let Some((address, estimate)) = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip)
     {
         link.remote.set_rtt(address, estimate);

@@ -168,6 +168,11 @@ pub(crate) fn is_running_at(data_dir: &Path, address: SocketAddr) -> bool {
         .is_ok_and(|running| running.is_some_and(|running| reachable(&running).contains(&address)))
 }
 
+/// Whether some process holds the lock.
+pub(crate) fn is_running(data_dir: &Path) -> Result<bool, HostError> {
+    look(data_dir).map(|running| running.is_some())
+}
+
 fn look(data_dir: &Path) -> Result<Option<Running>, HostError> {
     running(data_dir).map_err(|source| HostError::Lock { data_dir: data_dir.to_owned(), source })
 }

@@ -19,18 +19,26 @@
 //! # Ok::<(), suibi_client::ClientError>(())
 //! ```
 
+mod admin;
 mod client;
 mod host;
+mod join;
 mod link;
 mod live;
+mod membership;
 mod place;
+mod private;
 mod remote;
 mod replica;
 mod sync;
 
+pub use admin::Admin;
 pub use client::{Added, Client, ClientConfig, ClientError, Status, Synced};
 pub use host::{Found, Host, HostError, find_or_become};
+pub use join::{JoinError, Joined, join, join_again};
 pub use live::LiveEvent;
+pub use membership::Membership;
 pub use place::{DEFAULT_PORT, Place, PlaceError};
+pub use private::PrivateFileError;
 pub use remote::{Patience, Remote, RemoteError, Stop};
 pub use sync::{FIRST_BYTES, Keep, MAX_BYTES, Refused, Report, Step, Sync, SyncError};

@@ -8,6 +8,7 @@ use suibi_coap::{Request, Response};
 
 use crate::client::ClientError;
 use crate::host::{self, Found, Host};
+use crate::membership::Membership;
 use crate::place::{self, Place};
 use crate::remote::{Patience, Remote, RemoteError};
 
@@ -18,6 +19,7 @@ const BETWEEN: Duration = Duration::from_millis(10);
 pub(crate) struct Link {
     place: Place,
     device: String,
+    membership: Option<Membership>,
     pub(crate) remote: Remote,
     /// The server in this very process, if we are the host.
     host: Option<Host>,
@@ -26,9 +28,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(place: Place, device: String) -> Result<Self, ClientError> {
+    pub(crate) fn new(
+        place: Place,
+        device: String,
+        membership: Option<Membership>,
+    ) -> Result<Self, ClientError> {
         let remote = Remote::new().map_err(RemoteError::Io)?;
-        Ok(Self { place, device, remote, host: None, is_found: false })
+        Ok(Self { place, device, membership, remote, host: None, is_found: false })
     }
 
     /// Finds the server (in the embedded place: or becomes it) and says where it is. Sends nothing.
@@ -37,9 +43,11 @@ impl Link {
             return Ok(());
         }
         self.lose();
-        let candidates = match &self.place {
-            Place::Server { address } => place::look_up(address, left(deadline))?,
-            Place::Embedded { data_dir } => {
+        let candidates = match (&self.place, &self.membership) {
+            (Place::Server { address }, _) | (_, Some(Membership { address, .. })) => {
+                place::look_up(address, left(deadline))?
+            }
+            (Place::Embedded { data_dir } | Place::Joined { data_dir }, None) => {
                 match host::find_or_become(data_dir, &self.device, deadline)? {
                     Found::Running(addresses) => addresses,
                     Found::Hosting(host) => {
@@ -99,6 +107,10 @@ impl Link {
         matches!(self.place, Place::Embedded { .. })
     }
 
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
     pub(crate) fn is_host(&self) -> bool {
         self.host.is_some()
     }
@@ -108,7 +120,7 @@ impl Link {
 /// its silence alone.
 fn is_still_there(place: &Place, host: Option<&Host>, address: Option<SocketAddr>) -> bool {
     match (place, host) {
-        (Place::Server { .. }, _) => true,
+        (Place::Server { .. } | Place::Joined { .. }, _) => true,
         (Place::Embedded { .. }, Some(host)) => host.is_running(),
         (Place::Embedded { data_dir }, None) => {
             address.is_some_and(|address| host::is_running_at(data_dir, address))

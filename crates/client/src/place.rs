@@ -1,13 +1,17 @@
 //! Which server a client belongs to, and what its files are called.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use suibi_journal::Hash;
 use suibi_net::{AddressError, resolve};
 use thiserror::Error;
+
+use crate::membership::Membership;
+use crate::private::PrivateFileError;
 
 /// The port of CoAP (RFC 7252 §12.6).
 pub const DEFAULT_PORT: u16 = 5683;
@@ -20,7 +24,12 @@ pub enum Place {
         /// The server's data directory; whoever holds its lock is the host.
         data_dir: PathBuf,
     },
-    /// A server that somebody runs.
+    /// The server that this machine has joined, as its membership says.
+    Joined {
+        /// The directory of the membership.
+        data_dir: PathBuf,
+    },
+    /// A server that somebody runs, on a listener without protection.
     Server {
         /// `HOST:PORT`, `HOST` or `[IPV6]:PORT`, with or without `coap://`.
         address: String,
@@ -46,16 +55,42 @@ impl PlaceError {
 }
 
 impl Place {
-    /// The name of this place's replica, without directory.
+    /// Where a data directory belongs: to the server that it has joined, else to the embedded one.
     ///
-    /// Each server has a replica of its own: `replica-embedded.db`, `replica-127.0.0.1+5683.db`.
-    pub fn replica_file(&self) -> String {
-        match self {
-            Self::Embedded { .. } => "replica-embedded.db".to_owned(),
-            Self::Server { address } => format!("replica-{}.db", file_name(&with_port(address))),
-        }
+    /// # Errors
+    ///
+    /// When there is a membership that cannot be read; nobody should write elsewhere meanwhile.
+    pub fn of(data_dir: &Path) -> Result<Self, PrivateFileError> {
+        let data_dir = data_dir.to_owned();
+        Ok(match Membership::load(&data_dir)? {
+            Some(_) => Self::Joined { data_dir },
+            None => Self::Embedded { data_dir },
+        })
     }
 }
+
+/// The replica of the embedded server, without directory.
+pub(crate) const EMBEDDED_REPLICA: &str = "replica-embedded.db";
+
+/// The replica of a server that is named by its address, without directory. Each has its own:
+/// `replica-127.0.0.1+5683.db`.
+pub(crate) fn named_replica(address: &str) -> String {
+    format!("replica-{}.db", file_name(&with_port(address)))
+}
+
+/// The replica of a journal that this machine has joined, without directory: `joined-notes.example+5683-notes.db`.
+pub(crate) fn joined_replica(address: &str, journal: &str) -> String {
+    let (address, name) = (with_port(address), file_name(journal));
+    let whole = format!("joined-{}-{name}.db", file_name(&address));
+    if whole.len() <= MAX_FILE_NAME_BYTES {
+        return whole;
+    }
+    let hash = Hash::of(format!("{address} {journal}").as_bytes()).to_string();
+    format!("joined-{}.db", &hash[..32])
+}
+
+/// A name that leaves room for what SQLite adds (`-index.db-journal`), below the 255 bytes of most file systems.
+const MAX_FILE_NAME_BYTES: usize = 200;
 
 /// All addresses of a server elsewhere, within a bound: the system's resolver may take half a minute.
 pub(crate) fn look_up(address: &str, within: Duration) -> Result<Vec<SocketAddr>, PlaceError> {
@@ -118,9 +153,7 @@ fn file_name(address: &str) -> String {
 mod tests {
     use super::*;
 
-    fn replica(address: &str) -> String {
-        Place::Server { address: address.to_owned() }.replica_file()
-    }
+    use super::named_replica as replica;
 
     #[test]
     fn every_server_has_a_replica_of_its_own() {
@@ -143,9 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn every_joined_journal_has_a_replica_of_its_own() {
+        let notes = joined_replica("notes.example:5683", "notes");
+        assert_eq!(notes, "joined-notes.example+5683-notes.db");
+        assert_eq!(joined_replica("Notes.example", "notes"), notes);
+        assert_ne!(joined_replica("notes.example", "work"), notes);
+        let long = joined_replica("notes.example", &"日".repeat(21));
+        assert!(long.len() <= MAX_FILE_NAME_BYTES && long != joined_replica("a", &"日".repeat(21)));
+    }
+
+    #[test]
     fn an_address_never_leaves_its_directory() {
-        let name = replica("../../etc/x:1");
-        assert!(!name.contains('/'), "{name}");
+        for name in [replica("../../etc/x:1"), joined_replica("a/b", "../../etc/x")] {
+            assert!(!name.contains('/'), "{name}");
+        }
     }
 
     #[test]
