@@ -1,6 +1,8 @@
 //! The schema version, and how an older file becomes a new one.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -78,9 +80,12 @@ fn back_up(conn: &Connection, path: &Path, version: u32) -> Result<(), StoreErro
     let mut half = backup.as_os_str().to_owned();
     half.push(format!(".{}", std::process::id()));
     let half = PathBuf::from(half);
-    let written = conn
-        .execute("VACUUM INTO ?1", [half.to_string_lossy()])
-        .map_err(StoreError::from)
+    // SQLite fills an empty file that is there already; its mode is ours from the first byte on.
+    let written = make_empty(&half)
+        .map_err(|error| StoreError::file(&half, &error))
+        .and_then(|()| {
+            conn.execute("VACUUM INTO ?1", [half.to_string_lossy()]).map_err(StoreError::from)
+        })
         .and_then(|_| keep(&half, &backup).map_err(|error| StoreError::file(&backup, &error)));
     if written.is_err() {
         // What is left of it is no use to anybody; if it cannot be removed, it does no harm.
@@ -89,9 +94,17 @@ fn back_up(conn: &Connection, path: &Path, version: u32) -> Result<(), StoreErro
     written
 }
 
-fn keep(half: &Path, backup: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(half, fs::Permissions::from_mode(0o600))?;
+fn make_empty(half: &Path) -> io::Result<()> {
+    // What a process of the same number left when it was ended.
+    if let Err(error) = fs::remove_file(half)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(half).map(drop)
+}
+
+fn keep(half: &Path, backup: &Path) -> io::Result<()> {
     fs::File::open(half)?.sync_all()?;
     fs::rename(half, backup)?;
     match backup.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -102,6 +115,8 @@ fn keep(half: &Path, backup: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const FIRST: &str = "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('kept')";
@@ -117,6 +132,9 @@ mod tests {
         let path = dir.path().join("a.db");
         migrate(&mut open(&path), &path, &[FIRST]).unwrap();
         assert!(!backup_path(&path, 0).exists());
+        // A copy that was broken off, by a process of our number.
+        let half = dir.path().join(format!("a.db.v1.backup.{}", std::process::id()));
+        fs::write(half, "half a copy").unwrap();
 
         migrate(&mut open(&path), &path, &[FIRST, SECOND]).unwrap();
 
@@ -126,6 +144,8 @@ mod tests {
             })
         };
         assert_eq!(star(open(&path)).unwrap(), 0);
+        let mode = fs::metadata(backup_path(&path, 1)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
         let backup = open(&backup_path(&path, 1));
         assert_eq!(version(&backup, &path).unwrap(), 1);
         assert!(star(backup).is_err(), "the copy has the old schema");

@@ -1,8 +1,8 @@
 //! Opening the files: who may read them, how they are kept, and whether they are ours.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // Before anything is written: a file of something else stays as it is.
     migrate::version(&conn, path)?;
+    keep_private(path)?;
     use_wal(&conn, path)?;
     leave_the_log(&conn, own_chain)?;
     conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")?;
@@ -75,7 +76,7 @@ pub(crate) fn index_path(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}-index.db"))
 }
 
-/// The file and its directory, for nobody but the owner. What exists keeps its mode.
+/// Makes the file and its directory, for nobody but the owner.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     let directory = path.parent().unwrap_or(Path::new(""));
     create_directory(directory).map_err(|error| StoreError::file(directory, &error))?;
@@ -88,6 +89,32 @@ fn make_private(path: &Path) -> Result<(), StoreError> {
         }
         Err(error) => Err(StoreError::file(path, &error)),
     }
+}
+
+/// A file that others may read, as after a copy by hand, becomes the owner's alone: keys are in it.
+fn keep_private(path: &Path) -> Result<(), StoreError> {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let name = PathBuf::from(name);
+        let metadata = match fs::metadata(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            metadata => metadata.map_err(|error| StoreError::file(&name, &error))?,
+        };
+        let mode = metadata.permissions().mode();
+        if mode & 0o077 == 0 {
+            continue;
+        }
+        let file = name.display();
+        match fs::set_permissions(&name, Permissions::from_mode(mode & 0o700)) {
+            Ok(()) => tracing::warn!(%file, "others could open this file with keys in it, no more"),
+            // It belongs to somebody else, who has given us the right to write it.
+            Err(error) => {
+                tracing::warn!(%file, %error, "others can open this file with keys in it")
+            }
+        }
+    }
+    Ok(())
 }
 
 fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
@@ -135,9 +162,6 @@ pub(crate) fn foreign(path: &Path, error: rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -162,11 +186,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data").join("server.db");
         let conn = writer(&path, OwnChain::Fresh).unwrap();
+        conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         conn.execute_batch("CREATE TABLE a (b)").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         for end in ["", "-wal", "-shm"] {
             assert_eq!(mode(&path.with_file_name(format!("server.db{end}"))), 0o600);
+        }
+        for end in ["", "-wal", "-shm"] {
+            let open_to_all = Permissions::from_mode(0o644);
+            fs::set_permissions(path.with_file_name(format!("server.db{end}")), open_to_all)
+                .unwrap();
+        }
+        let _conn = writer(&path, OwnChain::Fresh).unwrap();
+        for end in ["", "-wal", "-shm"] {
+            assert_eq!(mode(&path.with_file_name(format!("server.db{end}"))), 0o600, "{end}");
         }
         index(&index_path(&path)).unwrap();
         assert_eq!(mode(&path.with_file_name("server-index.db")), 0o600);
