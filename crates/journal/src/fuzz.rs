@@ -1,8 +1,9 @@
 //! Plain functions for fuzzing; `cargo test` replays their corpus.
 
 use crate::{
-    Change, Content, Cursor, FeedPage, decode_answers, decode_batch, decode_heads, encode_answers,
-    encode_batch, encode_heads,
+    Change, Content, Cursor, FeedPage, decode_answers, decode_audit, decode_batch, decode_devices,
+    decode_heads, decode_invites, encode_answers, encode_audit, encode_batch, encode_devices,
+    encode_heads, encode_invites,
 };
 
 /// Gives bytes to every decoder. Corpus: `fuzz/corpus/entry`.
@@ -19,4 +20,7 @@ pub fn entry(bytes: &[u8]) {
     let _ = decode_batch(bytes).map(|entries| same(encode_batch(&entries)));
     let _ = decode_answers(bytes).map(|answers| same(encode_answers(&answers)));
     let _ = decode_heads(bytes).map(|heads| same(encode_heads(&heads)));
+    let _ = decode_devices(bytes).map(|devices| same(encode_devices(&devices)));
+    let _ = decode_invites(bytes).map(|invites| same(encode_invites(&invites)));
+    let _ = decode_audit(bytes).map(|entries| same(encode_audit(&entries)));
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use hex_literal::hex;
 use suibi_journal::{
-    Body, ChainId, Change, Content, Cursor, Entry, Extra, Extras, FeedPage, Hash, Head, Receipt,
-    Refusal, encode_answers, encode_batch, encode_heads, extra,
+    AuditEntry, AuditKind, Body, ChainId, Change, Content, Cursor, DeviceInfo, Entry, Extra,
+    Extras, FeedPage, Hash, Head, InviteInfo, Receipt, Refusal, Rights, encode_answers,
+    encode_audit, encode_batch, encode_devices, encode_heads, encode_invites, extra,
 };
 use support::at;
 
@@ -50,6 +51,65 @@ fn story() -> [Entry; 3] {
     [first, edit, deletion]
 }
 
+/// A device that is at work, and a foreign one that was cut off.
+fn devices() -> [DeviceInfo; 2] {
+    let laptop = DeviceInfo {
+        id: "a1b2c3d4".to_owned(),
+        name: "laptop".to_owned(),
+        journal: "notes".to_owned(),
+        rights: Rights::ALL,
+        joined: 1_795_395_900_000,
+        seen: Some(1_795_396_000_000),
+        revoked: None,
+        foreign: false,
+    };
+    let sensor = DeviceInfo {
+        id: "07".to_owned(),
+        name: "温度计".to_owned(),
+        rights: Rights::DROP,
+        seen: None,
+        revoked: Some(1_795_396_000_000),
+        foreign: true,
+        ..laptop.clone()
+    };
+    [laptop, sensor]
+}
+
+/// An invite that waits, and one that was used.
+fn invites() -> [InviteInfo; 2] {
+    let open = InviteInfo {
+        id: "5e6f7081".to_owned(),
+        journal: "notes".to_owned(),
+        rights: Rights::READ_WRITE,
+        name: None,
+        made: 1_795_395_900_000,
+        expires: 1_795_396_800_000,
+        used: None,
+    };
+    let name = Some("phone".to_owned());
+    let used = InviteInfo { name, used: Some(1_795_396_000_000), ..open.clone() };
+    [open, used]
+}
+
+fn audit() -> [AuditEntry; 2] {
+    let joined = AuditEntry {
+        at: 1_795_396_000_000,
+        what: AuditKind::Joined,
+        device: "phone".to_owned(),
+        journal: "notes".to_owned(),
+        address: "192.0.2.7:40112".to_owned(),
+        detail: "read,write".to_owned(),
+    };
+    let refused = AuditEntry {
+        what: AuditKind::Refused("revoked".to_owned()),
+        journal: String::new(),
+        address: String::new(),
+        detail: String::new(),
+        ..joined.clone()
+    };
+    [joined, refused]
+}
+
 fn examples() -> BTreeMap<&'static str, Vec<u8>> {
     let [first, edit, deletion] = story();
     let cursor = Cursor::START.next(1, first.hash());
@@ -86,6 +146,9 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
         ("cursor", cursor.encode()),
         ("page", page.encode()),
         ("heads", encode_heads(&heads)),
+        ("devices", encode_devices(&devices())),
+        ("invites", encode_invites(&invites())),
+        ("audit", encode_audit(&audit())),
     ])
 }
 
@@ -157,6 +220,30 @@ fn the_bytes_of_version_1_stay_as_they_are() {
             "662a0c4153118f61f6fe958a9f2f2fceac72976a87f2ac358450eeeeeeeeeeeeeeeeeeee"
             "eeeeeeeeeeee69e69c8de58aa1e599a80158204e909c38c165b8d0f0462917c8dbe579ad"
             "2cfd5eff2a5fa8ea524bd5318f390b"
+        )
+    );
+    assert_eq!(
+        examples["devices"],
+        hex!(
+            "a60068613162326333643401666c6170746f7002656e6f7465730307041b000001a205ef"
+            "5260051b000001a205f0d900a7006230370169e6b8a9e5baa6e8aea102656e6f74657303"
+            "02041b000001a205ef5260061b000001a205f0d90007f5"
+        )
+    );
+    assert_eq!(
+        examples["invites"],
+        hex!(
+            "a50068356536663730383101656e6f7465730203041b000001a205ef5260051b000001a2"
+            "05fd0e00a70068356536663730383101656e6f7465730203036570686f6e65041b000001"
+            "a205ef5260051b000001a205fd0e00061b000001a205f0d900"
+        )
+    );
+    assert_eq!(
+        examples["audit"],
+        hex!(
+            "a6001b000001a205f0d9000103026570686f6e6503656e6f746573046f3139322e302e32"
+            "2e373a3430313132056a726561642c7772697465a4001b000001a205f0d9000100026570"
+            "686f6e6506677265766f6b6564"
         )
     );
     // These two hold the change and the content above.

@@ -5,8 +5,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use suibi_journal::{
-    Body, ChainId, Change, Content, Cursor, Entry, Extra, Extras, Hash, Head, NoteId, NoteTime,
-    Receipt, Refusal,
+    AuditEntry, AuditKind, Body, ChainId, Change, Content, Cursor, DeviceInfo, Entry, Extra,
+    Extras, Hash, Head, InviteInfo, NoteId, NoteTime, Receipt, Refusal, Rights,
 };
 
 pub(crate) fn hash() -> impl Strategy<Value = Hash> {
@@ -120,4 +120,61 @@ pub(crate) fn chain(len: u64) -> Vec<Entry> {
         entries.push(Entry::new(change, text(&format!("第 {seq} 条 note"))));
     }
     entries
+}
+
+pub(crate) fn rights() -> impl Strategy<Value = Rights> {
+    any::<[bool; 3]>().prop_map(|[read, write, admin]| Rights { read, write, admin })
+}
+
+/// A key id in hexadecimal digits.
+pub(crate) fn key_id() -> impl Strategy<Value = String> {
+    vec(any::<u8>(), 1..=7).prop_map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+pub(crate) fn device() -> impl Strategy<Value = DeviceInfo> {
+    let times = (any::<i64>(), any::<Option<i64>>(), any::<Option<i64>>());
+    (key_id(), ".{0,60}", ".{0,15}", rights(), times, any::<bool>()).prop_map(
+        |(id, name, journal, rights, (joined, seen, revoked), foreign)| DeviceInfo {
+            id,
+            name,
+            journal,
+            rights,
+            joined,
+            seen,
+            revoked,
+            foreign,
+        },
+    )
+}
+
+pub(crate) fn invite() -> impl Strategy<Value = InviteInfo> {
+    let times = (any::<i64>(), any::<i64>(), any::<Option<i64>>());
+    (key_id(), ".{0,15}", rights(), option::of(".{0,60}"), times).prop_map(
+        |(id, journal, rights, name, (made, expires, used))| InviteInfo {
+            id,
+            journal,
+            rights,
+            name,
+            made,
+            expires,
+            used,
+        },
+    )
+}
+
+pub(crate) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
+    let what = prop_oneof![
+        ".{0,200}".prop_map(AuditKind::Refused),
+        (1u8..=8).prop_map(|code| AuditKind::from_code(code, None).unwrap()),
+    ];
+    (any::<i64>(), what, ".{0,60}", ".{0,15}", ".{0,60}", ".{0,200}").prop_map(
+        |(at, what, device, journal, address, detail)| AuditEntry {
+            at,
+            what,
+            device,
+            journal,
+            address,
+            detail,
+        },
+    )
 }
