@@ -51,8 +51,10 @@ mod secret;
 mod unprotect;
 
 // Which context a message belongs to, and how devices come to share a secret.
+mod client;
 mod invite;
 mod pairing;
+mod server;
 
 pub use context::{Context, Parameters, RequestId};
 pub use key_id::KeyId;
@@ -62,5 +64,7 @@ pub use replay::ReplayWindow;
 pub use secret::Secret;
 pub use unprotect::UnprotectError;
 
+pub use client::{ClientContext, Hint};
 pub use invite::{InviteLine, InviteLineError};
 pub use pairing::{JoinSecret, Transcript, credential, invite_key};
+pub use server::{ContextStats, FixedContext, SERVER_ID, ServerContexts};

@@ -1,0 +1,194 @@
+//! Fixed contexts of foreign clients: numbers reserved ahead, Echo after a start (Appendix B.1).
+
+use std::time::{Duration, Instant};
+
+use rand::{Rng, rngs::StdRng};
+use suibi_coap::{Binding, Code, OptionNumber, Request, Response};
+
+use super::{ContextStats, SERVER_ID, allowance::Allowance, paired::Opened, table::spend};
+use crate::{
+    Context, KeyId, Number, OscoreOption, Parameters, ReplayWindow, RequestId, Secret,
+    UnprotectError,
+};
+
+/// How many numbers are reserved at once; the next ones are asked for when half of them are used.
+const CHUNK: u64 = 1_024;
+/// How often a request is answered with an Echo value before the client is known to be there: each
+/// such answer takes a number, and a recorded request can be sent again and again until then.
+const CHALLENGES: Allowance = Allowance::new(Duration::from_millis(50), 100);
+
+/// The one context that a foreign client has, for ever.
+pub struct FixedContext {
+    /// The client's id.
+    pub id: KeyId,
+    /// The Master Secret.
+    pub secret: Secret,
+    /// The Master Salt; may be empty.
+    pub salt: Vec<u8>,
+    /// Our own numbers go on from here. Never one that may have been used: what was reserved last,
+    /// or a number that grows with the time, whichever is higher.
+    pub next: u64,
+    /// Up to here, exclusively, they may be used; equal to `next` when none are reserved yet.
+    pub reserved: u64,
+}
+
+impl std::fmt::Debug for FixedContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FixedContext")
+            .field("id", &self.id)
+            .field("secret", &self.secret)
+            .field("next", &self.next)
+            .field("reserved", &self.reserved)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Fixed {
+    /// By which bindings find it.
+    number: u64,
+    secret: Secret,
+    salt: Vec<u8>,
+    context: Context,
+    /// Request numbers whose nonce has made an answer already.
+    spent: ReplayWindow,
+    reserved: u64,
+    /// What the caller was asked to reserve; not above `reserved`: nothing.
+    asked: u64,
+    /// The Echo value that proves the client to be there now; `None` from then on.
+    awaited: Option<[u8; 8]>,
+    challenges: Allowance,
+}
+
+impl Fixed {
+    pub(super) fn new(number: u64, fixed: FixedContext, rng: &mut StdRng) -> Self {
+        let FixedContext { id, secret, salt, next, reserved } = fixed;
+        let context = Context::derive(&Parameters {
+            secret: &secret,
+            salt: &salt,
+            id_context: None,
+            sender: SERVER_ID,
+            recipient: id,
+        })
+        .with_next(next);
+        Self {
+            number,
+            secret,
+            salt,
+            context,
+            spent: ReplayWindow::new(),
+            reserved,
+            asked: 0,
+            awaited: Some(rng.random()),
+            challenges: CHALLENGES,
+        }
+    }
+
+    /// Goes on where this one stands, if it has the same keys.
+    pub(super) fn after(mut self, before: &Self) -> Self {
+        if self.secret == before.secret && self.salt == before.salt {
+            let next = self.context.next_number().max(before.context.next_number());
+            self.context = self.context.with_next(next);
+        }
+        self
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Opens a request (Appendix B.1.2).
+    pub(super) fn unprotect(
+        &mut self,
+        now: Instant,
+        outer: &Request,
+        option: &OscoreOption,
+        stats: &mut ContextStats,
+    ) -> Opened {
+        // Its ID Context is empty: a kid context names another one.
+        if option.kid_context.is_some() {
+            stats.refused += 1;
+            return Opened::Ignore;
+        }
+        let opened = match self.awaited {
+            None => self.context.unprotect_request(outer, option),
+            Some(_) if !self.challenges.take(now) => {
+                stats.limited += 1;
+                return Opened::Ignore;
+            }
+            Some(_) => self.context.verify_request(outer, option),
+        };
+        let (mut request, id) = match opened {
+            Ok(opened) => opened,
+            Err(UnprotectError::Replayed) => {
+                stats.replayed += 1;
+                return Opened::Ignore;
+            }
+            Err(_) => {
+                stats.refused += 1;
+                return Opened::Ignore;
+            }
+        };
+        if let Some(echo) = self.awaited {
+            if request.echo_value().is_none_or(|value| **value != echo) {
+                return self.challenge(id, echo, stats);
+            }
+            // Made after our start, so its number is above all that were answered before. No
+            // window has judged it: its nonce stays unused, and the answer has its own number.
+            self.awaited = None;
+            *self.context.window() = ReplayWindow::after(id.piv);
+            self.spent = ReplayWindow::after(id.piv);
+            request.options.remove(OptionNumber::ECHO);
+        }
+        stats.verified += 1;
+        Opened::Request(request, Binding { context: self.number, request: id.piv, state: 0 })
+    }
+
+    /// 4.01 with an Echo value that only the client can read.
+    fn challenge(&mut self, request: RequestId, echo: [u8; 8], stats: &mut ContextStats) -> Opened {
+        if !self.has_number() {
+            stats.numberless += 1;
+            return Opened::Ignore;
+        }
+        stats.challenged += 1;
+        let response = Response::new(Code::UNAUTHORIZED).echo(&echo);
+        self.context
+            .protect_response(&response, request, Number::Own, None)
+            .map_or(Opened::Ignore, Opened::Challenge)
+    }
+
+    pub(super) fn protect(
+        &mut self,
+        request: u64,
+        response: &Response,
+        is_notification: bool,
+        stats: &mut ContextStats,
+    ) -> Option<Response> {
+        let is_first = spend(&mut self.spent, request);
+        let number = if is_first && !is_notification { Number::OfRequest } else { Number::Own };
+        if number == Number::Own && !self.has_number() {
+            stats.numberless += 1;
+            return None;
+        }
+        let id = RequestId { kid: self.context.recipient(), piv: request };
+        self.context.protect_response(response, id, number, None).ok()
+    }
+
+    fn has_number(&self) -> bool {
+        self.context.next_number() < self.reserved
+    }
+
+    /// What has to be reserved now, asked for once.
+    pub(super) fn poll_reservation(&mut self) -> Option<u64> {
+        let next = self.context.next_number();
+        if self.asked > self.reserved || next + CHUNK / 2 < self.reserved {
+            return None;
+        }
+        self.asked = next.max(self.reserved) + CHUNK;
+        Some(self.asked)
+    }
+
+    pub(super) fn reserve(&mut self, up_to: u64) {
+        self.reserved = self.reserved.max(up_to);
+        self.asked = 0;
+    }
+}
