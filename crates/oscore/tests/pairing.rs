@@ -1,4 +1,5 @@
 //! Joining: both sides end with one credential, and nobody else with any.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
 use hex_literal::hex;
 use proptest::prelude::*;
