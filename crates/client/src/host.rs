@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn a_wildcard_address_is_reached_through_loopback() {
         let coap = vec!["0.0.0.0:7".parse().unwrap(), "[::]:7".parse().unwrap()];
-        let running = Running { pid: None, coap, plain: Vec::new() };
+        let running = Running { coap, ..Running::default() };
         let expected: [SocketAddr; 2] =
             ["127.0.0.1:7".parse().unwrap(), "[::1]:7".parse().unwrap()];
         assert_eq!(reachable(&running), expected);

@@ -255,3 +255,10 @@ pub(crate) fn wait(socket: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Res
         ready => Ok(ready > 0),
     }
 }
+
+/// The user as whom this process acts, by number.
+#[expect(unsafe_code, reason = "std does not tell it")]
+pub fn effective_user() -> u32 {
+    // SAFETY: geteuid(2) takes nothing, touches no memory and cannot fail.
+    unsafe { libc::geteuid() }
+}

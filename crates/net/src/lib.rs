@@ -31,6 +31,6 @@ pub mod relay;
 mod resolve;
 mod udp;
 
-pub use kernel::ReceiveBatch;
+pub use kernel::{ReceiveBatch, effective_user};
 pub use resolve::{AddressError, resolve};
 pub use udp::{Received, Sent, UdpSocket};

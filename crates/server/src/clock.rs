@@ -6,3 +6,8 @@ use suibi_journal::NoteTime;
 pub(crate) fn now() -> NoteTime {
     NoteTime::of(&jiff::Zoned::now()).or_else(|_| NoteTime::new(0, 0)).expect("1970 is a time")
 }
+
+/// The time now, in milliseconds since 1970.
+pub(crate) fn millis() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}

@@ -4,7 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
+use crate::limits::Rate;
 use crate::plain::{PlainRules, Reply, Words};
 
 /// The port of CoAP (RFC 7252 §12.6), where an address names none.
@@ -17,10 +19,17 @@ pub const PLAIN_PORT: u16 = 4242;
 pub struct Config {
     /// Where the notes are; made if it is not there.
     pub data_dir: PathBuf,
+    /// Listeners that speak CoAP under OSCORE and nothing else (RFC 8613): for devices that were invited.
+    ///
+    /// Where none of them can be reached from this machine over loopback, one more is opened there.
+    pub listen: Vec<Listen>,
     /// Listeners that speak CoAP without encryption.
     pub coap: Vec<Listen>,
     /// Listeners that speak the plain dialect.
     pub plain: Vec<PlainListen>,
+    /// How many requests an address from beyond loopback may send to an unprotected CoAP listener; what goes beyond is
+    /// answered 4.29. Default: 400 at once, 100 a second.
+    pub unproven: Rate,
     /// The name of this server among the devices that write notes.
     pub device: String,
 }
@@ -30,14 +39,16 @@ impl Config {
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            listen: Vec::new(),
             coap: Vec::new(),
             plain: Vec::new(),
+            unproven: Rate { burst: 400, every: Duration::from_millis(10) },
             device: "server".to_owned(),
         }
     }
 }
 
-/// A CoAP listener.
+/// A CoAP listener, protected or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
     /// In any form that [`suibi_net::resolve`] knows.
@@ -69,6 +80,8 @@ pub struct ListenerInfo {
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenerKind {
+    /// CoAP over UDP under OSCORE.
+    Oscore,
     /// CoAP over UDP, unprotected.
     Coap,
     /// The plain dialect.
@@ -110,16 +123,27 @@ impl fmt::Display for Reach {
 impl fmt::Display for ListenerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Oscore => "oscore",
             Self::Coap => "coap",
             Self::Plain => "plain",
         })
     }
 }
 
-/// `coap 127.0.0.1:5683, unprotected, open to this machine only`.
+/// `coap 127.0.0.1:5683, unprotected, open to this machine only`;
+/// `oscore 0.0.0.0:5683, encrypted, for devices that were invited, reached by …`.
 impl fmt::Display for ListenerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}, unprotected, open to {}", self.kind, self.address, self.reach)
+        let Self { kind, address, reach } = self;
+        match kind {
+            ListenerKind::Oscore => {
+                write!(
+                    f,
+                    "{kind} {address}, encrypted, for invited devices, within reach of {reach}"
+                )
+            }
+            _ => write!(f, "{kind} {address}, unprotected, open to {reach}"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Instant;
 use suibi_coap::{Endpoint, Transmit};
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
 
+use crate::config::ListenerKind;
 use crate::plain::{Action, Plain};
 
 /// So many datagrams may wait for the kernel; until some are gone, no more are read.
@@ -14,6 +15,7 @@ const MAX_OUTGOING: usize = 4096;
 
 /// One listener.
 pub(crate) struct Door {
+    pub(crate) kind: ListenerKind,
     pub(crate) socket: UdpSocket,
     pub(crate) speaks: Speaks,
     pub(crate) outgoing: VecDeque<Transmit>,
@@ -23,14 +25,15 @@ pub(crate) struct Door {
 
 /// The language of a door.
 pub(crate) enum Speaks {
+    /// CoAP, under OSCORE or not: that is the endpoint's affair.
     Coap(Box<Endpoint>),
     Plain(Box<Plain>),
 }
 
 impl Door {
-    pub(crate) fn new(socket: UdpSocket, speaks: Speaks) -> Self {
+    pub(crate) fn new(kind: ListenerKind, socket: UdpSocket, speaks: Speaks) -> Self {
         // What came between binding and watching is not told of.
-        Self { socket, speaks, outgoing: VecDeque::new(), is_readable: true }
+        Self { kind, socket, speaks, outgoing: VecDeque::new(), is_readable: true }
     }
 
     /// Whether a turn of [`Self::receive`] may find something.

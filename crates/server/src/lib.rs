@@ -12,7 +12,7 @@
 //! use suibi_server::{Config, Listen, Server, StopSignal};
 //!
 //! let mut config = Config::new("/var/lib/suibi");
-//! config.coap.push(Listen { address: "127.0.0.1:5683".to_owned() });
+//! config.listen.push(Listen { address: ":5683".to_owned() });
 //! let server = Server::bind(config)?;
 //! for listener in server.listeners() {
 //!     eprintln!("{listener}");
@@ -21,12 +21,17 @@
 //! # Ok::<(), suibi_server::ServeError>(())
 //! ```
 
+mod caller;
 mod clock;
 mod config;
 mod door;
 pub mod encoding;
 mod error;
 mod files;
+mod freshness;
+mod gate;
+mod hex;
+mod limits;
 mod listen;
 mod lock;
 mod net_thread;
@@ -35,6 +40,7 @@ pub mod plain;
 mod problem;
 mod reader;
 mod recent;
+mod registry;
 mod resources;
 mod server;
 mod stop;
@@ -45,6 +51,7 @@ pub use config::{
     Reach,
 };
 pub use error::{ServeError, ServeErrorKind};
-pub use lock::{Running, running};
+pub use limits::Rate;
+pub use lock::{LocalCredential, Running, running};
 pub use server::{Server, ServerHandle};
 pub use stop::StopSignal;

@@ -1,10 +1,10 @@
 //! Opening the listeners: all of them, or none.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use suibi_coap::Endpoint;
+use suibi_coap::{Endpoint, Protection};
 use suibi_net::{UdpSocket, resolve};
 
 use crate::config::{
@@ -17,27 +17,39 @@ use crate::plain::{MAX_DATAGRAM_BYTES, Plain};
 /// How often another free port is tried that both IPv4 and IPv6 have.
 const PORT_TRIES: usize = 16;
 
+/// Where the owner's own commands come in when nothing else is open to them.
+const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A listener, its addresses found, nothing opened yet.
 pub(crate) struct Planned<'a> {
     addresses: Vec<SocketAddr>,
-    /// How a plain one behaves; CoAP has none.
-    plain: Option<&'a PlainListen>,
+    how: How<'a>,
+}
+
+/// What it is to speak.
+#[derive(Clone, Copy)]
+enum How<'a> {
+    Oscore,
+    Coap,
+    Plain(&'a PlainListen),
 }
 
 /// Finds all addresses, and refuses what nobody should open.
 pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
-    if config.coap.is_empty() && config.plain.is_empty() {
+    if config.listen.is_empty() && config.coap.is_empty() && config.plain.is_empty() {
         return Err(ServeError::NoListener);
     }
     let find = |text: &str, port| {
         resolve(text, port).map_err(|source| ServeError::Address { text: text.to_owned(), source })
     };
     let mut planned = Vec::new();
-    for listen in &config.coap {
+    let protected = config.listen.iter().map(|listen| (listen, How::Oscore));
+    let unprotected = config.coap.iter().map(|listen| (listen, How::Coap));
+    for (listen, how) in protected.chain(unprotected) {
         if listen.address.contains(',') {
             return Err(ServeError::CoapOptions(listen.address.clone()));
         }
-        planned.push(Planned { addresses: find(&listen.address, COAP_PORT)?, plain: None });
+        planned.push(Planned { addresses: find(&listen.address, COAP_PORT)?, how });
     }
     for listen in &config.plain {
         let addresses = find(&listen.address, PLAIN_PORT)?;
@@ -49,39 +61,56 @@ pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
         if let (Some(&address), false) = (distant, listen.anyone) {
             return Err(ServeError::PlainReach { address });
         }
-        planned.push(Planned { addresses, plain: Some(listen) });
+        planned.push(Planned { addresses, how: How::Plain(listen) });
+    }
+    let is_oscore = |planned: &&Planned<'_>| matches!(planned.how, How::Oscore);
+    let mut oscore = planned.iter().filter(is_oscore).flat_map(|planned| &planned.addresses);
+    if !oscore.any(|address| Reach::of(*address) != Reach::OneAddress) {
+        // For the owner's own commands, which come over loopback and in no other way.
+        planned.push(Planned { addresses: vec![LOOPBACK], how: How::Oscore });
     }
     Ok(planned)
 }
 
-/// Opens all that was planned.
+/// Opens all that was planned; `protection` is for the doors that speak OSCORE.
 pub(crate) fn open(
     now: Instant,
     planned: &[Planned<'_>],
+    protection: impl Fn() -> Box<dyn Protection>,
 ) -> Result<(Vec<Door>, Vec<ListenerInfo>), ServeError> {
     let mut doors = Vec::new();
     let mut listeners = Vec::new();
-    for Planned { addresses, plain } in planned {
+    for Planned { addresses, how } in planned {
         for socket in bind_all(addresses)? {
             let address = socket.local_address();
-            let (kind, speaks) = match plain {
-                Some(listen) => (
-                    ListenerKind::Plain,
-                    Speaks::Plain(Box::new(Plain::new(now, listen.rules.clone()))),
-                ),
-                None => {
-                    let mut seed = [0; 32];
-                    getrandom::fill(&mut seed)
-                        .map_err(|error| io::Error::other(error.to_string()))?;
-                    let endpoint = Endpoint::new(suibi_coap::Config::own(), seed);
-                    (ListenerKind::Coap, Speaks::Coap(Box::new(endpoint)))
+            let (kind, speaks) = match how {
+                How::Plain(listen) => {
+                    let plain = Plain::new(now, listen.rules.clone());
+                    (ListenerKind::Plain, Speaks::Plain(Box::new(plain)))
                 }
+                How::Oscore => {
+                    let mut endpoint = endpoint()?;
+                    endpoint.set_protection(Some(protection()));
+                    (ListenerKind::Oscore, Speaks::Coap(Box::new(endpoint)))
+                }
+                How::Coap => (ListenerKind::Coap, Speaks::Coap(Box::new(endpoint()?))),
             };
             listeners.push(ListenerInfo { kind, address, reach: Reach::of(address) });
-            doors.push(Door::new(socket, speaks));
+            doors.push(Door::new(kind, socket, speaks));
         }
     }
     Ok((doors, listeners))
+}
+
+fn endpoint() -> io::Result<Endpoint> {
+    Ok(Endpoint::new(suibi_coap::Config::own(), random()?))
+}
+
+/// Random bytes from the system.
+pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
 }
 
 /// A socket for each address that this machine has. With port 0 all get the same one.

@@ -1,15 +1,22 @@
 //! One server for one data directory: the lock, and who holds it.
+//!
+//! The file is also how the owner's own commands get in: it holds a credential that is new at each start of a server
+//! and accepted from loopback alone. So it is for its owner alone, and is not believed where it is not.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::config::{ListenerInfo, ListenerKind};
+use suibi_oscore::{KeyId, Secret};
+use zeroize::Zeroizing;
+
+use crate::config::ListenerInfo;
 use crate::files;
+use crate::hex::{hex, unhex};
 
 /// Somebody who only looks holds a shared lock for a moment, and so keeps us from taking ours: so often is it tried
 /// again, each time so much later.
@@ -27,10 +34,26 @@ pub(crate) struct Lock {
 pub struct Running {
     /// Its process, once it has said so.
     pub pid: Option<u32>,
-    /// Its CoAP listeners; none while it is starting.
+    /// Its OSCORE listeners, one of them on loopback; none while it is starting.
+    pub oscore: Vec<SocketAddr>,
+    /// Its CoAP listeners without protection.
     pub coap: Vec<SocketAddr>,
     /// Its plain listeners.
     pub plain: Vec<SocketAddr>,
+    /// The credential of the owner's own commands; there once its listeners are.
+    pub local: Option<LocalCredential>,
+}
+
+/// What the owner's own commands prove themselves with, to the server of this machine alone: it has all rights over
+/// all journals, ends with the server's process, and is accepted from loopback only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalCredential {
+    /// The sender id of its messages.
+    pub id: KeyId,
+    /// The secret that the server knows, too.
+    pub secret: Secret,
+    /// The server's half of the ID Context, so that one round trip will do.
+    pub epoch: [u8; 8],
 }
 
 /// Why the lock is not ours.
@@ -54,9 +77,10 @@ impl From<io::Error> for LockError {
 ///
 /// # Errors
 ///
-/// When the file is there and cannot be read.
+/// When the file is there and cannot be read, or may be somebody else's work: a symbolic link, another user's, or open
+/// to others.
 pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
-    let mut file = match File::open(files::lock(data_dir)) {
+    let mut file = match files::open_no_link(&files::lock(data_dir), false) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -64,7 +88,10 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
     // A shared lock does not disturb others who only look.
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => read(&mut file).map(Some),
+        Err(TryLockError::WouldBlock) => {
+            files::check_private(&file, "server.lock")?;
+            read(&mut file).map(Some)
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -72,27 +99,34 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
 impl Lock {
     /// Takes the lock and writes our process into the file.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, LockError> {
-        let path = files::lock(data_dir);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = options.open(path)?;
+        let mut file = files::open_no_link(&files::lock(data_dir), true)?;
         if !take_from_those_who_look(&file)? {
             return Err(LockError::Held(read(&mut file)?));
         }
+        // Before a secret is in it.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        files::check_private(&file, "server.lock")?;
         let mut lock = Self { file };
-        lock.write(&[])?;
+        lock.write(None, &[])?;
         Ok(lock)
     }
 
-    /// Writes where we listen, for those who look for us.
-    pub(crate) fn write(&mut self, listeners: &[ListenerInfo]) -> io::Result<()> {
-        let mut text = format!("pid {}\n", std::process::id());
+    /// Writes where we listen, for those who look for us, and what they prove themselves with.
+    pub(crate) fn write(
+        &mut self,
+        local: Option<&LocalCredential>,
+        listeners: &[ListenerInfo],
+    ) -> io::Result<()> {
+        let mut text = Zeroizing::new(format!("pid {}\n", std::process::id()));
+        // Before the listeners: who finds those can rely on it.
+        if let Some(LocalCredential { id, secret, epoch }) = local {
+            let secret = Zeroizing::new(hex(secret.as_bytes()));
+            text.push_str(&format!("local {} ", hex(id.as_slice())));
+            text.push_str(&secret);
+            text.push_str(&format!(" {}\n", hex(epoch)));
+        }
         for listener in listeners {
-            let kind = match listener.kind {
-                ListenerKind::Coap => "coap",
-                ListenerKind::Plain => "plain",
-            };
-            text.push_str(&format!("{kind} {}\n", listener.address));
+            text.push_str(&format!("{} {}\n", listener.kind, listener.address));
         }
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
@@ -120,13 +154,15 @@ fn take_from_those_who_look(file: &File) -> io::Result<bool> {
 }
 
 fn read(file: &mut File) -> io::Result<Running> {
-    let mut text = String::new();
+    let mut text = Zeroizing::new(String::new());
     file.take(1 << 16).read_to_string(&mut text)?;
     let mut running = Running::default();
     // Unknown lines are those of a later version.
     for line in text.lines() {
         match line.split_once(' ') {
             Some(("pid", pid)) => running.pid = pid.parse().ok(),
+            Some(("local", words)) => running.local = local(words),
+            Some(("oscore", address)) => running.oscore.extend(address.parse::<SocketAddr>()),
             Some(("coap", address)) => running.coap.extend(address.parse::<SocketAddr>()),
             Some(("plain", address)) => running.plain.extend(address.parse::<SocketAddr>()),
             _ => {}
@@ -135,10 +171,23 @@ fn read(file: &mut File) -> io::Result<Running> {
     Ok(running)
 }
 
+/// `ID SECRET EPOCH` in hexadecimal digits.
+fn local(words: &str) -> Option<LocalCredential> {
+    let mut words = words.split(' ').map(|word| unhex(word).map(Zeroizing::new));
+    let (id, secret, epoch) = (words.next()??, words.next()??, words.next()??);
+    Some(LocalCredential {
+        id: KeyId::from_slice(&id)?,
+        secret: Secret::from_bytes(&secret)?,
+        epoch: epoch.as_slice().try_into().ok()?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Reach;
+    use std::fs;
+
+    use crate::config::{ListenerKind, Reach};
 
     #[test]
     fn who_looks_finds_the_holder_while_the_lock_is_held_and_nobody_after() {
@@ -149,9 +198,15 @@ mod tests {
         let pid = Some(std::process::id());
         assert_eq!(running(dir.path()).unwrap(), Some(Running { pid, ..Running::default() }));
         let listener =
-            ListenerInfo { kind: ListenerKind::Coap, address, reach: Reach::of(address) };
-        lock.write(&[listener]).unwrap();
-        let expected = Running { pid, coap: vec![address], plain: Vec::new() };
+            ListenerInfo { kind: ListenerKind::Oscore, address, reach: Reach::of(address) };
+        let local = LocalCredential {
+            id: KeyId::from_slice(&[1, 2]).unwrap(),
+            secret: Secret::from_bytes(&[0xa9; 32]).unwrap(),
+            epoch: [7; 8],
+        };
+        lock.write(Some(&local), &[listener]).unwrap();
+        let oscore = vec![address];
+        let expected = Running { pid, oscore, local: Some(local), ..Running::default() };
         assert_eq!(running(dir.path()).unwrap(), Some(expected.clone()));
         assert!(matches!(Lock::take(dir.path()), Err(LockError::Held(held)) if held == expected));
         drop(lock);
@@ -163,7 +218,7 @@ mod tests {
     fn who_only_looks_keeps_nobody_from_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         drop(Lock::take(dir.path()).unwrap());
-        let looker = File::open(files::lock(dir.path())).unwrap();
+        let looker = fs::File::open(files::lock(dir.path())).unwrap();
         looker.lock_shared().unwrap();
         let taken = thread::scope(|scope| {
             let taker = scope.spawn(|| Lock::take(dir.path()));

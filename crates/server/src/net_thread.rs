@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -9,21 +10,31 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use suibi_coap::{Event, Exchange, Observe, Peer, Request, Response, Transmit};
+use suibi_coap::{Code, Event, Exchange, Observe, OptionNumber, Peer, Request, Response, Transmit};
 use suibi_journal::{Body, Extra, Extras, extra};
 use suibi_net::ReceiveBatch;
-use suibi_store::{Expect, Outcome, Reader, Write};
+use suibi_store::{Expect, JournalId, Outcome, Reader, Write};
 
+use crate::caller::Caller;
 use crate::clock;
+use crate::config::ListenerKind;
 use crate::door::{Door, Speaks};
 use crate::encoding::Encoding;
+use crate::freshness::Freshness;
+use crate::gate;
+use crate::limits::{self, Meter, Payer, Place, Queue, Rate};
 use crate::observers::Observers;
 use crate::plain::Action;
 use crate::problem::Problem;
 use crate::reader::{ReadDone, ReadJob};
-use crate::resources::{self, About, Caller, Writing};
+use crate::registry::Registry;
+use crate::resources::{About, Kind, Route, Writing};
 use crate::stop::StopSignal;
-use crate::writer::{WriteJob, Written};
+use crate::writer::{WriteDone, WriteJob, Written};
+
+mod desk;
+
+use desk::Desk;
 
 /// Completions wait.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -39,15 +50,27 @@ const MAX_READS: usize = 4096;
 /// What the other threads have done.
 pub(crate) enum Done {
     Read(ReadDone),
-    Written { answers: Vec<Written>, changed: bool },
+    Write(WriteDone),
 }
 
-/// Who waits for what the other threads do.
-enum Waiting {
+/// Who waits for what the other threads do, and the place in the queue that is theirs.
+struct Waiting {
+    asker: Asker,
+    place: Place,
+    waits_for: WaitsFor,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum WaitsFor {
+    Reader,
+    Writer,
+}
+
+enum Asker {
     Coap {
         door: usize,
         exchange: Exchange,
-        observed: Option<Request>,
+        observed: Option<Box<(Caller, Route, Request)>>,
     },
     /// `echo` is what a note is answered with, and a history answers itself.
     Plain {
@@ -75,12 +98,16 @@ pub(crate) struct NetThread {
     writes: Option<Sender<WriteJob>>,
     reads: Sender<ReadJob>,
     dones: Receiver<Done>,
+    registry: Registry,
     waiting: BTreeMap<u64, Waiting>,
     next_ticket: u64,
-    write_bytes: BTreeMap<u64, usize>,
-    write_bytes_total: usize,
-    reads_waiting: usize,
+    writing: Queue,
+    reading: Queue,
+    desk: Desk,
     observers: Observers,
+    freshness: Freshness,
+    /// For hosts beyond loopback at unprotected doors.
+    unproven: Meter<IpAddr>,
 }
 
 impl NetThread {
@@ -89,6 +116,8 @@ impl NetThread {
         mut doors: Vec<Door>,
         stops: [StopSignal; 2],
         about: Arc<About>,
+        registry: Registry,
+        unproven: Rate,
         writes: Sender<WriteJob>,
         reads: Sender<ReadJob>,
         dones: Receiver<Done>,
@@ -100,6 +129,7 @@ impl NetThread {
         for stop in &stops {
             poll.registry().register(&mut SourceFd(&stop.fd()), STOP, Interest::READABLE)?;
         }
+        let now = Instant::now();
         Ok(Self {
             poll,
             doors,
@@ -108,12 +138,15 @@ impl NetThread {
             writes: Some(writes),
             reads,
             dones,
+            registry,
             waiting: BTreeMap::new(),
             next_ticket: 0,
-            write_bytes: BTreeMap::new(),
-            write_bytes_total: 0,
-            reads_waiting: 0,
-            observers: Observers::new(Instant::now()),
+            writing: Queue::new(MAX_WRITES, MAX_WRITE_BYTES),
+            reading: Queue::new(MAX_READS, usize::MAX),
+            desk: Desk::new(now),
+            observers: Observers::new(now),
+            freshness: Freshness::default(),
+            unproven: Meter::new(now, unproven),
         })
     }
 
@@ -140,6 +173,7 @@ impl NetThread {
                 self.on_done(now, done);
             }
             self.on_time(now);
+            self.tend(now);
             for door in &mut self.doors {
                 door.flush()?;
             }
@@ -151,7 +185,7 @@ impl NetThread {
     /// longer.
     pub(crate) fn finish(&mut self, deadline: Instant) {
         self.writes = None;
-        while !self.write_bytes.is_empty() {
+        while !self.writing.is_empty() || self.desk.is_writing() {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.dones.recv_timeout(left) {
                 Ok(done) => self.on_done(Instant::now(), done),
@@ -171,8 +205,8 @@ impl NetThread {
     fn dismiss_observers(&mut self) {
         let now = Instant::now();
         let text = "the server ends; register again when it is back";
-        let last = Response::diagnostic(suibi_coap::Code::SERVICE_UNAVAILABLE, text)
-            .max_age(Duration::from_secs(1));
+        let last =
+            Response::diagnostic(Code::SERVICE_UNAVAILABLE, text).max_age(Duration::from_secs(1));
         for (door, observation) in self.observers.all() {
             if let Speaks::Coap(endpoint) = &mut self.doors[*door].speaks {
                 endpoint.notify(now, observation, last.clone());
@@ -186,7 +220,8 @@ impl NetThread {
             return Some(Duration::ZERO);
         }
         let timers = self.doors.iter().filter_map(Door::timeout);
-        let next = timers.chain(self.observers.poll_timeout()).min()?;
+        let own = [self.observers.poll_timeout(), self.desk.poll_timeout()];
+        let next = timers.chain(own.into_iter().flatten()).min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
@@ -240,29 +275,110 @@ impl NetThread {
         door: usize,
         exchange: Exchange,
         peer: Peer,
-        request: Request,
+        mut request: Request,
     ) {
-        let caller = Caller { source: peer.address.to_string() };
-        if request.method.is_safe() {
-            if self.reads_waiting >= MAX_READS {
-                return self.respond(now, door, exchange, Problem::overloaded().into());
+        let mut caller = match self.caller(now, door, &exchange, peer.address) {
+            Ok(caller) => caller,
+            Err(response) => return self.respond(now, door, exchange, response),
+        };
+        let method = request.method;
+        let route = match self.admit(&mut caller, &mut request) {
+            Ok(route) => route,
+            Err(problem) => {
+                let response = Response::from(problem);
+                self.audit_refusal(now, &caller, &response);
+                return self.respond(now, door, exchange, response);
             }
-            let wants = request.observing() == Some(Observe::Register);
-            let observed = (wants && resources::is_observable(&request)).then(|| request.clone());
-            let ticket = self.wait(Waiting::Coap { door, exchange, observed });
-            return self.ask_reader(now, ticket, ReadJob::Request { ticket, request, caller });
-        }
-        if self.is_full() {
-            return self.respond(now, door, exchange, Problem::overloaded().into());
-        }
-        match resources::write(&request, &caller, &self.about) {
-            Ok(writing) => {
+        };
+        let payer = Payer::of(&caller);
+        match route.kind(method) {
+            Kind::Read => {
+                let Some(place) = self.reading.enter(payer, 0) else {
+                    return self.respond(now, door, exchange, Problem::overloaded().into());
+                };
+                let wants = request.observing() == Some(Observe::Register);
+                let observed = (wants && route.is_observable())
+                    .then(|| Box::new((caller.clone(), route.clone(), request.clone())));
+                let ticket =
+                    self.wait(WaitsFor::Reader, place, Asker::Coap { door, exchange, observed });
+                self.ask_reader(now, ticket, ReadJob::Request { ticket, route, request, caller });
+            }
+            Kind::Write => {
                 let bytes = request.payload.len();
-                let ticket = self.wait(Waiting::Coap { door, exchange, observed: None });
-                self.ask_writer(now, WriteJob { ticket, bytes, writing });
+                let Some(place) = self.writing.enter(payer, bytes) else {
+                    return self.respond(now, door, exchange, Problem::overloaded().into());
+                };
+                let journal = caller.journal;
+                match route.write(&request, &caller, &self.about) {
+                    Ok(writing) => {
+                        let asker = Asker::Coap { door, exchange, observed: None };
+                        let ticket = self.wait(WaitsFor::Writer, place, asker);
+                        let job = WriteJob::Notes { ticket, bytes, journal, writing };
+                        self.ask_writer(now, ticket, job);
+                    }
+                    Err(response) => {
+                        self.writing.leave(place);
+                        self.respond(now, door, exchange, response);
+                    }
+                }
             }
-            Err(response) => self.respond(now, door, exchange, response),
+            Kind::Tell => {
+                let response = route.tell(&request, &caller, &self.about, &self.registry);
+                self.respond(now, door, exchange, response);
+            }
+            Kind::Change => self.on_change(now, door, exchange, caller, route, request),
         }
+    }
+
+    /// Who asks, or what they are told instead.
+    fn caller(
+        &mut self,
+        now: Instant,
+        door: usize,
+        exchange: &Exchange,
+        address: SocketAddr,
+    ) -> Result<Caller, Response> {
+        match (exchange.subject(), self.doors[door].kind) {
+            (Some(subject), _) => self
+                .registry
+                .caller(subject, address)
+                .ok_or_else(|| Response::diagnostic(Code::FORBIDDEN, gate::REVOKED)),
+            (None, ListenerKind::Coap) => {
+                let is_distant = !address.ip().to_canonical().is_loopback();
+                if is_distant && !self.unproven.take(now, limits::host(address)) {
+                    return Err(Problem::too_many().into());
+                }
+                Ok(Caller::anyone(address))
+            }
+            // The Protection lets nothing else in; should it ever, it comes no further.
+            (None, _) => Err(Response::new(Code::UNAUTHORIZED)),
+        }
+    }
+
+    /// The way of the request, if there is one and the caller may go it.
+    fn admit(&self, caller: &mut Caller, request: &mut Request) -> Result<Route, Problem> {
+        if caller.is_local() {
+            self.choose_journal(caller, request)?;
+        }
+        let route = Route::find(request)?;
+        route.admit(request.method, caller)?;
+        Ok(route)
+    }
+
+    /// The owner's own commands may speak of any journal: `?journal=NAME`.
+    fn choose_journal(&self, caller: &mut Caller, request: &mut Request) -> Result<(), Problem> {
+        let queries: Vec<_> = request.options.get_all(OptionNumber::URI_QUERY).cloned().collect();
+        let is_choice = |query: &Bytes| query.starts_with(b"journal=");
+        let Some(choice) = queries.iter().find(|query| is_choice(query)) else { return Ok(()) };
+        let name = String::from_utf8_lossy(&choice["journal=".len()..]);
+        caller.journal = self.registry.journal_named(&name).ok_or_else(|| {
+            Problem::new(Code::NOT_FOUND, format!("there is no journal \"{name}\" on this server"))
+        })?;
+        request.options.remove(OptionNumber::URI_QUERY);
+        for query in queries.into_iter().filter(|query| !is_choice(query)) {
+            request.options.add(OptionNumber::URI_QUERY, query);
+        }
+        Ok(())
     }
 
     fn on_action(&mut self, door: usize, peer: Peer, action: Action) {
@@ -273,42 +389,49 @@ impl NetThread {
                 self.doors[door].outgoing.push_back(Transmit { peer, bytes });
             }
             Action::History(style) => {
-                let ticket = self.wait(Waiting::Plain { door, peer, echo: Echo::History });
-                if self.reads_waiting >= MAX_READS {
-                    return self.on_answer(now, ticket, Problem::overloaded().into());
-                }
+                let payer = Payer::Host(limits::host(peer.address));
+                let asker = Asker::Plain { door, peer, echo: Echo::History };
+                let Some(place) = self.reading.enter(payer, 0) else {
+                    return self.answer(now, asker, Problem::overloaded().into());
+                };
+                let ticket = self.wait(WaitsFor::Reader, place, asker);
                 self.ask_reader(now, ticket, ReadJob::History { ticket, style });
             }
             Action::Keep { text, encoding, source, echo } => {
+                let payer = Payer::Host(limits::host(peer.address));
                 let echo = echo.map_or(Echo::Silence, Echo::Note);
-                let ticket = self.wait(Waiting::Plain { door, peer, echo });
-                if self.is_full() {
-                    return self.on_answer(now, ticket, Problem::overloaded().into());
-                }
+                let asker = Asker::Plain { door, peer, echo };
                 let bytes = text.len();
+                let Some(place) = self.writing.enter(payer, bytes) else {
+                    return self.answer(now, asker, Problem::overloaded().into());
+                };
+                let ticket = self.wait(WaitsFor::Writer, place, asker);
                 let writing = plain_note(text, encoding, source.to_string());
-                self.ask_writer(now, WriteJob { ticket, bytes, writing });
+                let journal = JournalId::FIRST;
+                let job = WriteJob::Notes { ticket, bytes, journal, writing };
+                self.ask_writer(now, ticket, job);
             }
         }
     }
 
     fn on_done(&mut self, now: Instant, done: Done) {
         match done {
-            Done::Written { answers, changed } => {
+            Done::Write(WriteDone::Notes { answers, changed }) => {
                 for Written { ticket, response } in answers {
-                    if let Some(bytes) = self.write_bytes.remove(&ticket) {
-                        self.write_bytes_total -= bytes;
-                    }
                     self.on_answer(now, ticket, response);
                 }
-                if changed {
-                    self.observers.handle_change();
+                if !changed.is_empty() {
+                    for journal in changed {
+                        self.observers.handle_change(journal);
+                    }
                     // Without a reader there is nobody to index either.
                     let _ = self.reads.send(ReadJob::Changed);
                 }
             }
+            Done::Write(WriteDone::Access { change, result }) => {
+                self.on_access(now, change, result);
+            }
             Done::Read(ReadDone::Response { ticket, response }) => {
-                self.reads_waiting -= 1;
                 self.on_answer(now, ticket, response);
             }
             Done::Read(ReadDone::Observed(answers)) => {
@@ -324,18 +447,36 @@ impl NetThread {
 
     /// The answer for whoever waits under this ticket.
     fn on_answer(&mut self, now: Instant, ticket: u64, response: Response) {
-        match self.waiting.remove(&ticket) {
-            Some(Waiting::Coap { door, exchange, observed }) => {
-                let Speaks::Coap(endpoint) = &mut self.doors[door].speaks else { return };
-                let Some(request) = observed.filter(|_| response.code.is_success()) else {
-                    return endpoint.respond(now, exchange, response);
+        let Some(Waiting { asker, place, waits_for }) = self.waiting.remove(&ticket) else {
+            return;
+        };
+        match waits_for {
+            WaitsFor::Writer => self.writing.leave(place),
+            WaitsFor::Reader => self.reading.leave(place),
+        }
+        self.answer(now, asker, response);
+    }
+
+    fn answer(&mut self, now: Instant, asker: Asker, response: Response) {
+        match asker {
+            Asker::Coap { door, exchange, observed } => {
+                let Some(observed) = observed.filter(|_| response.code.is_success()) else {
+                    return self.respond(now, door, exchange, response);
                 };
+                let (caller, route, request) = *observed;
+                // Who was revoked meanwhile observes nothing.
+                let subject = caller.subject();
+                if subject.is_some_and(|who| self.registry.caller(who, caller.address).is_none()) {
+                    let refusal = Response::diagnostic(Code::FORBIDDEN, gate::REVOKED);
+                    return self.respond(now, door, exchange, refusal);
+                }
+                let Speaks::Coap(endpoint) = &mut self.doors[door].speaks else { return };
                 let told = response.clone();
                 if let Some(id) = endpoint.respond_observed(now, exchange, response) {
-                    self.observers.add((door, id), request, &told);
+                    self.observers.add((door, id), &caller, route, request, &told);
                 }
             }
-            Some(Waiting::Plain { door, peer, echo }) => {
+            Asker::Plain { door, peer, echo } => {
                 let bytes = match echo {
                     Echo::Silence => return,
                     Echo::Note(echo) if response.code.is_success() => echo,
@@ -344,7 +485,6 @@ impl NetThread {
                 };
                 self.doors[door].outgoing.push_back(Transmit { peer, bytes });
             }
-            None => {}
         }
     }
 
@@ -354,30 +494,22 @@ impl NetThread {
         }
     }
 
-    fn wait(&mut self, waiting: Waiting) -> u64 {
+    fn wait(&mut self, waits_for: WaitsFor, place: Place, asker: Asker) -> u64 {
         self.next_ticket += 1;
-        self.waiting.insert(self.next_ticket, waiting);
+        self.waiting.insert(self.next_ticket, Waiting { asker, place, waits_for });
         self.next_ticket
     }
 
-    fn is_full(&self) -> bool {
-        self.write_bytes.len() >= MAX_WRITES || self.write_bytes_total >= MAX_WRITE_BYTES
-    }
-
-    fn ask_writer(&mut self, now: Instant, job: WriteJob) {
-        let (ticket, bytes) = (job.ticket, job.bytes);
+    fn ask_writer(&mut self, now: Instant, ticket: u64, job: WriteJob) {
         let is_sent = self.writes.as_ref().is_some_and(|writes| writes.send(job).is_ok());
         if !is_sent {
-            return self.on_answer(now, ticket, failed_thread());
+            self.on_answer(now, ticket, failed_thread());
         }
-        self.write_bytes.insert(ticket, bytes);
-        self.write_bytes_total += bytes;
     }
 
     fn ask_reader(&mut self, now: Instant, ticket: u64, job: ReadJob) {
-        match self.reads.send(job) {
-            Ok(()) => self.reads_waiting += 1,
-            Err(_) => self.on_answer(now, ticket, failed_thread()),
+        if self.reads.send(job).is_err() {
+            self.on_answer(now, ticket, failed_thread());
         }
     }
 }
@@ -385,7 +517,7 @@ impl NetThread {
 /// A thread has panicked; it said why on standard error.
 fn failed_thread() -> Response {
     let text = "a part of the server has failed; it has to be started again";
-    Response::diagnostic(suibi_coap::Code::INTERNAL_SERVER_ERROR, text)
+    Response::diagnostic(Code::INTERNAL_SERVER_ERROR, text)
 }
 
 /// A datagram of the plain dialect as a note.
@@ -403,9 +535,9 @@ fn plain_note(text: String, encoding: Encoding, source: String) -> Writing {
         now: clock::now(),
     };
     let answer = |outcome, _: &mut dyn Reader| match outcome {
-        Outcome::Note(Ok(_)) => Ok(Response::new(suibi_coap::Code::CREATED)),
+        Outcome::Note(Ok(_)) => Ok(Response::new(Code::CREATED)),
         Outcome::Note(Err(refused)) => {
-            let code = suibi_coap::Code::REQUEST_ENTITY_TOO_LARGE;
+            let code = Code::REQUEST_ENTITY_TOO_LARGE;
             Ok(Response::diagnostic(code, format!("not kept: {refused}")))
         }
         Outcome::Pushed(_) => unreachable!("a note has the outcome of a note"),

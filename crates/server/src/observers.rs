@@ -1,13 +1,17 @@
 //! Who wants to be told of changes (RFC 7641), and what they were told last.
 //!
-//! Many observers ask the same question, so each question is answered once a round. A round begins when
+//! Many observers ask the same question of the same journal, so each is answered once a round. A round begins when
 //! something has changed and the round before is over; what changes meanwhile is in the next one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use suibi_coap::{ObservationId, OptionNumber, Request, Response};
+use suibi_coap::{ObservationId, OptionNumber, Request, Response, Subject};
+use suibi_store::JournalId;
+
+use crate::caller::Caller;
+use crate::resources::Route;
 
 /// At least so long from round to round, so that a busy writer does not keep everybody busy.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(50);
@@ -18,20 +22,36 @@ pub(crate) type Observer = (usize, ObservationId);
 #[derive(Debug)]
 pub(crate) struct Observers {
     questions: BTreeMap<usize, Question>,
-    by_bytes: BTreeMap<Vec<u8>, usize>,
-    asks: BTreeMap<Observer, usize>,
+    by_bytes: BTreeMap<(JournalId, Vec<u8>), usize>,
+    asks: BTreeMap<Observer, Asks>,
     next_number: usize,
-    /// Something may be different from what was told.
-    is_stale: bool,
-    /// A round is on its way.
-    is_asking: bool,
+    /// Where something may be different from what was told.
+    stale: BTreeSet<JournalId>,
+    /// What the round is about that is on its way.
+    asking: Option<BTreeSet<JournalId>>,
     next_round: Instant,
+}
+
+/// What somebody observes.
+#[derive(Debug)]
+struct Asks {
+    question: usize,
+    /// Whose right it is by.
+    subject: Option<Subject>,
+}
+
+/// What is asked of a journal in each round.
+#[derive(Debug, Clone)]
+pub(crate) struct Observed {
+    pub(crate) request: Request,
+    pub(crate) route: Route,
+    pub(crate) journal: JournalId,
 }
 
 #[derive(Debug)]
 struct Question {
-    request: Request,
-    bytes: Vec<u8>,
+    observed: Observed,
+    key: (JournalId, Vec<u8>),
     observers: BTreeSet<Observer>,
     told: Bytes,
 }
@@ -43,28 +63,36 @@ impl Observers {
             by_bytes: BTreeMap::new(),
             asks: BTreeMap::new(),
             next_number: 0,
-            is_stale: false,
-            is_asking: false,
+            stale: BTreeSet::new(),
+            asking: None,
             next_round: now,
         }
     }
 
     /// Somebody has registered, and was answered with `told`.
-    pub(crate) fn add(&mut self, observer: Observer, mut request: Request, told: &Response) {
+    pub(crate) fn add(
+        &mut self,
+        observer: Observer,
+        caller: &Caller,
+        route: Route,
+        mut request: Request,
+        told: &Response,
+    ) {
         self.remove(&observer);
+        let journal = caller.journal;
         // The question is the same whatever its asker has seen, and asking it again is no registration.
         request.options.remove(OptionNumber::OBSERVE);
         request.options.remove(OptionNumber::ETAG);
-        let bytes = key(&request);
+        let key = (journal, bytes(&request));
         let next_number = self.next_number;
-        let number = *self.by_bytes.entry(bytes.clone()).or_insert(next_number);
+        let number = *self.by_bytes.entry(key.clone()).or_insert(next_number);
         if number == next_number {
             self.next_number += 1;
         }
         let told = told.payload.clone();
         let question = self.questions.entry(number).or_insert_with(|| Question {
-            request,
-            bytes,
+            observed: Observed { request, route, journal },
+            key,
             observers: BTreeSet::new(),
             told: told.clone(),
         });
@@ -73,20 +101,20 @@ impl Observers {
             question.told = Bytes::new();
         }
         question.observers.insert(observer);
-        self.asks.insert(observer, number);
+        self.asks.insert(observer, Asks { question: number, subject: caller.subject() });
         // Something may have changed between the answer and now.
-        self.is_stale = true;
+        self.stale.insert(journal);
     }
 
     /// Somebody does not want to know any more.
     pub(crate) fn remove(&mut self, observer: &Observer) {
-        let Some(number) = self.asks.remove(observer) else { return };
+        let Some(Asks { question: number, .. }) = self.asks.remove(observer) else { return };
         let Some(question) = self.questions.get_mut(&number) else { return };
         question.observers.remove(observer);
         if question.observers.is_empty()
             && let Some(question) = self.questions.remove(&number)
         {
-            self.by_bytes.remove(&question.bytes);
+            self.by_bytes.remove(&question.key);
         }
     }
 
@@ -95,33 +123,50 @@ impl Observers {
         self.asks.keys()
     }
 
-    /// There was a commit.
-    pub(crate) fn handle_change(&mut self) {
-        self.is_stale = true;
+    /// What this one observes; it is not told of any of it again.
+    pub(crate) fn remove_all_of(&mut self, subject: Subject) -> Vec<Observer> {
+        let is_theirs = |(_, asks): &(&Observer, &Asks)| asks.subject == Some(subject);
+        let theirs: Vec<Observer> =
+            self.asks.iter().filter(is_theirs).map(|(observer, _)| *observer).collect();
+        for observer in &theirs {
+            self.remove(observer);
+        }
+        theirs
+    }
+
+    /// There was a commit that changed this journal.
+    pub(crate) fn handle_change(&mut self, journal: JournalId) {
+        self.stale.insert(journal);
     }
 
     /// The questions of the next round, if it is time for one.
-    pub(crate) fn poll_round(&mut self, now: Instant) -> Option<Vec<(usize, Request)>> {
+    pub(crate) fn poll_round(&mut self, now: Instant) -> Option<Vec<(usize, Observed)>> {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return None;
         }
-        self.is_stale = false;
-        self.is_asking = true;
+        let stale = std::mem::take(&mut self.stale);
+        let questions = self.questions.iter();
+        let round: Vec<_> = questions
+            .filter(|(_, question)| stale.contains(&question.observed.journal))
+            .map(|(number, question)| (*number, question.observed.clone()))
+            .collect();
+        if round.is_empty() {
+            return None;
+        }
+        self.asking = Some(stale);
         self.next_round = now + BETWEEN_ROUNDS;
-        let ask = |(number, question): (&usize, &Question)| (*number, question.request.clone());
-        Some(self.questions.iter().map(ask).collect())
+        Some(round)
     }
 
     /// When the next round may begin, if there is need of one.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        let is_due = self.is_stale && !self.is_asking && !self.questions.is_empty();
+        let is_due = !self.stale.is_empty() && self.asking.is_none() && !self.questions.is_empty();
         is_due.then_some(self.next_round)
     }
 
     /// A round could not be asked; it is due again.
     pub(crate) fn handle_refused_round(&mut self) {
-        self.is_asking = false;
-        self.is_stale = true;
+        self.stale.extend(self.asking.take().unwrap_or_default());
     }
 
     /// The answers of a round. What is new is told with `tell`.
@@ -130,7 +175,7 @@ impl Observers {
         answers: Vec<(usize, Response)>,
         mut tell: impl FnMut(&Observer, &Response),
     ) {
-        self.is_asking = false;
+        self.asking = None;
         for (number, response) in answers {
             let Some(question) = self.questions.get_mut(&number) else { continue };
             // An error would end the observation (RFC 7641 §4.2), and is over by the next change.
@@ -146,15 +191,15 @@ impl Observers {
 }
 
 /// The same for the same question.
-fn key(request: &Request) -> Vec<u8> {
-    let mut key = vec![request.method.byte()];
+fn bytes(request: &Request) -> Vec<u8> {
+    let mut bytes = vec![request.method.byte()];
     for (number, value) in request.options.iter() {
-        key.extend(number.0.to_be_bytes());
-        key.extend((value.len() as u32).to_be_bytes());
-        key.extend(value);
+        bytes.extend(number.0.to_be_bytes());
+        bytes.extend((value.len() as u32).to_be_bytes());
+        bytes.extend(value);
     }
-    key.extend(&request.payload);
-    key
+    bytes.extend(&request.payload);
+    bytes
 }
 
 #[cfg(test)]
@@ -164,6 +209,9 @@ mod tests {
     use suibi_coap::{Code, Config, Endpoint, Event};
 
     use super::*;
+    use crate::caller::Who;
+
+    const HERE: JournalId = JournalId::FIRST;
 
     /// Real observation ids: only an endpoint gives them.
     fn observations(count: u16) -> Vec<ObservationId> {
@@ -189,6 +237,21 @@ mod tests {
         Request::new(Code::GET).path(path).observe(true)
     }
 
+    fn add(
+        observers: &mut Observers,
+        journal: JournalId,
+        observer: Observer,
+        request: Request,
+        told: &Response,
+    ) {
+        let caller = Caller { journal, ..caller() };
+        observers.add(observer, &caller, Route::find(&request).unwrap(), request, told);
+    }
+
+    fn caller() -> Caller {
+        Caller::anyone(SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
     fn told(observers: &mut Observers, answers: Vec<(usize, Response)>) -> Vec<Observer> {
         let mut told = Vec::new();
         observers.handle_round(answers, |observer, _| told.push(*observer));
@@ -200,16 +263,16 @@ mod tests {
         let mut now = Instant::now();
         let mut observers = Observers::new(now);
         let ids = observations(3);
-        observers.add((0, ids[0]), question("/a"), &response("1"));
-        observers.add((1, ids[1]), question("/a").etag(b"x"), &response("1"));
-        observers.add((0, ids[2]), question("/b"), &response("1"));
+        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("1"));
+        add(&mut observers, HERE, (1, ids[1]), question("/notes").etag(b"x"), &response("1"));
+        add(&mut observers, HERE, (0, ids[2]), question("/feed/head"), &response("1"));
         let round = observers.poll_round(now).unwrap();
         assert_eq!(round.len(), 2);
-        assert!(round.iter().all(|(_, request)| request.observing().is_none()));
+        assert!(round.iter().all(|(_, asked)| asked.request.observing().is_none()));
         // Until the answers are there, no other round begins; and then not at once.
-        observers.handle_change();
+        observers.handle_change(HERE);
         now += BETWEEN_ROUNDS;
-        assert_eq!(observers.poll_round(now), None);
+        assert!(observers.poll_round(now).is_none());
         let news = told(&mut observers, vec![(0, response("2")), (1, response("1"))]);
         assert_eq!(news, [(0, ids[0]), (1, ids[1])]);
         assert!(observers.poll_round(now).is_some());
@@ -222,8 +285,8 @@ mod tests {
         let now = Instant::now();
         let mut observers = Observers::new(now);
         let ids = observations(2);
-        observers.add((0, ids[0]), question("/a"), &response("2"));
-        observers.add((0, ids[1]), question("/a"), &response("1"));
+        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("2"));
+        add(&mut observers, HERE, (0, ids[1]), question("/notes"), &response("1"));
         assert!(observers.poll_round(now).is_some());
         assert_eq!(told(&mut observers, vec![(0, response("2"))]).len(), 2);
     }
@@ -233,13 +296,53 @@ mod tests {
         let now = Instant::now();
         let mut observers = Observers::new(now);
         let id = observations(1)[0];
-        observers.add((0, id), question("/a"), &response("1"));
+        add(&mut observers, HERE, (0, id), question("/notes"), &response("1"));
         assert!(observers.poll_round(now).is_some());
         let error = Response::new(Code::SERVICE_UNAVAILABLE);
         assert_eq!(told(&mut observers, vec![(0, error)]), []);
         observers.remove(&(0, id));
         assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
-        observers.handle_change();
+        observers.handle_change(HERE);
         assert_eq!(observers.poll_timeout(), None);
+    }
+
+    #[test]
+    fn two_journals_never_share_a_question_and_only_the_changed_one_is_asked() {
+        let mut now = Instant::now();
+        let mut observers = Observers::new(now);
+        let ids = observations(2);
+        let there = JournalId(2);
+        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("1"));
+        add(&mut observers, there, (0, ids[1]), question("/notes"), &response("1"));
+        let round = observers.poll_round(now).unwrap();
+        let journals: Vec<_> = round.iter().map(|(_, asked)| asked.journal).collect();
+        assert_eq!(journals, [HERE, there]);
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(0, ids[0])]);
+        now += BETWEEN_ROUNDS;
+        observers.handle_change(there);
+        let round = observers.poll_round(now).unwrap();
+        assert_eq!((round.len(), round[0].1.journal), (1, there));
+        // What could not be asked is asked again.
+        observers.handle_refused_round();
+        now += BETWEEN_ROUNDS;
+        assert_eq!(observers.poll_round(now).unwrap()[0].1.journal, there);
+    }
+
+    #[test]
+    fn who_is_cut_off_observes_nothing_any_more() {
+        let now = Instant::now();
+        let mut observers = Observers::new(now);
+        let ids = observations(2);
+        let who = Who::Device { number: 1, name: "phone".into() };
+        let phone = Caller { who, ..caller() };
+        let subject = phone.subject().unwrap();
+        let route = |request: &Request| Route::find(request).unwrap();
+        let request = question("/notes");
+        let answer = response("1");
+        observers.add((0, ids[0]), &phone, route(&request), request.clone(), &answer);
+        observers.add((0, ids[1]), &caller(), route(&request), request, &answer);
+        assert_eq!(observers.remove_all_of(subject), [(0, ids[0])]);
+        assert!(observers.poll_round(now).is_some());
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(0, ids[1])]);
     }
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use suibi_coap::Peer;
 
 use crate::encoding::Encoding;
+use crate::limits::{Bucket, Rate};
 use crate::recent::Recent;
 
 /// What one plain listener is told to do.
@@ -97,9 +98,9 @@ const SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Datagrams a second from one address, and so many at once, on loopback: against two programs that
 /// answer each other for ever, never in the way of a person or a script.
-const LOOPBACK_RATE: Rate = Rate { per_second: 10_000, burst: 20_000 };
+const LOOPBACK_RATE: Rate = Rate { burst: 20_000, every: Duration::from_micros(100) };
 /// Beyond loopback an address may be forged, so that our answers go to somebody who did not ask; all ports of a host count together.
-const DISTANT_RATE: Rate = Rate { per_second: 20, burst: 100 };
+const DISTANT_RATE: Rate = Rate { burst: 100, every: Duration::from_millis(50) };
 
 const HELP: &str = "suibi: each datagram is a note, and comes back once it is on disk.\n\
     r or sync: the newest notes. h, help or ?: this text.\n\
@@ -291,39 +292,6 @@ impl TrimLineEnd for [u8] {
 impl TrimLineEnd for str {
     fn trim_ascii_line_end(&self) -> &Self {
         self.trim_end_matches(['\r', '\n'])
-    }
-}
-
-/// So many a second in the long run, so many at once.
-#[derive(Debug, Clone, Copy)]
-struct Rate {
-    per_second: u32,
-    burst: u32,
-}
-
-/// What an address may still send.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    rate: Rate,
-    left: f64,
-    filled: Instant,
-}
-
-impl Bucket {
-    fn new(now: Instant, rate: Rate) -> Self {
-        Self { rate, left: rate.burst.into(), filled: now }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.left =
-            (self.left + passed * f64::from(self.rate.per_second)).min(self.rate.burst.into());
-        self.filled = now;
-        let has_room = self.left >= 1.0;
-        if has_room {
-            self.left -= 1.0;
-        }
-        has_room
     }
 }
 

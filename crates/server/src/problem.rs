@@ -35,6 +35,15 @@ impl Problem {
             .later(Duration::from_secs(1))
     }
 
+    /// An address that proves nothing asks too much (RFC 8516).
+    pub(crate) fn too_many() -> Self {
+        Self::new(
+            Code::TOO_MANY_REQUESTS,
+            "too many requests from your address; try again in a second",
+        )
+        .later(Duration::from_secs(1))
+    }
+
     /// A batch that could not be made durable.
     pub(crate) fn not_kept(error: &StoreError) -> Self {
         Self::store(error, format!("not kept: {error}"))

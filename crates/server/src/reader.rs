@@ -1,14 +1,17 @@
 //! The reader thread: queries, and in quiet moments what is kept off the acknowledging path.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Request, Response};
 use suibi_store::Reader;
 
+use crate::caller::Caller;
+use crate::observers::Observed;
 use crate::plain::{HistoryStyle, history};
 use crate::problem::Problem;
-use crate::resources::{self, About, Caller};
+use crate::resources::{About, Route, recent_text};
 
 /// So long after the last message the moment counts as quiet.
 const QUIET: Duration = Duration::from_millis(100);
@@ -17,14 +20,17 @@ const AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 /// Changes that are indexed between two looks at the queue.
 const STEP: usize = 256;
 
+/// An address for nobody.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
 /// Something for the reader thread.
 pub(crate) enum ReadJob {
     /// A request that changes nothing.
-    Request { ticket: u64, request: Request, caller: Caller },
+    Request { ticket: u64, route: Route, request: Request, caller: Caller },
     /// A history datagram.
     History { ticket: u64, style: HistoryStyle },
     /// What observers should be told, each by the number of its question.
-    Observed(Vec<(usize, Request)>),
+    Observed(Vec<(usize, Observed)>),
     /// There are new changes, to be indexed when there is time.
     Changed,
 }
@@ -58,20 +64,21 @@ pub(crate) fn run(
         is_quiet = job.is_err();
         match job {
             Ok(ReadJob::Changed) => is_behind = true,
-            Ok(ReadJob::Request { ticket, request, caller }) => {
-                let response = resources::read(&request, &caller, about, reader);
+            Ok(ReadJob::Request { ticket, route, request, caller }) => {
+                let response = route.read(&request, &caller, about, reader);
                 done(ReadDone::Response { ticket, response });
             }
             Ok(ReadJob::History { ticket, style }) => {
                 done(ReadDone::Response { ticket, response: history_response(reader, style) });
             }
-            Ok(ReadJob::Observed(requests)) => {
-                // Nobody's address matters for what is observed.
-                let caller = Caller { source: String::new() };
-                let answer = |(number, request): (usize, Request)| {
-                    (number, resources::read(&request, &caller, about, reader))
+            Ok(ReadJob::Observed(questions)) => {
+                let answer = |(number, observed): (usize, Observed)| {
+                    let Observed { request, route, journal } = observed;
+                    // Whose question it is matters no more: all of them had the right to ask it of this journal.
+                    let caller = Caller { journal, ..Caller::anyone(NOWHERE) };
+                    (number, route.read(&request, &caller, about, reader))
                 };
-                done(ReadDone::Observed(requests.into_iter().map(answer).collect()));
+                done(ReadDone::Observed(questions.into_iter().map(answer).collect()));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -84,7 +91,7 @@ pub(crate) fn run(
 }
 
 fn history_response(reader: &mut dyn Reader, style: HistoryStyle) -> Response {
-    match resources::recent_text(reader, style.max_bytes) {
+    match recent_text(reader, style.max_bytes) {
         Ok(text) => Response::new(Code::CONTENT).payload(history(&text, style)),
         Err(error) => Problem::from(error).into(),
     }

@@ -6,17 +6,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
-use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
+use suibi_oscore::{Secret, ServerContexts};
+use suibi_store::{Access, AccessChange, OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
+use zeroize::Zeroizing;
 
 use crate::config::{Config, ListenerInfo};
 use crate::door::Door;
 use crate::error::ServeError;
-use crate::lock::{self, Lock, LockError, Running};
+use crate::gate::Gate;
+use crate::limits::Rate;
+use crate::lock::{self, LocalCredential, Lock, LockError, Running};
 use crate::net_thread::{Done, NetThread, WAKER};
+use crate::registry::{self, Registry};
 use crate::resources::About;
 use crate::stop::StopSignal;
 use crate::writer::{Open, Writer};
-use crate::{files, listen, reader};
+use crate::{clock, files, listen, reader};
 
 /// From being told to stop until the end, at most; what is then not durable was not acknowledged either.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
@@ -25,6 +30,8 @@ const STOP_WITHIN: Duration = Duration::from_millis(1500);
 pub struct Server {
     doors: Vec<Door>,
     listeners: Vec<ListenerInfo>,
+    registry: Registry,
+    limits: Rate,
     writer: Writer,
     about: About,
     lock: Lock,
@@ -66,26 +73,36 @@ impl Server {
         let in_use = |running: Running| ServeError::InUse {
             data_dir: data_dir.clone(),
             pid: running.pid,
-            listeners: running.coap.into_iter().chain(running.plain).collect(),
+            listeners: [running.oscore, running.coap, running.plain].concat(),
         };
         // A server of the same data explains more than its port, which it has as well.
         if let Some(running) = lock::running(data_dir).map_err(unusable)? {
             return Err(in_use(running));
         }
         // Before anything is made that would stay behind.
-        let (doors, listeners) = listen::open(Instant::now(), &planned)?;
+        let contexts = ServerContexts::new(listen::random()?);
+        let gate = Gate::default();
+        let protection = || gate.before(contexts.protection());
+        let (doors, listeners) = listen::open(Instant::now(), &planned, protection)?;
         suibi_store::create_directory(data_dir).map_err(unusable)?;
+        files::close_to_others(data_dir).map_err(unusable)?;
         let mut lock = Lock::take(data_dir).map_err(|error| match error {
             LockError::Io(source) => unusable(source),
             LockError::Held(running) => in_use(running),
         })?;
-        let writer = Writer::new(open)
-            .map_err(|source| ServeError::Store { data_dir: data_dir.clone(), source })?;
-        lock.write(&listeners).map_err(unusable)?;
+        let no_store = |source| ServeError::Store { data_dir: data_dir.clone(), source };
+        let mut writer = Writer::new(open).map_err(no_store)?;
+        let access = reserve(&mut writer).map_err(no_store)?;
+        let id = registry::random_key_id()?;
+        let secret = Zeroizing::new(listen::random::<32>()?);
+        let secret = Secret::from_bytes(&*secret).expect("32 bytes are a secret");
+        let registry = Registry::new(access, contexts, gate, id, secret.clone());
+        let local = LocalCredential { id, secret, epoch: registry.local_epoch() };
+        lock.write(Some(&local), &listeners).map_err(unusable)?;
         let stop = StopSignal::new()?;
-        let Config { data_dir, device, .. } = config;
+        let Config { data_dir, device, unproven: limits, .. } = config;
         let about = About { device, data_dir, started: Instant::now() };
-        Ok(Self { doors, listeners, writer, about, lock, stop })
+        Ok(Self { doors, listeners, registry, limits, writer, about, lock, stop })
     }
 
     /// The open listeners, with the addresses that they really have.
@@ -107,7 +124,7 @@ impl Server {
     /// would keep its port from one that can do both. Nothing that a client sends, and no trouble with the disk, ends
     /// a server.
     pub fn run(self, stop: StopSignal) -> Result<(), ServeError> {
-        let Self { doors, writer, about, lock, stop: own_stop, .. } = self;
+        let Self { doors, registry, writer, about, lock, limits, stop: own_stop, .. } = self;
         let about = Arc::new(about);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -133,16 +150,16 @@ impl Server {
             let crash = StopAtPanic(own_stop.clone());
             move || {
                 let _crash = crash;
-                writer.run(&to_write, |answers, changed| {
-                    tell(&done, &waker, Done::Written { answers, changed });
-                });
+                writer.run(&to_write, |what| tell(&done, &waker, Done::Write(what)));
                 // Nobody else may have the data before the last commit is over.
                 drop((writer, lock));
             }
         })?;
 
         let stops = [own_stop, stop];
-        let mut net = NetThread::new(poll, doors, stops, about, write_jobs, read_jobs, dones)?;
+        let mut net = NetThread::new(
+            poll, doors, stops, about, registry, limits, write_jobs, read_jobs, dones,
+        )?;
         let result = net.run();
         net.finish(Instant::now() + STOP_WITHIN);
         drop(net);
@@ -160,6 +177,19 @@ impl Server {
         result?;
         crashed.map_or(Ok(()), |name| Err(ServeError::Crashed(name)))
     }
+}
+
+/// Who may use the store, once own numbers are reserved for each fixed context.
+fn reserve(writer: &mut Writer) -> Result<Access, StoreError> {
+    let now = clock::millis();
+    let mut access = writer.access()?;
+    for row in access.devices.iter_mut().filter(|row| row.salt.is_some()) {
+        row.reserved = Registry::first_reserved(now, row.reserved);
+        let change = AccessChange::Reserve { device: row.number, up_to: row.reserved };
+        // It can only be refused for a device that is not there, and this one is.
+        let _ = writer.change_access(&change, None)?;
+    }
+    Ok(access)
 }
 
 /// Stops the server when the thread that holds this panics.

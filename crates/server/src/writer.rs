@@ -3,27 +3,49 @@
 //! Whatever arrived while the last commit ran is the next batch. All answers of a batch leave together, after
 //! its commit; where that failed, all of them say why, and nothing is acknowledged.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use suibi_coap::Response;
-use suibi_store::{JournalId, Outcome, Reader, Store, StoreError, Write};
+use suibi_journal::AuditEntry;
+use suibi_store::{
+    Access, AccessChange, AccessDone, AccessRefused, JournalId, Outcome, Reader, Store, StoreError,
+    Write,
+};
 
 use crate::problem::Problem;
-use crate::resources::{JOURNAL, Writing};
+use crate::resources::Writing;
 
 /// The most writes in one commit.
 const MAX_BATCH: usize = 4096;
 /// The most bytes in one commit; a single write may be longer.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
-/// One write that waits.
-pub(crate) struct WriteJob {
-    /// What the net thread knows it by.
-    pub(crate) ticket: u64,
-    /// About how many bytes it brings.
-    pub(crate) bytes: usize,
-    pub(crate) writing: Writing,
+/// Something that waits for the disk.
+pub(crate) enum WriteJob {
+    /// A write to a journal.
+    Notes {
+        /// What the net thread knows it by.
+        ticket: u64,
+        /// About how many bytes it brings.
+        bytes: usize,
+        journal: JournalId,
+        writing: Writing,
+    },
+    /// A change of who may do what.
+    Access { change: AccessChange, audit: Option<AuditEntry> },
 }
+
+/// What has become of them.
+pub(crate) enum WriteDone {
+    /// Answers of one batch, and the journals that it changed.
+    Notes { answers: Vec<Written>, changed: BTreeSet<JournalId> },
+    /// A change, handed back, and what came of it.
+    Access { change: AccessChange, result: AccessResult },
+}
+
+/// The outer error is the disk's; the inner one says why it may not be.
+pub(crate) type AccessResult = Result<Result<AccessDone, AccessRefused>, StoreError>;
 
 /// One write that is done, or refused.
 pub(crate) struct Written {
@@ -54,28 +76,52 @@ impl Writer {
         self.store.reader()
     }
 
-    /// Commits batch after batch until nobody can send any more.
-    ///
-    /// `done` gets the answers of one batch, and whether it changed anything.
-    pub(crate) fn run(
+    /// Who may use the store.
+    pub(crate) fn access(&mut self) -> Result<Access, StoreError> {
+        self.store.access()
+    }
+
+    /// Changes who may use the store.
+    pub(crate) fn change_access(
         &mut self,
-        jobs: &Receiver<WriteJob>,
-        mut done: impl FnMut(Vec<Written>, bool),
-    ) {
+        change: &AccessChange,
+        audit: Option<&AuditEntry>,
+    ) -> AccessResult {
+        self.reopen_if_broken()?;
+        let result = self.store.change_access(change, audit);
+        self.broken = matches!(result, Err(StoreError::Broken(_)));
+        result
+    }
+
+    /// Commits batch after batch until nobody can send any more.
+    pub(crate) fn run(&mut self, jobs: &Receiver<WriteJob>, mut done: impl FnMut(WriteDone)) {
         let mut next = jobs.recv().ok();
         while let Some(first) = next.take() {
-            let mut bytes = first.bytes;
-            let mut batch = vec![first];
+            let (ticket, bytes, journal, writing) = match first {
+                WriteJob::Notes { ticket, bytes, journal, writing } => {
+                    (ticket, bytes, journal, writing)
+                }
+                WriteJob::Access { change, audit } => {
+                    let result = self.change_access(&change, audit.as_ref());
+                    done(WriteDone::Access { change, result });
+                    next = jobs.recv().ok();
+                    continue;
+                }
+            };
+            let mut total = bytes;
+            let mut batch = vec![(ticket, journal, writing)];
             let mut is_over = false;
             while batch.len() < MAX_BATCH {
                 match jobs.try_recv() {
-                    Ok(job) if bytes + job.bytes > MAX_BATCH_BYTES => {
-                        next = Some(job);
-                        break;
+                    Ok(WriteJob::Notes { ticket, bytes, journal, writing })
+                        if total + bytes <= MAX_BATCH_BYTES =>
+                    {
+                        total += bytes;
+                        batch.push((ticket, journal, writing));
                     }
                     Ok(job) => {
-                        bytes += job.bytes;
-                        batch.push(job);
+                        next = Some(job);
+                        break;
                     }
                     Err(TryRecvError::Empty) => break,
                     Err(TryRecvError::Disconnected) => {
@@ -85,25 +131,28 @@ impl Writer {
                 }
             }
             let (answers, changed) = self.commit(batch);
-            done(answers, changed);
+            done(WriteDone::Notes { answers, changed });
             if next.is_none() && !is_over {
                 next = jobs.recv().ok();
             }
         }
     }
 
-    fn commit(&mut self, batch: Vec<WriteJob>) -> (Vec<Written>, bool) {
+    fn commit(
+        &mut self,
+        batch: Vec<(u64, JournalId, Writing)>,
+    ) -> (Vec<Written>, BTreeSet<JournalId>) {
         let mut written = Vec::with_capacity(batch.len());
         let mut writes = Vec::with_capacity(batch.len());
         let mut answers = Vec::with_capacity(batch.len());
-        for WriteJob { ticket, writing, .. } in batch {
+        for (ticket, journal, writing) in batch {
             let already = match writing.already {
                 Some(already) => already(&mut *self.reader),
                 None => Ok(None),
             };
             match already {
                 Ok(None) => {
-                    writes.push((JOURNAL, writing.write));
+                    writes.push((journal, writing.write));
                     answers.push((ticket, writing.answer));
                 }
                 Ok(Some(response)) => written.push(Written { ticket, response }),
@@ -111,8 +160,9 @@ impl Writer {
             }
         }
         if writes.is_empty() {
-            return (written, false);
+            return (written, BTreeSet::new());
         }
+        let changed = writes.iter().map(|(journal, _)| *journal).collect();
         match self.store_commit(writes) {
             Ok(outcomes) => {
                 for ((ticket, answer), outcome) in answers.into_iter().zip(outcomes) {
@@ -120,7 +170,7 @@ impl Writer {
                     let response = response.unwrap_or_else(Response::from);
                     written.push(Written { ticket, response });
                 }
-                (written, true)
+                (written, changed)
             }
             Err(error) => {
                 tracing::warn!(%error, writes = answers.len(), "a batch is not kept");
@@ -130,7 +180,7 @@ impl Writer {
                         .into_iter()
                         .map(|(ticket, _)| Written { ticket, response: refusal.clone() }),
                 );
-                (written, false)
+                (written, BTreeSet::new())
             }
         }
     }
@@ -139,14 +189,19 @@ impl Writer {
         &mut self,
         writes: Vec<(JournalId, Write)>,
     ) -> Result<Vec<Outcome>, StoreError> {
+        self.reopen_if_broken()?;
+        let result = self.store.commit(writes);
+        self.broken = matches!(result, Err(StoreError::Broken(_)));
+        result
+    }
+
+    fn reopen_if_broken(&mut self) -> Result<(), StoreError> {
         if self.broken {
             self.store = (self.open)()?;
             self.reader = self.store.reader()?;
             self.broken = false;
             tracing::info!("the store is open again");
         }
-        let result = self.store.commit(writes);
-        self.broken = matches!(result, Err(StoreError::Broken(_)));
-        result
+        Ok(())
     }
 }

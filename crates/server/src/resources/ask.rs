@@ -6,15 +6,9 @@ use std::time::Instant;
 use suibi_coap::{Code, ContentFormat, Request};
 use suibi_journal::{Day, NoteTime};
 
+use crate::caller::Caller;
 use crate::clock;
 use crate::problem::Problem;
-
-/// Who asks, as far as the transport can tell.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    /// The address, kept with notes that come in here.
-    pub(crate) source: String,
-}
 
 /// The server, for those who ask about it.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use suibi_journal::{Day, Note, Query, render};
 use suibi_store::Reader;
 
 use super::represent::{self, TEXT_JSON_CBOR, counts, unless_known};
-use super::{Ask, JOURNAL, Link, Resource, ask};
+use super::{Ask, Link, Resource, ask};
 use crate::problem::Problem;
 
 pub(super) struct Days;
@@ -24,8 +24,10 @@ impl Resource for Days {
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(TEXT_JSON_CBOR)?;
-        let etag = represent::feed_etag(reader, format)?;
-        unless_known(ask, &etag, || Ok(counts(format, ("days", "day"), &reader.days(JOURNAL)?)))
+        let etag = represent::feed_etag(ask, reader, format)?;
+        unless_known(ask, &etag, || {
+            Ok(counts(format, ("days", "day"), &reader.days(ask.caller.journal)?))
+        })
     }
 }
 
@@ -44,9 +46,9 @@ impl Resource for OneDay {
         let [] = ask.arguments([])?;
         let format = ask.accepted(self.link().formats)?;
         let day = ask::day(&ask.segment)?;
-        let etag = represent::feed_etag(reader, format)?;
+        let etag = represent::feed_etag(ask, reader, format)?;
         unless_known(ask, &etag, || {
-            let notes = reader.notes(JOURNAL, &Query::on(day))?;
+            let notes = reader.notes(ask.caller.journal, &Query::on(day))?;
             Ok(Response::new(Code::CONTENT).content_format(format).payload(markdown(day, &notes)))
         })
     }

@@ -4,7 +4,8 @@ use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::{Cursor, decode_batch, encode_answers};
 use suibi_store::{Outcome, Reader, Write};
 
-use super::{Ask, JOURNAL, Link, Resource, Writing};
+use super::{Ask, Link, Resource, Writing};
+use crate::caller::Need;
 use crate::problem::Problem;
 
 /// A page without `max=`.
@@ -23,6 +24,10 @@ impl Resource for Feed {
 
     fn methods(&self) -> &'static [Code] {
         &[Code::GET, Code::FETCH, Code::POST]
+    }
+
+    fn needs(&self, method: Code) -> Need {
+        if method.is_safe() { Need::Read } else { Need::Add }
     }
 
     /// A page after a cursor: in the query, or with FETCH in the payload.
@@ -46,7 +51,7 @@ impl Resource for Feed {
             })?,
             None => DEFAULT_PAGE_BYTES,
         };
-        match reader.feed(JOURNAL, after, max.min(MAX_PAGE_BYTES))? {
+        match reader.feed(ask.caller.journal, after, max.min(MAX_PAGE_BYTES))? {
             Ok(page) => {
                 Ok(Response::new(Code::CONTENT).content_format(format).payload(page.encode()))
             }
@@ -64,7 +69,11 @@ impl Resource for Feed {
     fn write(&self, ask: &Ask<'_>) -> Result<Writing, Problem> {
         let [device] = ask.arguments(["device"])?;
         ask.payload_in(ContentFormat::CBOR_SEQ)?;
-        let device = device.unwrap_or_else(|| ask.caller.source.clone());
+        // A device is who its credential says, whatever it calls itself.
+        let device = match ask.caller.device() {
+            Some(name) => name.to_owned(),
+            None => device.unwrap_or_else(|| ask.caller.source()),
+        };
         if device.is_empty()
             || device.len() > MAX_DEVICE_BYTES
             || device.contains(|c: char| c.is_control())
@@ -76,7 +85,7 @@ impl Resource for Feed {
         let entries = decode_batch(&ask.request.payload)
             .map_err(|error| Problem::bad_request(format!("no batch of changes: {error}")))?;
         Ok(Writing {
-            write: Write::Push { device, entries, only_new: false },
+            write: Write::Push { device, entries, only_new: ask.caller.is_drop() },
             already: None,
             answer: Box::new(|outcome, _| match outcome {
                 Outcome::Pushed(answers) => Ok(Response::new(Code::CHANGED)
@@ -103,7 +112,7 @@ impl Resource for Head {
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(self.link().formats)?;
-        let head = reader.head(JOURNAL)?;
+        let head = reader.head(ask.caller.journal)?;
         let payload = match format {
             ContentFormat::TEXT_PLAIN => head.to_string().into_bytes(),
             _ => head.encode(),

@@ -5,7 +5,7 @@ use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::encode_heads;
 use suibi_store::Reader;
 
-use super::{Ask, JOURNAL, Link, Resource};
+use super::{Ask, Link, Resource};
 use crate::problem::Problem;
 
 pub(super) struct Heads;
@@ -23,7 +23,7 @@ impl Resource for Heads {
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(self.link().formats)?;
-        let heads = reader.heads(JOURNAL)?;
+        let heads = reader.heads(ask.caller.journal)?;
         let payload = if format == ContentFormat::JSON {
             let heads: Vec<_> = heads
                 .iter()

@@ -1,7 +1,31 @@
 //! The resources, one file each, and the table in which they are found.
 //!
-//! A handler knows no transport: it gets a [`Request`] and gives a [`Response`]. What only reads runs on the
-//! reader thread ([`read`]); what writes becomes a [`Writing`] for the writer thread ([`write`]).
+//! A handler knows no transport: it gets a [`Request`] and gives a [`Response`]. What a resource works on decides where
+//! its handlers run:
+//!
+//! ```text
+//!                    asks (GET, FETCH)                       changes (POST, PUT, DELETE)
+//!   journals         Resource::read, on the reader thread    Resource::write, on the net thread: gives a Writing, which
+//!   (notes, audit)   with a Reader                           the writer thread carries out and answers
+//!   the registry     Resource::tell, on the net thread       Resource::change, on the net thread: gives a Decision; a
+//!   (devices, …)     from the Registry, without a disk       change is made durable, applied, and then answered
+//! ```
+//!
+//! [`Resource::is_of_registry`] says which row. [`Resource::needs`] says what a caller must be allowed to, and
+//! [`Route::admit`] is the one place where that is checked, before any handler runs.
+//!
+//! A new resource of the registry is a file here, its line in the table, and `docs/protocol.md`:
+//!
+//! ```text
+//! impl Resource for Devices {
+//!     fn is_of_registry(&self) -> bool { true }
+//!     fn needs(&self, _method: Code) -> Need { Need::Admin }
+//!     fn tell(&self, ask, registry) -> Result<Response, Problem>   { … registry.devices() … }
+//!     fn change(&self, ask, registry) -> Result<Decision, Problem> {
+//!         Ok(Decision::change(AccessChange::Revoke { … }, Some(audit), |registry, result| Decision::Answer(…)))
+//!     }
+//! }
+//! ```
 
 mod ask;
 mod days;
@@ -13,16 +37,18 @@ mod status;
 mod tags;
 mod well_known;
 
-use suibi_coap::{Code, ContentFormat, Request, Response};
-use suibi_store::{JournalId, Outcome, Reader, Write};
+use std::fmt;
 
-pub(crate) use ask::{About, Ask, Caller};
+use suibi_coap::{Code, ContentFormat, Request, Response};
+use suibi_journal::AuditEntry;
+use suibi_store::{AccessChange, AccessDone, AccessRefused, Outcome, Reader, Write};
+
+pub(crate) use ask::{About, Ask};
 pub(crate) use notes::recent_text;
 
+use crate::caller::{Caller, Need};
 use crate::problem::Problem;
-
-/// The one journal of this server.
-pub(crate) const JOURNAL: JournalId = JournalId::FIRST;
+use crate::registry::Registry;
 
 /// Where everything is found; `{…}` stands for one segment that the handler reads.
 const ROUTES: &[(&str, &dyn Resource)] = &[
@@ -46,11 +72,35 @@ trait Resource: Sync {
     /// What may be asked of it.
     fn methods(&self) -> &'static [Code];
 
-    /// GET and FETCH.
-    fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem>;
+    /// What a caller must be allowed to.
+    fn needs(&self, method: Code) -> Need {
+        if method.is_safe() { Need::Read } else { Need::Write }
+    }
 
-    /// The other methods.
+    /// Whether it is one of the [`Registry`]: [`Self::tell`] and [`Self::change`] are asked then, not [`Self::read`]
+    /// and [`Self::write`].
+    fn is_of_registry(&self) -> bool {
+        false
+    }
+
+    /// GET and FETCH, on the reader thread. The journal is [`Caller::journal`].
+    fn read(&self, _ask: &Ask<'_>, _reader: &mut dyn Reader) -> Result<Response, Problem> {
+        Err(Problem::new(Code::METHOD_NOT_ALLOWED, "this cannot be read"))
+    }
+
+    /// The other methods. The journal is [`Caller::journal`].
     fn write(&self, _ask: &Ask<'_>) -> Result<Writing, Problem> {
+        Err(Problem::new(Code::METHOD_NOT_ALLOWED, "this can only be read"))
+    }
+
+    /// GET of something in the registry, on the net thread: no disk, no waiting.
+    fn tell(&self, _ask: &Ask<'_>, _registry: &Registry) -> Result<Response, Problem> {
+        Err(Problem::new(Code::METHOD_NOT_ALLOWED, "this cannot be read"))
+    }
+
+    /// The other methods on something in the registry, on the net thread. They are carried out one after the other:
+    /// no other change comes between this decision and its last answer, so what is decided here is still right then.
+    fn change(&self, _ask: &Ask<'_>, _registry: &Registry) -> Result<Decision, Problem> {
         Err(Problem::new(Code::METHOD_NOT_ALLOWED, "this can only be read"))
     }
 }
@@ -77,57 +127,164 @@ pub(crate) type Already =
 pub(crate) type Answer =
     Box<dyn FnOnce(Outcome, &mut dyn Reader) -> Result<Response, Problem> + Send>;
 
-/// Answers a request that changes nothing.
-pub(crate) fn read(
-    request: &Request,
-    caller: &Caller,
-    about: &About,
-    reader: &mut dyn Reader,
-) -> Response {
-    find(request)
-        .and_then(|(resource, segment)| {
-            resource.read(&Ask::new(request, segment, caller, about), reader)
-        })
-        .unwrap_or_else(Response::from)
+/// What is to become of a request to change the registry.
+pub(crate) enum Decision {
+    /// It is answered; nothing is written.
+    Answer(Response),
+    /// Something is written first.
+    Change(AccessWriting),
 }
 
-/// What a request wants to have written, or why that can not be.
-pub(crate) fn write(
-    request: &Request,
-    caller: &Caller,
-    about: &About,
-) -> Result<Writing, Response> {
-    find(request)
-        .and_then(|(resource, segment)| resource.write(&Ask::new(request, segment, caller, about)))
-        .map_err(Response::from)
+/// A change of who may do what.
+pub(crate) struct AccessWriting {
+    /// What is to be kept.
+    pub(crate) change: AccessChange,
+    /// What the trail says of it, kept in the same transaction.
+    pub(crate) audit: Option<AuditEntry>,
+    /// What comes next, once the change is durable and in the [`Registry`], or refused by the store: the answer, or a
+    /// further change. (Trouble with the disk is answered without it.)
+    pub(crate) then: Then,
 }
 
-/// Whether this request may become an observation.
-pub(crate) fn is_observable(request: &Request) -> bool {
-    find(request).is_ok_and(|(resource, _)| resource.link().observable)
-}
+pub(crate) type Then =
+    Box<dyn FnOnce(&Registry, Result<AccessDone, AccessRefused>) -> Decision + Send>;
 
-/// The resource of this path, if it knows the method, and the path's open segment.
-fn find(request: &Request) -> Result<(&'static dyn Resource, String), Problem> {
-    let path = request.path_segments();
-    let (resource, segment) = ROUTES
-        .iter()
-        .find_map(|(pattern, resource)| Some((*resource, fit(pattern, &path)?)))
-        .ok_or_else(|| {
-            Problem::new(
-                Code::NOT_FOUND,
-                format!("there is no /{}; /.well-known/core lists what is here", path.join("/")),
-            )
-        })?;
-    let methods = resource.methods();
-    if !methods.contains(&request.method) {
-        let known: Vec<_> = methods.iter().map(|&method| name(method)).collect();
-        return Err(Problem::new(
-            Code::METHOD_NOT_ALLOWED,
-            format!("/{} knows {}", path.join("/"), known.join(", ")),
-        ));
+impl Decision {
+    /// Keep this, then go on.
+    pub(crate) fn change(
+        change: AccessChange,
+        audit: Option<AuditEntry>,
+        then: impl FnOnce(&Registry, Result<AccessDone, AccessRefused>) -> Self + Send + 'static,
+    ) -> Self {
+        Self::Change(AccessWriting { change, audit, then: Box::new(then) })
     }
-    Ok((resource, segment))
+}
+
+/// The way of a request to its handler.
+#[derive(Clone)]
+pub(crate) struct Route {
+    resource: &'static dyn Resource,
+    /// The path's open segment, empty where it has none.
+    segment: String,
+}
+
+/// What kind of handler is at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// [`Route::read`].
+    Read,
+    /// [`Route::write`].
+    Write,
+    /// [`Route::tell`].
+    Tell,
+    /// [`Route::change`].
+    Change,
+}
+
+impl Route {
+    /// The way of this request, if its path leads to something that knows the method.
+    pub(crate) fn find(request: &Request) -> Result<Self, Problem> {
+        let path = request.path_segments();
+        let (resource, segment) = ROUTES
+            .iter()
+            .find_map(|(pattern, resource)| Some((*resource, fit(pattern, &path)?)))
+            .ok_or_else(|| {
+                Problem::new(
+                    Code::NOT_FOUND,
+                    format!(
+                        "there is no /{}; /.well-known/core lists what is here",
+                        path.join("/")
+                    ),
+                )
+            })?;
+        let methods = resource.methods();
+        if !methods.contains(&request.method) {
+            let known: Vec<_> = methods.iter().map(|&method| name(method)).collect();
+            return Err(Problem::new(
+                Code::METHOD_NOT_ALLOWED,
+                format!("/{} knows {}", path.join("/"), known.join(", ")),
+            ));
+        }
+        Ok(Self { resource, segment })
+    }
+
+    /// Whether the caller may go this way: the one gate for all rights.
+    pub(crate) fn admit(&self, method: Code, caller: &Caller) -> Result<(), Problem> {
+        caller.may(self.needs(method))
+    }
+
+    /// What a caller must be allowed to.
+    pub(crate) fn needs(&self, method: Code) -> Need {
+        self.resource.needs(method)
+    }
+
+    pub(crate) fn kind(&self, method: Code) -> Kind {
+        match (self.resource.is_of_registry(), method.is_safe()) {
+            (false, true) => Kind::Read,
+            (false, false) => Kind::Write,
+            (true, true) => Kind::Tell,
+            (true, false) => Kind::Change,
+        }
+    }
+
+    /// Whether a request on this way may become an observation.
+    pub(crate) fn is_observable(&self) -> bool {
+        self.resource.link().observable
+    }
+
+    /// Answers a question about a journal.
+    pub(crate) fn read(
+        self,
+        request: &Request,
+        caller: &Caller,
+        about: &About,
+        reader: &mut dyn Reader,
+    ) -> Response {
+        let ask = Ask::new(request, self.segment, caller, about);
+        self.resource.read(&ask, reader).unwrap_or_else(Response::from)
+    }
+
+    /// What a request wants to have written to a journal, or why that cannot be.
+    pub(crate) fn write(
+        self,
+        request: &Request,
+        caller: &Caller,
+        about: &About,
+    ) -> Result<Writing, Response> {
+        let ask = Ask::new(request, self.segment, caller, about);
+        self.resource.write(&ask).map_err(Response::from)
+    }
+
+    /// Answers a question about the registry.
+    pub(crate) fn tell(
+        self,
+        request: &Request,
+        caller: &Caller,
+        about: &About,
+        registry: &Registry,
+    ) -> Response {
+        let ask = Ask::new(request, self.segment, caller, about);
+        self.resource.tell(&ask, registry).unwrap_or_else(Response::from)
+    }
+
+    /// What becomes of a request to change the registry.
+    pub(crate) fn change(
+        self,
+        request: &Request,
+        caller: &Caller,
+        about: &About,
+        registry: &Registry,
+    ) -> Decision {
+        let ask = Ask::new(request, self.segment, caller, about);
+        let decision = self.resource.change(&ask, registry);
+        decision.unwrap_or_else(|problem| Decision::Answer(problem.into()))
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("segment", &self.segment).finish_non_exhaustive()
+    }
 }
 
 /// The open segment (empty where there is none), if the path is one of this pattern.

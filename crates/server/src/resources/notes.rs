@@ -3,10 +3,13 @@
 use serde_json::json;
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::{Body, Extra, Extras, MAX_TEXT_BYTES, Note, NoteId, Query, extra, render};
-use suibi_store::{Expect, NoteRefused, NoteWritten, Outcome, Reader, StoreError, Write, etag};
+use suibi_store::{
+    Expect, JournalId, NoteRefused, NoteWritten, Outcome, Reader, StoreError, Write, etag,
+};
 
 use super::represent::{self, TEXT_JSON_CBOR, in_format, unless_known};
-use super::{Ask, JOURNAL, Link, Resource, Writing, ask};
+use super::{Ask, Link, Resource, Writing, ask};
+use crate::caller::Need;
 use crate::problem::Problem;
 
 /// The newest notes, where the query names neither days nor a number.
@@ -28,16 +31,22 @@ impl Resource for Notes {
         &[Code::GET, Code::POST]
     }
 
+    fn needs(&self, method: Code) -> Need {
+        if method.is_safe() { Need::Read } else { Need::Add }
+    }
+
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let (query, limit) = query(ask)?;
         let format = ask.accepted(TEXT_JSON_CBOR)?;
-        let etag = represent::feed_etag(reader, format)?;
+        let etag = represent::feed_etag(ask, reader, format)?;
         unless_known(ask, &etag, || {
-            let (items, more) = items(reader, query, limit, MAX_LIST_BYTES, |note| match format {
-                ContentFormat::JSON => represent::note(note).to_string().into_bytes(),
-                ContentFormat::CBOR => represent::cbor(&represent::note(note)),
-                _ => render::note(note).into_bytes(),
-            })?;
+            let journal = ask.caller.journal;
+            let (items, more) =
+                items(reader, journal, query, limit, MAX_LIST_BYTES, |note| match format {
+                    ContentFormat::JSON => represent::note(note).to_string().into_bytes(),
+                    ContentFormat::CBOR => represent::cbor(&represent::note(note)),
+                    _ => render::note(note).into_bytes(),
+                })?;
             Ok(Response::new(Code::CONTENT)
                 .content_format(format)
                 .payload(list(format, &items, more)))
@@ -81,6 +90,7 @@ fn query(ask: &Ask<'_>) -> Result<(Query, usize), Problem> {
 /// and whether there are more before them.
 fn items(
     reader: &mut dyn Reader,
+    journal: JournalId,
     mut query: Query,
     limit: usize,
     max_bytes: usize,
@@ -92,7 +102,7 @@ fn items(
         // One more than is wanted tells whether there are more.
         let wanted = (limit - items.len()).saturating_add(1).min(CHUNK);
         query.limit = Some(wanted);
-        let notes = reader.notes(JOURNAL, &query)?;
+        let notes = reader.notes(journal, &query)?;
         for note in notes.iter().rev() {
             let item = write(note);
             bytes += item.len() + 1;
@@ -140,12 +150,13 @@ fn list(format: ContentFormat, items: &[Vec<u8>], more: bool) -> Vec<u8> {
 
 /// The newest notes as text, about `max_bytes` of them, for a history datagram.
 pub(crate) fn recent_text(reader: &mut dyn Reader, max_bytes: usize) -> Result<String, StoreError> {
+    let journal = JournalId::FIRST;
     let write = |note: &Note| render::note(note).into_bytes();
     // One note more than fits, of which the last lines may still fit.
-    let (mut items, more) = items(reader, Query::default(), usize::MAX, max_bytes, write)?;
+    let (mut items, more) = items(reader, journal, Query::default(), usize::MAX, max_bytes, write)?;
     if more {
         let limit = Some(items.len() + 1);
-        let notes = reader.notes(JOURNAL, &Query { limit, ..Query::default() })?;
+        let notes = reader.notes(journal, &Query { limit, ..Query::default() })?;
         items = notes.iter().map(write).collect();
     }
     Ok(items.into_iter().flat_map(|item| String::from_utf8(item).ok()).collect())
@@ -167,7 +178,7 @@ impl Resource for OneNote {
         let format = ask.accepted(TEXT_JSON_CBOR)?;
         let id = id(&ask.segment)?;
         let note = reader
-            .note(JOURNAL, id)?
+            .note(ask.caller.journal, id)?
             .ok_or_else(|| Problem::new(Code::NOT_FOUND, format!("there is no note {id}")))?;
         unless_known(ask, &etag(&note.heads), || {
             Ok(in_format(format, || note.text.clone(), || represent::note(&note)))
@@ -182,10 +193,11 @@ impl Resource for OneNote {
             return Ok(delete(ask, id, expect));
         }
         let text = text(ask)?;
+        let journal = ask.caller.journal;
         let already: Option<super::Already> = (expect == Expect::Any).then(|| {
             let text = text.clone();
             Box::new(move |reader: &mut dyn Reader| {
-                Ok(same(reader, id, &text)?.map(|note| of_same(Code::CHANGED, &note)))
+                Ok(same(reader, journal, id, &text)?.map(|note| of_same(Code::CHANGED, &note)))
             }) as super::Already
         });
         let write = note_write(ask, Some(id), expect, Body::Text(text.clone()));
@@ -201,7 +213,7 @@ impl Resource for OneNote {
                 NoteRefused::Exists(_) => Code::CREATED,
                 _ => Code::CHANGED,
             };
-            match same(reader, id, &text)? {
+            match same(reader, journal, id, &text)? {
                 Some(note) => Ok(of_same(code, &note)),
                 None => Err(refusal(&refused)),
             }
@@ -262,7 +274,7 @@ fn text(ask: &Ask<'_>) -> Result<String, Problem> {
 }
 
 fn note_write(ask: &Ask<'_>, id: Option<NoteId>, expect: Expect, body: Body) -> Write {
-    let source = Extra::Text(ask.caller.source.clone());
+    let source = Extra::Text(ask.caller.source());
     let extras = Extras::from([(extra::SOURCE.to_owned(), source)]);
     Write::Note { id, expect, body, time: None, extras, now: ask.now }
 }
@@ -275,8 +287,13 @@ fn note_outcome(outcome: Outcome) -> Result<NoteWritten, NoteRefused> {
 }
 
 /// The note, if it says just this.
-fn same(reader: &mut dyn Reader, id: NoteId, text: &str) -> Result<Option<Note>, StoreError> {
-    Ok(reader.note(JOURNAL, id)?.filter(|note| note.text == text && !note.conflict))
+fn same(
+    reader: &mut dyn Reader,
+    journal: JournalId,
+    id: NoteId,
+    text: &str,
+) -> Result<Option<Note>, StoreError> {
+    Ok(reader.note(journal, id)?.filter(|note| note.text == text && !note.conflict))
 }
 
 /// Where it is, its state, and its receipt for a person to see.

@@ -8,7 +8,7 @@ use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::{Hash, Note, tags};
 use suibi_store::Reader;
 
-use super::{Ask, JOURNAL};
+use super::Ask;
 use crate::problem::Problem;
 
 /// What most resources offer; text goes without saying.
@@ -99,10 +99,11 @@ pub(super) fn note(note: &Note) -> Value {
 ///
 /// Unlike a position it never repeats for another content, not even after a restored backup.
 pub(super) fn feed_etag(
+    ask: &Ask<'_>,
     reader: &mut dyn Reader,
     format: ContentFormat,
 ) -> Result<[u8; 8], Problem> {
-    let head = reader.head(JOURNAL)?;
+    let head = reader.head(ask.caller.journal)?;
     let mut bytes = head.running.as_bytes().to_vec();
     bytes.extend(format.0.to_be_bytes());
     let mut etag = [0; 8];

@@ -5,7 +5,7 @@ use suibi_coap::{Code, ContentFormat, Response};
 use suibi_store::Reader;
 
 use super::represent::in_format;
-use super::{Ask, JOURNAL, Link, Resource};
+use super::{Ask, Link, Resource};
 use crate::files;
 use crate::problem::Problem;
 
@@ -30,8 +30,8 @@ impl Resource for Status {
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(FORMATS)?;
-        let head = reader.head(JOURNAL)?;
-        let notes = reader.count(JOURNAL)?;
+        let head = reader.head(ask.caller.journal)?;
+        let notes = reader.count(ask.caller.journal)?;
         let disk = files::disk_bytes(&ask.about.data_dir);
         let uptime = ask.about.started.elapsed().as_secs();
         let version = env!("CARGO_PKG_VERSION");

@@ -4,7 +4,7 @@ use suibi_coap::{Code, Response};
 use suibi_store::Reader;
 
 use super::represent::{self, TEXT_JSON_CBOR, counts, unless_known};
-use super::{Ask, JOURNAL, Link, Resource};
+use super::{Ask, Link, Resource};
 use crate::problem::Problem;
 
 pub(super) struct Tags;
@@ -21,7 +21,9 @@ impl Resource for Tags {
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(TEXT_JSON_CBOR)?;
-        let etag = represent::feed_etag(reader, format)?;
-        unless_known(ask, &etag, || Ok(counts(format, ("tags", "tag"), &reader.tags(JOURNAL)?)))
+        let etag = represent::feed_etag(ask, reader, format)?;
+        unless_known(ask, &etag, || {
+            Ok(counts(format, ("tags", "tag"), &reader.tags(ask.caller.journal)?))
+        })
     }
 }

@@ -12,7 +12,7 @@ use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store};
 
 use super::*;
 use crate::clock;
-use crate::writer::{WriteJob, Writer};
+use crate::writer::{WriteDone, WriteJob, Writer};
 
 /// A server without net and threads.
 struct Scene {
@@ -35,15 +35,22 @@ impl Scene {
         let reader = writer.reader().unwrap();
         let data_dir = dir.path().to_owned();
         let about = About { device: "server".to_owned(), data_dir, started: Instant::now() };
-        let caller = Caller { source: "192.0.2.7:4711".to_owned() };
+        let caller = Caller::anyone("192.0.2.7:4711".parse().unwrap());
         Self { writer, reader, about, caller, _dir: dir }
     }
 
     fn ask(&mut self, request: Request) -> Response {
-        if request.method.is_safe() {
-            return read(&request, &self.caller, &self.about, &mut *self.reader);
+        let route = match Route::find(&request) {
+            Ok(route) => route,
+            Err(problem) => return problem.into(),
+        };
+        if let Err(problem) = route.admit(request.method, &self.caller) {
+            return problem.into();
         }
-        match write(&request, &self.caller, &self.about) {
+        if route.kind(request.method) == Kind::Read {
+            return route.read(&request, &self.caller, &self.about, &mut *self.reader);
+        }
+        match route.write(&request, &self.caller, &self.about) {
             Err(response) => response,
             Ok(writing) => self.commit(writing),
         }
@@ -51,10 +58,14 @@ impl Scene {
 
     fn commit(&mut self, writing: Writing) -> Response {
         let (jobs, queue) = std::sync::mpsc::channel();
-        jobs.send(WriteJob { ticket: 1, bytes: 0, writing }).unwrap();
+        let journal = self.caller.journal;
+        jobs.send(WriteJob::Notes { ticket: 1, bytes: 0, journal, writing }).unwrap();
         drop(jobs);
         let mut answers = Vec::new();
-        self.writer.run(&queue, |written, _| answers.extend(written));
+        self.writer.run(&queue, |done| match done {
+            WriteDone::Notes { answers: written, .. } => answers.extend(written),
+            WriteDone::Access { .. } => panic!("nobody changed who may do what"),
+        });
         answers.remove(0).response
     }
 

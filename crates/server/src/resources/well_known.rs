@@ -6,6 +6,7 @@ use suibi_coap::{Code, ContentFormat, Response};
 use suibi_store::Reader;
 
 use super::{Ask, Link, ROUTES, Resource};
+use crate::caller::Need;
 use crate::problem::Problem;
 
 pub(super) struct Core;
@@ -17,6 +18,10 @@ impl Resource for Core {
 
     fn methods(&self) -> &'static [Code] {
         &[Code::GET]
+    }
+
+    fn needs(&self, _method: Code) -> Need {
+        Need::Nothing
     }
 
     /// The filters of RFC 6690 §4.1 may be ignored, and are: the list is short.
