@@ -94,6 +94,10 @@ impl Context {
         newest: Option<u64>,
     ) -> Result<(Response, Option<u64>), UnprotectError> {
         let option = OscoreOption::of(&outer.options).ok_or(UnprotectError::BadOption)??;
+        // Answers need no kid (§5); one that is there has to be right.
+        if option.kid.is_some_and(|kid| kid != self.recipient) {
+            return Err(UnprotectError::UnknownContext);
+        }
         let request_iv = PartialIv::new(request.piv).ok_or(UnprotectError::DecryptionFailed)?;
         let nonce = match option.partial_iv.and_then(PartialIv::new) {
             Some(own_iv) => nonce(&self.common_iv, self.recipient, own_iv),
