@@ -15,13 +15,10 @@ use crate::{
 
 /// The options that stay outside, where proxies can read them (Class U alone, Figure 5).
 ///
-/// Observe is inside and outside (§4.1.3.5). Everything else, known to us or not, is inside.
-pub(crate) const OUTER: [OptionNumber; 4] = [
-    OptionNumber::URI_HOST,
-    OptionNumber::URI_PORT,
-    OptionNumber::PROXY_URI,
-    OptionNumber::PROXY_SCHEME,
-];
+/// Observe is inside and outside (§4.1.3.5), Proxy-Uri is refused. Everything else, known to us
+/// or not, is inside.
+pub(crate) const OUTER: [OptionNumber; 3] =
+    [OptionNumber::URI_HOST, OptionNumber::URI_PORT, OptionNumber::PROXY_SCHEME];
 
 /// The plaintext is a message without the first three bytes of its header: code, options, payload
 /// (§5.3). So the codec of messages reads and writes it, with the code where the id ends.

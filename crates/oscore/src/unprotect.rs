@@ -1,5 +1,7 @@
 //! Protected to plain, or why not (RFC 8613 §8.2, §8.4).
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use ccm::{AeadInPlace, Tag, consts::U8};
 use suibi_coap::{Code, Message, OptionNumber, Request, Response, wire};
@@ -9,11 +11,15 @@ use crate::{
     Context, OscoreOption, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
     option::OSCORE,
-    protect::{CODE_AT, HEADER_START, OUTER, PLAINTEXT_AT},
+    protect::{CODE_AT, HEADER_START, PLAINTEXT_AT},
 };
 
 /// Length of the tag behind the ciphertext, in bytes.
 const TAG_LEN: usize = 8;
+
+/// The options outside that a request keeps, with the lengths that RFC 7252 §5.10 gives them.
+const KEPT: [(OptionNumber, RangeInclusive<usize>); 2] =
+    [(OptionNumber::URI_HOST, 1..=255), (OptionNumber::URI_PORT, 0..=2)];
 
 /// Why a protected message is refused (RFC 8613 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -47,8 +53,9 @@ impl UnprotectError {
 impl Context {
     /// Opens a request; its number counts as used from then on (§8.2).
     ///
-    /// `option` is that of `outer`. What a proxy may read stays as it came: Uri-Host, Uri-Port and
-    /// the Proxy options are not protected. Everything else outside is dropped.
+    /// `option` is that of `outer`. Of the other options outside, Uri-Host and Uri-Port stay, which
+    /// are not protected; the rest is dropped. So are Proxy-Uri and Proxy-Scheme: what opens here
+    /// was meant for here, and nobody on the way can have it refused by adding an option.
     ///
     /// # Errors
     /// See [`UnprotectError`]. The replay window moves only if the tag was right.
@@ -179,8 +186,9 @@ fn read_request(plain: Vec<u8>, outer: &Request) -> Result<Request, UnprotectErr
         return Err(UnprotectError::DecryptionFailed);
     }
     let Message { code, mut options, payload, .. } = message;
-    for number in OUTER {
-        for value in outer.options.get_all(number) {
+    for (number, lengths) in KEPT {
+        let value = outer.options.get(number).filter(|value| lengths.contains(&value.len()));
+        if let Some(value) = value.filter(|_| !options.has(number)) {
             options.add(number, value.clone());
         }
     }

@@ -1,4 +1,5 @@
 //! Messages that were altered, sent again, swapped or sent back.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
 
 mod support;
 
@@ -78,7 +79,7 @@ fn a_message_cut_short_or_made_longer_is_refused() {
         assert_eq!(open(&mut server, &altered), Err(UnprotectError::DecryptionFailed));
     }
     let longer = [&outer.payload[..], b"\0"].concat();
-    let altered = Request { payload: longer.into(), ..outer.clone() };
+    let altered = Request { payload: longer.into(), ..outer };
     assert_eq!(open(&mut server, &altered), Err(UnprotectError::DecryptionFailed));
 
     let response = Response::new(Code::CREATED);
