@@ -42,9 +42,6 @@
 // RFC 8613: a security context, and messages in it.
 mod context;
 mod derive;
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub mod fuzz;
 mod key_id;
 mod nonce;
 mod option;

@@ -99,11 +99,9 @@ pub(crate) fn encode(
     kid_context: Option<&[u8]>,
     kid: Option<KeyId>,
 ) -> Bytes {
-    let len = 1
-        + partial_iv.map_or(0, |partial_iv| partial_iv.as_slice().len())
-        + kid_context.map_or(0, |kid_context| 1 + kid_context.len())
-        + kid.map_or(0, |kid| kid.as_slice().len());
-    let mut value = Vec::with_capacity(len);
+    let mut value = Vec::with_capacity(
+        2 + PartialIv::MAX_LEN + KeyId::MAX_LEN + kid_context.map_or(0, <[u8]>::len),
+    );
     value.push(0);
     if let Some(partial_iv) = partial_iv {
         value[0] |= partial_iv.as_slice().len() as u8;

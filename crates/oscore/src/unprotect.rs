@@ -1,7 +1,5 @@
 //! Protected to plain, or why not (RFC 8613 §8.2, §8.4).
 
-use std::ops::RangeInclusive;
-
 use bytes::Bytes;
 use ccm::{AeadInPlace, Tag, consts::U8};
 use suibi_coap::{Code, Message, OptionNumber, Request, Response, wire};
@@ -11,15 +9,11 @@ use crate::{
     Context, OscoreOption, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
     option::OSCORE,
-    protect::{CODE_AT, HEADER_START, PLAINTEXT_AT},
+    protect::{CODE_AT, HEADER_START, OUTER, PLAINTEXT_AT},
 };
 
 /// Length of the tag behind the ciphertext, in bytes.
 const TAG_LEN: usize = 8;
-
-/// The options outside that a request keeps, with the lengths that RFC 7252 §5.10 gives them.
-const KEPT: [(OptionNumber, RangeInclusive<usize>); 2] =
-    [(OptionNumber::URI_HOST, 1..=255), (OptionNumber::URI_PORT, 0..=2)];
 
 /// Why a protected message is refused (RFC 8613 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -53,9 +47,8 @@ impl UnprotectError {
 impl Context {
     /// Opens a request; its number counts as used from then on (§8.2).
     ///
-    /// `option` is that of `outer`. Of the other options outside, Uri-Host and Uri-Port stay, which
-    /// are not protected; the rest is dropped. So are Proxy-Uri and Proxy-Scheme: what opens here
-    /// was meant for here, and nobody on the way can have it refused by adding an option.
+    /// `option` is that of `outer`. What a proxy may read stays as it came: Uri-Host, Uri-Port and
+    /// the Proxy options are not protected. Everything else outside is dropped.
     ///
     /// # Errors
     /// See [`UnprotectError`]. The replay window moves only if the tag was right.
@@ -101,10 +94,6 @@ impl Context {
         newest: Option<u64>,
     ) -> Result<(Response, Option<u64>), UnprotectError> {
         let option = OscoreOption::of(&outer.options).ok_or(UnprotectError::BadOption)??;
-        // Answers need no kid (§5); one that is there has to be right.
-        if option.kid.is_some_and(|kid| kid != self.recipient) {
-            return Err(UnprotectError::UnknownContext);
-        }
         let request_iv = PartialIv::new(request.piv).ok_or(UnprotectError::DecryptionFailed)?;
         let nonce = match option.partial_iv.and_then(PartialIv::new) {
             Some(own_iv) => nonce(&self.common_iv, self.recipient, own_iv),
@@ -186,9 +175,8 @@ fn read_request(plain: Vec<u8>, outer: &Request) -> Result<Request, UnprotectErr
         return Err(UnprotectError::DecryptionFailed);
     }
     let Message { code, mut options, payload, .. } = message;
-    for (number, lengths) in KEPT {
-        let value = outer.options.get(number).filter(|value| lengths.contains(&value.len()));
-        if let Some(value) = value.filter(|_| !options.has(number)) {
+    for number in OUTER {
+        for value in outer.options.get_all(number) {
             options.add(number, value.clone());
         }
     }

@@ -28,3 +28,68 @@ pub(crate) fn now() -> Result<NoteTime, Failure> {
 pub(crate) fn today() -> Result<Day, Failure> {
     Ok(now()?.day())
 }
+
+/// A moment in milliseconds since 1970 as the clock on the wall here showed it, or will. `None` for one that no note
+/// can have.
+pub(crate) fn at(millis: i64) -> Option<NoteTime> {
+    let moment = jiff::Timestamp::from_millisecond(millis).ok()?;
+    NoteTime::of(&moment.to_zoned(jiff::tz::TimeZone::system())).ok()
+}
+
+/// `2026-11-23 09:05`, for people.
+pub(crate) fn minute(millis: i64) -> String {
+    at(millis).map_or_else(
+        || "?".to_owned(),
+        |time| {
+            let (hour, minute) = time.hour_minute();
+            format!("{} {hour:02}:{minute:02}", time.day())
+        },
+    )
+}
+
+/// `14:05`, with its date where that is not today's.
+///
+/// # Errors
+///
+/// Those of [`now`].
+pub(crate) fn moment(millis: i64) -> Result<String, Failure> {
+    let text = minute(millis);
+    let today = format!("{} ", today()?);
+    Ok(text.strip_prefix(&today).map(str::to_owned).unwrap_or(text))
+}
+
+/// A stretch of time in one word or two: `45 s`, `15 min`, `3 h`, `12 days`, `2 years`. Rounded down.
+pub(crate) fn stretch(millis: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    let seconds = millis.abs() / 1000;
+    let (number, one, many) = match seconds {
+        0..MINUTE => (seconds, "s", "s"),
+        MINUTE..HOUR => (seconds / MINUTE, "min", "min"),
+        HOUR..DAY => (seconds / HOUR, "h", "h"),
+        _ if seconds < 2 * 365 * DAY => (seconds / DAY, "day", "days"),
+        _ => (seconds / (365 * DAY), "year", "years"),
+    };
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_of_time_in_words() {
+        for (seconds, wanted) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (900, "15 min"),
+            (3_600, "1 h"),
+            (86_400, "1 day"),
+            (365 * 86_400, "365 days"),
+            (-3 * 365 * 86_400, "3 years"),
+        ] {
+            assert_eq!(stretch(seconds * 1000), wanted);
+        }
+    }
+}

@@ -15,8 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Kept on this device, not on the server, and `--require-server` was asked for.
     KeptLocally = 3,
-    /// The server refuses this device. Reserved for protected connections.
-    #[expect(dead_code, reason = "the number is promised; protected connections will use it")]
+    /// The server does not let this device in, or not do this.
     NotAllowed = 4,
     /// No server in reach, or an address that cannot be used.
     Network = 5,
@@ -58,6 +57,14 @@ impl Failure {
             next = error.source();
         }
         self
+    }
+
+    /// [`Failure::because`] for an error whose own text is the failure's.
+    pub(crate) fn because_of(self, error: &(dyn Error + 'static)) -> Self {
+        match error.source() {
+            Some(source) => self.because(source),
+            None => self,
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

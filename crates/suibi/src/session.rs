@@ -1,15 +1,15 @@
 //! The journal as a command sees it: this device's replica, and the server behind it.
 
-use std::net::SocketAddr;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use suibi_client::{Added, Client, ClientConfig, ClientError, LiveEvent, Place, Status};
-use suibi_journal::{ChainId, Extras, Note, NoteTime, Query};
+use suibi_client::{
+    Added, Client, ClientConfig, ClientError, LiveEvent, Membership, Place, Status,
+};
+use suibi_journal::{ChainId, Extras, Note, NoteTime, Query, Rights};
 use suibi_store::{JournalId, Reader, StoreError};
 
 use crate::failure::{Exit, Failure};
-use crate::render::style::DIM;
 use crate::settings::Settings;
 use crate::ui::Ui;
 
@@ -38,37 +38,24 @@ pub(crate) struct Written {
     pub(crate) trouble: Option<String>,
 }
 
-/// Opens this device's replica. Nobody on the network is asked. Where this machine has been no server so far and now
-/// becomes one, a line says how far it can be reached.
+/// Opens this device's replica. Nobody on the network is asked.
 ///
 /// # Errors
 ///
 /// Settings that make no sense, files that cannot be used.
-pub(crate) fn open(settings: &Settings, ui: &Ui) -> Result<Session, Failure> {
-    let session = open_untold(settings)?;
-    let config = session.client.config();
-    if session.is_embedded() && !config.data_dir.join("server.db").exists() {
-        ui.say(format_args!(
-            "{DIM}this machine is its own server, on loopback and unprotected: any program on it can reach your \
-             notes (said this once){DIM:#}"
-        ));
-    }
-    Ok(session)
-}
-
-/// [`open`] without the line, for the prompt, which says it every time.
-pub(crate) fn open_untold(settings: &Settings) -> Result<Session, Failure> {
+pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
     let config = config(settings)?;
     let client = Client::open(config).map_err(|error| failure(&error))?;
     let reader = client.reader().map_err(|error| failure(&error))?;
     Ok(Session { client, reader })
 }
 
+/// A listener that was named goes before a server that was joined, and that before the embedded one.
 fn config(settings: &Settings) -> Result<ClientConfig, Failure> {
     let data_dir = settings.journal_dir()?;
     let place = match settings.server()? {
         Some(server) => Place::Server { address: server.authority() },
-        None => Place::Embedded { data_dir: data_dir.clone() },
+        None => Place::of(&data_dir).map_err(|error| failure(&error.into()))?,
     };
     Ok(ClientConfig { data_dir, place, device: settings.device()? })
 }
@@ -79,13 +66,27 @@ impl Session {
         matches!(self.client.config().place, Place::Embedded { .. })
     }
 
-    /// Where the embedded server listens, when it was found.
-    pub(crate) fn embedded_address(&mut self) -> Option<SocketAddr> {
-        self.client.status(Duration::from_millis(200)).ok()?.server
+    /// Whether everything that leaves this process is encrypted.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        !matches!(self.client.config().place, Place::Server { .. })
     }
 
+    /// The server that was joined.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.client.membership()
+    }
+
+    /// What this device may do.
+    pub(crate) fn rights(&self) -> Rights {
+        self.client.rights()
+    }
+
+    /// What others call this device.
     pub(crate) fn device(&self) -> &str {
-        &self.client.config().device
+        match self.client.membership() {
+            Some(membership) => &membership.device,
+            None => &self.client.config().device,
+        }
     }
 
     /// Keeps a note here, then delivers it, within one second.
@@ -99,7 +100,7 @@ impl Session {
         let (own_chain, seq, hash) = added.change;
         let trouble = match added.refused.first() {
             Some(refused) => Some(format!("the server does not take it: {}", refused.refusal)),
-            None => added.trouble.filter(|error| !error.is_offline()).map(|error| chain(&error)),
+            None => added.trouble.filter(is_worth_a_word).map(|error| chain(&error)),
         };
         let note = Note {
             id: added.note,
@@ -117,6 +118,9 @@ impl Session {
 
     /// Fetches what is new before a listing, for a moment only; what this device has is shown in any case.
     pub(crate) fn refresh(&mut self, ui: &Ui) {
+        if !self.rights().read {
+            ui.say("this device is a drop: it shows what was written here, and nothing else");
+        }
         let outcome = self.client.sync(REFRESH_WITHIN, |_| {});
         let waiting = match self.client.waiting() {
             Ok(0) | Err(_) => None,
@@ -131,7 +135,7 @@ impl Session {
         };
         tracing::info!("no news from the server: {}", chain(&error));
         let waiting = waiting.map(|waiting| format!("; {waiting}")).unwrap_or_default();
-        if error.is_offline() {
+        if !is_worth_a_word(&error) {
             ui.say(format_args!("the server did not answer; this is what is kept here{waiting}"));
         } else {
             ui.complain(format_args!("no news from the server: {}{waiting}", chain(&error)));
@@ -218,6 +222,11 @@ impl Moved {
     }
 }
 
+/// Whether an error says more than that the server is out of reach, which the waiting notes say already.
+fn is_worth_a_word(error: &ClientError) -> bool {
+    !error.is_offline() || matches!(error, ClientError::Unanswered { .. })
+}
+
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
@@ -242,6 +251,23 @@ pub(crate) fn failure(error: &ClientError) -> Failure {
         ClientError::Device(_) => Failure::usage("this device cannot have that name")
             .because(error)
             .hint("choose another one: suibi config set device NAME"),
+        ClientError::Files(_) | ClientError::NotJoined(_) => {
+            Failure::new(Exit::Data, "what this machine has joined cannot be told")
+                .because(error)
+                .hint("nothing was written; suibi join --again LINE joins anew")
+        }
+        ClientError::Revoked { .. } => Failure::new(Exit::NotAllowed, error.to_string()).hint(
+            "what you wrote is kept on this device; with a new invite it goes along: suibi join --again LINE",
+        ),
+        ClientError::ReadOnly { .. } => {
+            Failure::new(Exit::NotAllowed, format!("{error}; nothing was written"))
+                .hint("another invite can allow it: suibi invite --rights read,write on the server")
+        }
+        ClientError::WriteOnly { .. } => Failure::new(Exit::NotAllowed, error.to_string())
+            .hint("another invite can allow it: suibi invite --rights read,write on the server"),
+        ClientError::Unanswered { .. } => Failure::new(Exit::Network, "the server does not answer")
+            .because(error)
+            .hint("what you wrote is kept on this device; suibi devices on the server shows whether it knows this one"),
         ClientError::Remote(_) | ClientError::Sync(_) | ClientError::Place(_) => Failure::new(
             Exit::Network,
             "the server is out of reach",

@@ -21,6 +21,7 @@ pub(crate) enum Key {
     DataDir,
     Device,
     Color,
+    Listen,
     InsecureCoap,
     Plain,
     PlainWords,
@@ -49,12 +50,13 @@ pub(crate) enum Kind {
 pub(crate) const PLAIN_MAX: (u64, u64) = (16, 65_507);
 
 impl Key {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Server,
         Self::Insecure,
         Self::DataDir,
         Self::Device,
         Self::Color,
+        Self::Listen,
         Self::InsecureCoap,
         Self::Plain,
         Self::PlainWords,
@@ -71,6 +73,7 @@ impl Key {
             Self::DataDir => "data-dir",
             Self::Device => "device",
             Self::Color => "color",
+            Self::Listen => "listen",
             Self::InsecureCoap => "insecure-coap",
             Self::Plain => "plain",
             Self::PlainWords => "plain-words",
@@ -91,7 +94,7 @@ impl Key {
             Self::DataDir | Self::Device => Kind::Text,
             Self::Insecure | Self::PlainAnyone => Kind::Switch,
             Self::Color => Kind::Choice(&["auto", "always", "never"]),
-            Self::InsecureCoap | Self::Plain => Kind::List,
+            Self::Listen | Self::InsecureCoap | Self::Plain => Kind::List,
             Self::PlainWords => Kind::Choice(&["course", "compat"]),
             Self::PlainReply => Kind::Choice(&["auto", "always", "never"]),
             Self::PlainMax => Kind::Number(PLAIN_MAX.0, PLAIN_MAX.1),

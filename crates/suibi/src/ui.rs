@@ -40,6 +40,26 @@ impl Ui {
         let _ = writeln!(AutoStream::new(io::stderr(), self.color), "{line}");
     }
 
+    /// A question, on the line on which the answer is typed.
+    pub(crate) fn ask(&self, question: impl Display) {
+        let mut stream = AutoStream::new(io::stderr(), self.color);
+        let _ = write!(stream, "{question}").and_then(|()| stream.flush());
+    }
+
+    /// Columns and rows of the terminal that shows the talk, if one does.
+    pub(crate) fn talk_size(&self) -> Option<(usize, usize)> {
+        if !io::stderr().is_terminal() {
+            return None;
+        }
+        let (width, height) = terminal_size::terminal_size_of(io::stderr())?;
+        Some((usize::from(width.0), usize::from(height.0)))
+    }
+
+    /// Whether talk may have colours.
+    pub(crate) fn talk_has_colours(&self) -> bool {
+        AutoStream::new(io::stderr(), self.color).current_choice() != ColorChoice::Never
+    }
+
     pub(crate) fn is_terminal(&self) -> bool {
         io::stdout().is_terminal()
     }

@@ -89,7 +89,7 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
 
 fn add(text: &str, context: &mut Context) -> Result<Exit, Failure> {
     check(text)?;
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     let written = session.add(text, clock::now()?)?;
     let note = &written.note;
     if let Some(trouble) = &written.trouble {

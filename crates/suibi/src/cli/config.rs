@@ -142,7 +142,7 @@ fn effective(key: Key, settings: &Settings) -> Result<Option<Found>, Failure> {
         return Ok(Some(found));
     }
     let default = match key {
-        Key::Server | Key::InsecureCoap | Key::Plain => return Ok(None),
+        Key::Server | Key::Listen | Key::InsecureCoap | Key::Plain => return Ok(None),
         Key::DataDir => settings.data_dir()?.display().to_string(),
         Key::Device => settings.device()?,
         Key::Insecure | Key::PlainAnyone => "false".to_owned(),

@@ -142,7 +142,7 @@ fn show(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     query.from.clone_from(&shown.from);
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let mut notes = session.notes(&query)?;
     if shown.reverse {

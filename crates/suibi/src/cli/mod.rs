@@ -3,9 +3,14 @@
 //! A new command is a file here, a variant of [`Command`], a name in [`shape::COMMANDS`] and a snapshot.
 
 pub(crate) mod add;
+mod audit;
 mod config;
 mod demo;
+mod devices;
+mod invite;
+mod join;
 mod list;
+mod owner;
 mod piped;
 mod serve;
 mod shape;
@@ -21,6 +26,8 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use suibi_journal::Rights;
 
 use crate::failure::{Exit, Failure};
 use crate::prompt;
@@ -61,10 +68,10 @@ Examples:
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Talk to this server, coap://HOST:PORT, instead of the embedded one
+    /// Talk to the unprotected listener coap://HOST:PORT instead of the server that was joined
     #[arg(long, global = true, value_name = "URI")]
     server: Option<String>,
-    /// Allow a server beyond this machine; the way there is not encrypted
+    /// Allow --server beyond this machine; the way there is not encrypted
     #[arg(long, global = true)]
     insecure: bool,
     /// Keep the journal's files in this directory
@@ -119,6 +126,14 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Be a server for other devices
     Serve(serve::ServeArgs),
+    /// Let one more device in: prints a line, and a QR code of it
+    Invite(invite::InviteArgs),
+    /// Make this machine a device of the server that printed the line
+    Join(join::JoinArgs),
+    /// Print who has joined; rename a device, cut it off, make keys for other programs
+    Devices(devices::DevicesArgs),
+    /// Print who joined, who was cut off, who was refused, and when
+    Audit(audit::AuditArgs),
     /// See it work: a server, two devices, a bad network, ninety seconds at most
     Demo(demo::DemoArgs),
     /// Look at settings and change them
@@ -223,6 +238,28 @@ fn misfit(error: &clap::Error) -> bool {
     words && !option
 }
 
+/// What a device may do, after `it may`.
+fn may(rights: Rights) -> &'static str {
+    match (rights.read, rights.write, rights.admin) {
+        (true, true, false) => "read and write",
+        (true, false, false) => "read only",
+        (false, true, false) => "add notes and see none (a drop)",
+        (_, _, true) => "read, write and administer",
+        (false, false, false) => "nothing",
+    }
+}
+
+/// The same for a table.
+fn rights_in_short(rights: Rights) -> &'static str {
+    match (rights.read, rights.write, rights.admin) {
+        (true, true, false) => "read, write",
+        (true, false, false) => "read",
+        (false, true, false) => "add (a drop)",
+        (_, _, true) => "read, write, admin",
+        (false, false, false) => "nothing",
+    }
+}
+
 /// How many notes: `-n N`.
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
@@ -291,6 +328,10 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Status) => status::run(&mut context),
         Some(Command::Watch(args)) => watch::run(args, &mut context),
         Some(Command::Serve(args)) => serve::run(args, &mut context),
+        Some(Command::Invite(args)) => invite::run(args, &mut context),
+        Some(Command::Join(args)) => join::run(args, &mut context),
+        Some(Command::Devices(args)) => devices::run(args, &mut context),
+        Some(Command::Audit(args)) => audit::run(args, &mut context),
         Some(Command::Demo(args)) => demo::run(args, &mut context),
         Some(Command::Config(command)) => config::run(command, &context.settings, &mut context.ui),
     }?;

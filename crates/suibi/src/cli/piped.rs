@@ -14,7 +14,7 @@ use crate::session::{self, Session};
 const LAST_WORD_WITHIN: Duration = Duration::from_millis(800);
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     // The background delivers in batches while lines still come.
     let events = session.live()?;
     let mut kept = 0_u64;

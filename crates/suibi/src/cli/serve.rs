@@ -1,29 +1,42 @@
-//! `suibi serve`: the server alone, on the listeners that are named.
+//! `suibi serve`: the server alone, encrypted for everybody who was invited; unprotected only where that is named.
 
 mod plain_spec;
 
 use clap::Args;
 use suibi_server::plain::PlainRules;
-use suibi_server::{Config, Listen, PlainListen, ServeError, ServeErrorKind, Server, StopSignal};
+use suibi_server::{
+    Config, Listen, ListenerInfo, ListenerKind, PlainListen, Reach, ServeError, ServeErrorKind,
+    Server, StopSignal,
+};
 
 use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::settings::{Key, Settings};
 use plain_spec::PlainSpec;
 
+/// Where it listens when nothing was named: every interface, the port of CoAP (RFC 7252 §12.6).
+const DEFAULT_LISTEN: &str = ":5683";
+
 /// `suibi serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Without any listener named it is --listen :5683: devices that were invited (suibi invite) come in there,
+encrypted; everybody else hears nothing. The others are unprotected and only there when you name them.
+
 ADDR is HOST:PORT: 127.0.0.1:4242, localhost:4242, [::]:5683, a host name, :5683 (every interface,
 IPv4 and IPv6); port 0 lets the system pick. After --plain ADDR, options for that listener alone:
 ADDR,reply=always|never|auto,words=course|compat,max=BYTES,anyone
 
 Examples:
-  suibi serve --insecure-coap 127.0.0.1:5683
-  suibi serve --plain 127.0.0.1:4242,words=compat --plain 127.0.0.1:4243,reply=always
+  suibi serve                                       on every interface, encrypted
+  suibi serve --listen 192.168.1.5:5683 --plain 127.0.0.1:4242
+  suibi serve --insecure-coap 127.0.0.1:5683        for coap-client and its like on this machine
 
 SIGINT or SIGTERM ends it; what was acknowledged is on disk.")]
 pub(super) struct ServeArgs {
+    /// Speak CoAP under OSCORE here: encrypted, for devices that were invited [default: :5683]
+    #[arg(long, value_name = "ADDR")]
+    listen: Vec<String>,
     /// Speak CoAP here, without encryption: whoever reaches it can read and write
     #[arg(long, value_name = "ADDR")]
     insecure_coap: Vec<String>,
@@ -46,6 +59,7 @@ pub(super) struct ServeArgs {
 
 impl ServeArgs {
     fn into_settings(self, settings: &mut Settings) {
+        settings.flag(Key::Listen, self.listen);
         settings.flag(Key::InsecureCoap, self.insecure_coap);
         settings.flag(Key::Plain, self.plain);
         settings.flag(Key::PlainWords, self.plain_words);
@@ -58,15 +72,17 @@ impl ServeArgs {
 pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failure> {
     let settings = &mut context.settings;
     args.into_settings(settings);
+    let mut listen = settings.list(Key::Listen)?;
     let coap = settings.list(Key::InsecureCoap)?;
     let plain = PlainSpec::all(settings)?;
-    if coap.is_empty() && plain.is_empty() {
-        return Err(Failure::usage("there is nothing to listen on").hint(
-            "name a listener: suibi serve --insecure-coap 127.0.0.1:5683 --plain 127.0.0.1:4242",
-        ));
+    if listen.is_empty() && coap.is_empty() && plain.is_empty() {
+        listen.push(DEFAULT_LISTEN.to_owned());
     }
-    let mut config = Config::new(settings.journal_dir()?);
+    let data_dir = settings.journal_dir()?;
+    let is_first_start = !data_dir.join("server.db").exists();
+    let mut config = Config::new(data_dir);
     config.device = settings.device()?;
+    config.listen = listen.into_iter().map(|address| Listen { address }).collect();
     config.coap = coap.into_iter().map(|address| Listen { address }).collect();
     config.plain = plain.into_iter().map(PlainListen::from).collect();
     // Before the first listener is open, so that no signal finds us half started.
@@ -75,9 +91,25 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
     for listener in server.listeners() {
         context.ui.say(listener);
     }
+    if is_first_start {
+        context.ui.say(first_words(server.listeners()));
+    }
     context.ui.say("ready");
     server.run(stop).map_err(|error| failure(&error))?;
     Ok(Exit::Done)
+}
+
+/// What the owner of a new server does next.
+fn first_words(listeners: &[ListenerInfo]) -> &'static str {
+    let is_for_others = |listener: &ListenerInfo| {
+        listener.kind == ListenerKind::Oscore && listener.reach != Reach::ThisMachine
+    };
+    match listeners.iter().any(is_for_others) {
+        true => "a new server: to let your first device in, in another terminal: suibi invite",
+        false => {
+            "a new server, for this machine only; for other devices: suibi serve --listen :5683"
+        }
+    }
 }
 
 impl From<PlainSpec> for PlainListen {

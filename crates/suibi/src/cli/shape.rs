@@ -12,7 +12,7 @@ use crate::failure::Failure;
 /// Commands with their other names. A test holds this against what clap knows.
 pub(super) const COMMANDS: &[&str] = &[
     "add", "log", "list", "today", "on", "search", "tags", "sync", "status", "watch", "serve",
-    "demo", "config", "help",
+    "invite", "join", "devices", "audit", "demo", "config", "help",
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
@@ -28,9 +28,6 @@ pub(super) const RESERVED: &[&str] = &[
     "export",
     "verify",
     "backup",
-    "join",
-    "invite",
-    "devices",
     "doctor",
     "completions",
     "man",

@@ -8,8 +8,9 @@ use suibi_client::Status;
 
 use super::Context;
 use crate::failure::{Exit, Failure};
-use crate::render::json::VERSION;
+use crate::render::json::{VERSION, rights_json};
 use crate::render::style::{DIM, GOOD, WAITING};
+use crate::render::wrap::harmless;
 use crate::session::{self, Session};
 
 /// So long the server has to answer.
@@ -29,11 +30,21 @@ struct StatusJson {
 #[derive(Debug, Serialize)]
 struct ServerJson {
     embedded: bool,
+    encrypted: bool,
+    joined: Option<JoinedJson>,
     address: Option<String>,
     answers: bool,
     trouble: Option<String>,
     position: Option<u64>,
     round_trip_ms: Option<f64>,
+}
+
+/// What this machine has joined.
+#[derive(Debug, Serialize)]
+struct JoinedJson {
+    server: String,
+    journal: String,
+    rights: Vec<&'static str>,
 }
 
 /// This device's side.
@@ -46,7 +57,7 @@ struct ReplicaJson {
 }
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     let named = context.settings.server()?.map(|server| server.to_string());
     let status = session.status(ANSWER_WITHIN)?;
     if context.ui.json {
@@ -58,19 +69,44 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// Where the notes go, in one dim line, for a greeting.
+pub(crate) fn place(session: &Session, named: Option<&str>) -> String {
+    if let Some(named) = named {
+        return format!("{WAITING}{named}, not encrypted{WAITING:#}");
+    }
+    match session.membership() {
+        Some(membership) => format!(
+            "{DIM}Journal {} on {}, encrypted.{DIM:#}",
+            harmless(&membership.journal),
+            membership.address
+        ),
+        None => format!(
+            "{DIM}This machine is its own server. For other devices, too: suibi serve{DIM:#}"
+        ),
+    }
+}
+
 /// A line for each thing worth knowing.
 pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> String {
     let label = |name: &str| format!("{DIM}{name:<8}{DIM:#}  ");
-    let address = status.server.map(|address| format!("coap://{address}"));
-    let shown = named.map(str::to_owned).or(address);
+    let membership = session.membership();
+    let found = status.server.map(|address| address.to_string());
     let mut text = label("server");
-    match (named, status.is_host) {
-        (Some(_), _) => {}
-        (None, true) => text.push_str("this machine itself, "),
-        (None, false) => text.push_str("this machine, in another suibi, "),
+    match (named, membership, status.is_host) {
+        (Some(named), ..) => text.push_str(named),
+        (None, Some(membership), _) => {
+            text.push_str(&format!("{} ({})", membership.address, harmless(&membership.server)));
+        }
+        (None, None, is_host) => {
+            text.push_str("this machine");
+            text.push_str(if is_host { " itself, " } else { ", in another suibi, " });
+            text.push_str(found.as_deref().unwrap_or("not found"));
+        }
     }
-    text.push_str(&shown.unwrap_or_else(|| "not found".to_owned()));
-    text.push('\n');
+    text.push_str(&match session.is_encrypted() {
+        true => ", encrypted\n".to_owned(),
+        false => format!(", {WAITING}not encrypted{WAITING:#}\n"),
+    });
     text.push_str(&label(""));
     match &status.head {
         Ok(head) => {
@@ -82,12 +118,20 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
             text.push_str(&format!("{WAITING}{}{WAITING:#}\n", session::chain(error)));
         }
     }
+    if let Some(membership) = membership {
+        text.push_str(&format!(
+            "{}{}: this device may {}\n",
+            label("journal"),
+            harmless(&membership.journal),
+            super::may(membership.rights)
+        ));
+    }
     let waiting = match status.waiting {
         0 => "all on the server".to_owned(),
         waiting => format!("{WAITING}{waiting} not yet on the server{WAITING:#}"),
     };
     text.push_str(&format!("{}{}, {waiting}\n", label("notes"), status.notes));
-    text.push_str(&format!("{}{}\n", label("device"), session.device()));
+    text.push_str(&format!("{}{}\n", label("device"), harmless(session.device())));
     text.push_str(&format!("{}{}\n", label("replica"), status.replica.display()));
     text
 }
@@ -103,13 +147,21 @@ fn milliseconds(duration: Duration) -> String {
 
 fn json(session: &Session, named: Option<String>, status: &Status) -> StatusJson {
     let found = status.server.map(|address| format!("coap://{address}"));
+    let membership = session.membership();
+    let joined = membership.map(|membership| format!("coap://{}", membership.address));
     StatusJson {
         version: VERSION,
         suibi: env!("CARGO_PKG_VERSION"),
         device: session.device().to_owned(),
         server: ServerJson {
             embedded: session.is_embedded(),
-            address: named.or(found),
+            encrypted: session.is_encrypted(),
+            joined: membership.map(|membership| JoinedJson {
+                server: membership.server.clone(),
+                journal: membership.journal.clone(),
+                rights: rights_json(membership.rights),
+            }),
+            address: named.or(joined).or(found),
             answers: status.head.is_ok(),
             trouble: status.head.as_ref().err().map(|error| session::chain(error)),
             position: status.head.as_ref().ok().map(|head| head.position),

@@ -9,7 +9,8 @@ use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::{GOOD, WAITING};
-use crate::session::{self, Moved};
+use crate::session::{self, Moved, Session};
+use crate::ui::Ui;
 
 /// A long sync tells how far it is, but no more often than this.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -25,8 +26,21 @@ struct SyncJson {
 }
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings, &context.ui)?;
-    let tell = !context.ui.quiet && io::stderr().is_terminal();
+    let mut session = session::open(&context.settings)?;
+    let moved = exchange(&mut session, &context.ui)?;
+    let ui = &mut context.ui;
+    if ui.json {
+        let Moved { delivered, fetched, waiting, refused, .. } = moved;
+        ui.json(&SyncJson { version: VERSION, delivered, fetched, waiting, refused })?;
+    } else {
+        ui.say(line(moved));
+    }
+    Ok(if moved.waiting > 0 { Exit::Network } else { Exit::Done })
+}
+
+/// Delivers and fetches everything; on a terminal it tells how far it is.
+pub(super) fn exchange(session: &mut Session, ui: &Ui) -> Result<Moved, Failure> {
+    let tell = !ui.quiet && io::stderr().is_terminal();
     let mut told = Instant::now();
     let mut told_any = false;
     let outcome = session.sync(|moved| {
@@ -44,15 +58,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
         eprint!("\r\x1b[K");
         io::stderr().flush()?;
     }
-    let moved = outcome?;
-    let ui = &mut context.ui;
-    if ui.json {
-        let Moved { delivered, fetched, waiting, refused, .. } = moved;
-        ui.json(&SyncJson { version: VERSION, delivered, fetched, waiting, refused })?;
-    } else {
-        ui.say(line(moved));
-    }
-    Ok(if moved.waiting > 0 { Exit::Network } else { Exit::Done })
+    outcome
 }
 
 /// `✓ in step with the server · 2 sent, 5 received`.

@@ -9,7 +9,7 @@ use crate::render::style::{DIM, TAG};
 use crate::session;
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let mut tags = session.tags()?;
     tags.sort_by(|(a, some), (b, others)| others.cmp(some).then_with(|| a.cmp(b)));

@@ -36,7 +36,7 @@ enum Heard {
 }
 
 pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open(&context.settings, &context.ui)?;
+    let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let events = session.live()?;
     let (sender, heard) = mpsc::channel();

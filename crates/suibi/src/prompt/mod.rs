@@ -46,7 +46,7 @@ enum Heard {
 
 /// Runs the prompt until the person leaves.
 pub(crate) fn run(context: &mut Context) -> Result<Exit, Failure> {
-    let mut session = session::open_untold(&context.settings)?;
+    let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let mut prompt = Prompt { session, context };
     prompt.greet()?;
@@ -79,13 +79,7 @@ impl Prompt<'_> {
             anstream::println!("No notes yet. Each line that you write is one; Enter keeps it.");
         }
         anstream::println!("{}", self.listing()?.render(&notes));
-        if self.session.is_embedded()
-            && let Some(address) = self.session.embedded_address()
-        {
-            anstream::println!(
-                "{DIM}This machine is its own server, unprotected on loopback: coap://{address}{DIM:#}"
-            );
-        }
+        anstream::println!("{}", status::place(&self.session, named(self.context)?.as_deref()));
         anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
         Ok(())
     }
@@ -184,7 +178,7 @@ impl Prompt<'_> {
                 anstream::println!("{}", sync::line(moved));
             }
             Line::Status => {
-                let named = self.context.settings.server()?.map(|server| server.to_string());
+                let named = named(self.context)?;
                 let status = self.session.status(STATUS_WITHIN)?;
                 anstream::print!("{}", status::text(&self.session, named.as_deref(), &status));
             }
@@ -222,6 +216,11 @@ impl Prompt<'_> {
         }
         Ok(())
     }
+}
+
+/// The unprotected listener that goes before everything else, if one is set.
+fn named(context: &Context) -> Result<Option<String>, Failure> {
+    Ok(context.settings.server()?.map(|server| server.to_string()))
 }
 
 /// Prints a line above the one being typed, without colours where there are none.

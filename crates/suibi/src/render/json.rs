@@ -1,10 +1,16 @@
 //! Notes for programs. The shapes are documented in `docs/cli.md`; a change that breaks a reader raises [`VERSION`].
 
 use serde::Serialize;
-use suibi_journal::{Note, tags};
+use suibi_journal::{Note, Rights, tags};
 
 /// The `version` field of every document.
 pub(crate) const VERSION: u32 = 1;
+
+/// Rights as a list of words.
+pub(crate) fn rights_json(rights: Rights) -> Vec<&'static str> {
+    let names = [(rights.read, "read"), (rights.write, "write"), (rights.admin, "admin")];
+    names.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect()
+}
 
 /// A note as every listing shows it.
 #[derive(Debug, Serialize)]

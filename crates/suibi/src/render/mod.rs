@@ -2,6 +2,8 @@
 
 pub(crate) mod json;
 pub(crate) mod listing;
+pub(crate) mod qr;
 pub(crate) mod saved;
 pub(crate) mod style;
+pub(crate) mod table;
 pub(crate) mod wrap;

@@ -15,7 +15,9 @@ use super::{PATIENCE, Wire, texts_of_json, wire};
 pub(crate) struct Server {
     child: Child,
     said: Arc<Mutex<Vec<String>>>,
-    /// The addresses of its CoAP listeners, in the order in which they were named.
+    /// The addresses of its OSCORE listeners; one on loopback is always among them.
+    pub(crate) oscore: Vec<SocketAddr>,
+    /// The addresses of its unprotected CoAP listeners, in the order in which they were named.
     pub(crate) coap: Vec<SocketAddr>,
     /// The addresses of its plain listeners.
     pub(crate) plain: Vec<SocketAddr>,
@@ -70,7 +72,8 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let mut server = Self { child, said, coap: Vec::new(), plain: Vec::new() };
+        let mut server =
+            Self { child, said, oscore: Vec::new(), coap: Vec::new(), plain: Vec::new() };
         let start = Instant::now();
         loop {
             let left = PATIENCE.saturating_sub(start.elapsed());
@@ -81,10 +84,11 @@ impl Server {
                 return server;
             }
             let Some(address) = address_in(&line) else { continue };
-            if line.contains("plain") {
-                server.plain.push(address);
-            } else {
-                server.coap.push(address);
+            match line.split_whitespace().next() {
+                Some("plain") => server.plain.push(address),
+                Some("oscore") => server.oscore.push(address),
+                Some("coap") => server.coap.push(address),
+                _ => {}
             }
         }
     }

@@ -57,7 +57,8 @@ impl ServerProcess {
                 thread::spawn(move || said.into_iter().count());
                 return Ok(server);
             }
-            let words = line.split([' ', ',']);
+            // An encrypted listener for the owner's commands is there, too.
+            let words = line.strip_prefix("coap ").unwrap_or_default().split([' ', ',']);
             if let Some(address) = words.filter_map(|word| word.parse().ok()).next() {
                 server.address = address;
             }

@@ -1,0 +1,210 @@
+//! What a person is shown of an invite: the code, and beside or below it what it is good for.
+
+use super::host::{Chosen, Host};
+use crate::render::qr::{Paint, Qr};
+use crate::render::style::{DAY, DIM};
+use crate::render::wrap::{columns, wrap};
+
+/// The line itself stands below, and the shell's next prompt below that.
+const ROWS_BELOW: usize = 2;
+
+/// Text beside the code is at least so wide, or it stands below it.
+const NARROWEST: usize = 30;
+
+/// Between the code and the text.
+const GAP: usize = 2;
+
+/// What an invite is good for, in words.
+pub(super) struct Card {
+    pub(super) line: String,
+    pub(super) host: Host,
+    /// Whether the server listens on loopback alone, so that somebody else has to carry datagrams to it.
+    pub(super) needs_forwarding: bool,
+    pub(super) journal: String,
+    pub(super) is_new_journal: bool,
+    pub(super) name: Option<String>,
+    pub(super) may: String,
+    /// `15 min`.
+    pub(super) lasts: String,
+    /// `until 14:05`.
+    pub(super) until: String,
+}
+
+impl Card {
+    /// The lines for a terminal of so many columns and rows, without colours where there are none.
+    pub(super) fn lines(&self, (width, height): (usize, usize), paint: Paint) -> Vec<String> {
+        let room = (width, height.saturating_sub(ROWS_BELOW));
+        let Some(code) = Qr::of(&self.line) else { return self.text(width, "Copy the line below") };
+        let Some(code_lines) = code.lines(room, paint) else {
+            let (columns, rows) = code.smallest();
+            let mut lines = self.text(width, "Copy the line below");
+            lines.push(format!(
+                "{DIM}(for a QR code this terminal is too small: {width}x{height}, it takes {columns}x{}){DIM:#}",
+                rows + ROWS_BELOW
+            ));
+            return lines;
+        };
+        let code_width = columns(&anstream::adapter::strip_str(&code_lines[0]).to_string());
+        let beside = width.saturating_sub(code_width + GAP);
+        if beside < NARROWEST {
+            let text = self.text(width, "Scan the code, or copy the line below");
+            return code_lines.into_iter().chain(text).collect();
+        }
+        let text = self.text(beside, "Scan the code, or copy the line below");
+        let above = code_lines.len().saturating_sub(text.len()) / 2;
+        let blank = " ".repeat(code_width);
+        let rows = code_lines.len().max(text.len());
+        (0..rows)
+            .map(|row| {
+                let code = code_lines.get(row).unwrap_or(&blank);
+                match row.checked_sub(above).and_then(|row| text.get(row)) {
+                    Some(text) if !text.is_empty() => format!("{code}{:GAP$}{text}", ""),
+                    _ => code.clone(),
+                }
+            })
+            .collect()
+    }
+
+    fn text(&self, width: usize, how: &str) -> Vec<String> {
+        let mut lines = wrap(&format!("{how}. On the other device:"), width);
+        lines.push(String::new());
+        lines.push(format!("    {DAY}suibi join{DAY:#}"));
+        lines.push(String::new());
+        let journal = match self.is_new_journal {
+            true => format!("{}, a new one", self.journal),
+            false => self.journal.clone(),
+        };
+        let mut facts = vec![("journal", journal)];
+        facts.extend(self.name.clone().map(|name| ("device", name)));
+        facts.push(("may", self.may.clone()));
+        facts.push(("valid", format!("once, {} ({})", self.until, self.lasts)));
+        facts.push(("server", self.host.to_string()));
+        for (label, fact) in facts {
+            for (index, piece) in wrap(&fact, width.saturating_sub(9)).into_iter().enumerate() {
+                let label = if index == 0 { label } else { "" };
+                lines.push(format!("{DIM}{label:<7}{DIM:#}  {piece}"));
+            }
+        }
+        if let Some(about) = self.about_the_host() {
+            lines.push(String::new());
+            lines.extend(wrap(&about, width).into_iter().map(|line| format!("{DIM}{line}{DIM:#}")));
+        }
+        lines
+    }
+
+    /// What the owner should know about the name in the line.
+    fn about_the_host(&self) -> Option<String> {
+        let host = &self.host;
+        if self.needs_forwarding && !host.is_loopback() {
+            return Some(format!(
+                "The server listens on loopback only: something has to carry datagrams from {host} to it."
+            ));
+        }
+        if host.is_loopback() {
+            return Some("Only this machine finds it there.".to_owned());
+        }
+        let near = if host.is_private() { ", good inside its network" } else { "" };
+        match host.chosen {
+            Chosen::Outward => Some(format!(
+                "That is this machine's own address{near}. --host NAME chooses another one."
+            )),
+            Chosen::Listener if host.is_private() => {
+                Some(format!("The server listens there{near}. --host NAME chooses another one."))
+            }
+            Chosen::Listener | Chosen::Named | Chosen::Joined => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card() -> Card {
+        let host = Host { chosen: Chosen::Outward, ..Host::parse("192.168.1.5", 5683).unwrap() };
+        Card {
+            line: "suibi://192.168.1.5:5683/#ABcdEfGHIjklmnopqRSTuvwXYZ012345-_".to_owned(),
+            host,
+            needs_forwarding: false,
+            journal: "notes".to_owned(),
+            is_new_journal: false,
+            name: None,
+            may: "read and write".to_owned(),
+            lasts: "15 min".to_owned(),
+            until: "until 14:05".to_owned(),
+        }
+    }
+
+    fn seen(card: &Card, size: (usize, usize)) -> String {
+        anstream::adapter::strip_str(&card.lines(size, Paint::OnLight).join("\n")).to_string()
+    }
+
+    #[test]
+    fn at_80_by_24_the_text_stands_beside_the_code() {
+        let seen = seen(&card(), (80, 24));
+        insta::assert_snapshot!(seen);
+        assert!(seen.lines().count() <= 22);
+        assert!(seen.lines().all(|line| columns(line) <= 80), "{seen}");
+    }
+
+    #[test]
+    fn where_it_is_narrow_the_text_stands_below() {
+        let seen = seen(&card(), (50, 60));
+        assert!(seen.lines().all(|line| columns(line) <= 50), "{seen}");
+        assert!(seen.lines().next().unwrap().trim().is_empty(), "{seen}");
+        assert!(seen.contains("\nScan the code, or copy the line below."), "{seen}");
+    }
+
+    #[test]
+    fn where_it_is_too_small_the_line_is_all() {
+        let card = Card {
+            name: Some("手机".to_owned()),
+            is_new_journal: true,
+            journal: "家".to_owned(),
+            may: "add notes, see none (a drop)".to_owned(),
+            ..card()
+        };
+        insta::assert_snapshot!(seen(&card, (60, 12)), @"
+        Copy the line below. On the other device:
+
+            suibi join
+
+        journal  家, a new one
+        device   手机
+        may      add notes, see none (a drop)
+        valid    once, until 14:05 (15 min)
+        server   192.168.1.5
+
+        That is this machine's own address, good inside its network.
+        --host NAME chooses another one.
+        (for a QR code this terminal is too small: 60x12, it takes 37x21)
+        ");
+    }
+
+    #[test]
+    fn the_owner_is_told_who_finds_the_server_there() {
+        let about = |text: &str, chosen, needs_forwarding| {
+            let host = Host { chosen, ..Host::parse(text, 5683).unwrap() };
+            Card { host, needs_forwarding, ..card() }.about_the_host().unwrap_or_default()
+        };
+        insta::assert_snapshot!(
+            [
+                about("192.168.1.5", Chosen::Outward, false),
+                about("198.51.100.7", Chosen::Outward, false),
+                about("10.0.0.7", Chosen::Listener, false),
+                about("notes.example.org", Chosen::Named, false),
+                about("notes.example.org", Chosen::Named, true),
+                about("127.0.0.1", Chosen::Named, true),
+            ]
+            .join("\n"),
+            @"
+            That is this machine's own address, good inside its network. --host NAME chooses another one.
+            That is this machine's own address. --host NAME chooses another one.
+            The server listens there, good inside its network. --host NAME chooses another one.
+
+            The server listens on loopback only: something has to carry datagrams from notes.example.org to it.
+            Only this machine finds it there.
+            "
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! `suibi invite`: a line, and a picture of it, with which one more device joins.
+
+mod card;
+pub(super) mod host;
+
+use std::io;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use suibi_journal::Rights;
+use suibi_journal::admission::{InviteAnswer, InviteRequest};
+use suibi_oscore::{InviteLine, KeyId, Secret};
+
+use super::Context;
+use super::owner::Owner;
+use crate::clock;
+use crate::failure::{Exit, Failure};
+use crate::render::json::{VERSION, rights_json};
+use crate::render::qr::Paint;
+use card::Card;
+
+/// `suibi invite`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The line goes to standard output, everything else to standard error. It opens the journal once, for one
+device; whoever has it first is in, so hand it over as you would a key.
+
+Examples:
+  suibi invite                                      a laptop or a phone of your own
+  suibi invite --rights write --name thermometer    a drop: it can add notes and see none
+  suibi invite --journal family --expires 2d        another journal on the same server
+  suibi invite --host notes.example.org             the name under which others find the server")]
+pub(super) struct InviteArgs {
+    /// The journal that the device joins; a name that is new makes one [default: your own]
+    #[arg(long, value_name = "NAME")]
+    journal: Option<String>,
+    /// What the device may do: read,write, or read alone, or write alone (a drop); admin besides
+    #[arg(long, value_name = "RIGHTS", default_value = "read,write")]
+    rights: Rights,
+    /// How long the line is good for: 90s, 15m, 2h, 7d
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = stretch)]
+    expires: Duration,
+    /// What the device is to be called [default: it says so itself]
+    #[arg(long, value_name = "DEVICE")]
+    name: Option<String>,
+    /// Where the device finds the server [default: where it listens, or this machine's own address]
+    #[arg(long, value_name = "HOST[:PORT]")]
+    host: Option<String>,
+}
+
+/// What `invite` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct InviteJson {
+    version: u32,
+    line: String,
+    id: String,
+    journal: String,
+    rights: Vec<&'static str>,
+    name: Option<String>,
+    expires: Option<String>,
+}
+
+pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failure> {
+    // Before anything is made: a line that nobody can use is none.
+    let mut owner = Owner::of_a_server_that_runs(context)?;
+    let host = owner.host(args.host.as_deref())?;
+    let answer = owner.invite(&InviteRequest {
+        journal: args.journal,
+        rights: args.rights,
+        lasts: Some(args.expires.as_secs()),
+        name: args.name,
+    })?;
+    let id = KeyId::from_slice(&answer.id).expect("an answer's id has been checked");
+    let line = InviteLine {
+        host: host.name.clone(),
+        port: host.port,
+        id,
+        secret: Secret::from_bytes(&answer.secret).expect("16 bytes are a secret"),
+    };
+    // The two clocks may differ: what is left is true on both.
+    let left = answer.expires - answer.time;
+    let ends = clock::now()?.millis() + left;
+    let ui = &mut context.ui;
+    if ui.json {
+        let InviteAnswer { journal, rights, name, .. } = answer;
+        ui.json(&InviteJson {
+            version: VERSION,
+            line: line.to_string(),
+            id: id.to_string(),
+            journal,
+            rights: rights_json(rights),
+            name,
+            expires: clock::at(ends).map(|time| time.to_string()),
+        })?;
+        return Ok(Exit::Done);
+    }
+    let card = Card {
+        line: line.to_string(),
+        needs_forwarding: owner.is_on_loopback_only(),
+        host,
+        journal: answer.journal,
+        is_new_journal: answer.is_new_journal,
+        name: answer.name,
+        may: super::may(answer.rights).to_owned(),
+        lasts: clock::stretch(left),
+        until: format!("until {}", clock::moment(ends)?),
+    };
+    let (size, paint) = match ui.talk_size() {
+        Some(size) => {
+            let background = std::env::var("COLORFGBG").ok();
+            (size, Paint::choose(ui.talk_has_colours(), background.as_deref()))
+        }
+        // Nobody scans a file.
+        None => ((100, 0), Paint::OnDark),
+    };
+    for row in card.lines(size, paint) {
+        ui.say(row);
+    }
+    use io::Write as _;
+    writeln!(ui.out(), "{}", card.line)?;
+    Ok(Exit::Done)
+}
+
+/// `90s`, `15m`, `2h`, `7d`.
+fn stretch(text: &str) -> Result<Duration, String> {
+    let wrong = || "how long? for example 90s, 15m, 2h or 7d".to_owned();
+    let text = text.trim();
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].trim_end().parse().map_err(|_| wrong())?;
+    match number.checked_mul(seconds) {
+        None | Some(0) => Err(wrong()),
+        Some(seconds) => Ok(Duration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_as_people_write_them() {
+        for (text, wanted) in
+            [("90s", 90), ("15m", 900), ("2h", 7_200), ("7d", 604_800), (" 1 d ", 86_400)]
+        {
+            assert_eq!(stretch(text), Ok(Duration::from_secs(wanted)), "{text}");
+        }
+        for text in ["", "15", "m", "0m", "-1m", "1.5h", "15分", "99999999999999999999d", "1w"] {
+            assert!(stretch(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! `suibi join`: this machine becomes a device of a server elsewhere.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use suibi_client::{JoinError, Joined, join, join_again};
+use suibi_journal::Rights;
+use suibi_oscore::{InviteLine, InviteLineError};
+
+use super::{Context, shape, sync};
+use crate::clock;
+use crate::failure::{Exit, Failure};
+use crate::render::json::{VERSION, rights_json};
+use crate::render::style::{DAY, DIM, GOOD, HINT, WAITING};
+use crate::render::wrap::harmless;
+use crate::session;
+use crate::settings::Key;
+
+/// So long all the waits for the server may take together.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Nobody pastes more than this for a line of a hundred characters.
+const MAX_INPUT_BYTES: u64 = 64 << 10;
+
+/// `suibi join`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without LINE, or with -, it is read from standard input: it then stays out of the shell's history.
+What this machine wrote before goes along. A join that was cut short is taken up by the same line again.
+
+Examples:
+  suibi join                        asks for the line
+  suibi join --name phone < line
+  ssh server suibi invite | suibi join")]
+pub(super) struct JoinArgs {
+    /// The line that suibi invite printed on the server
+    #[arg(value_name = "LINE")]
+    line: Vec<String>,
+    /// What this device is called there [default: the setting device, or the machine's name]
+    #[arg(long, value_name = "DEVICE")]
+    name: Option<String>,
+    /// Leave the server that this machine has joined for the one of the line
+    #[arg(long)]
+    again: bool,
+}
+
+/// What `join` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct JoinJson {
+    version: u32,
+    address: String,
+    server: String,
+    journal: String,
+    device: String,
+    rights: Vec<&'static str>,
+    carried: u64,
+    left_behind: u64,
+    /// Milliseconds by which the server's clock is ahead of ours, when that is worth a word.
+    clock_off: Option<i64>,
+    /// Changes that wait for the server still.
+    waiting: Option<u64>,
+}
+
+pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let text = match args.line.as_slice() {
+        [] => read_line(context)?,
+        [dash] if dash == "-" => read_line(context)?,
+        words => words.join(" "),
+    };
+    let line: InviteLine = text.parse().map_err(|error| wrong_line(error, &args.line))?;
+    let settings = &context.settings;
+    let data_dir = settings.journal_dir()?;
+    let device = match args.name {
+        Some(name) => name,
+        None => settings.device()?,
+    };
+    if io::stderr().is_terminal() {
+        context.ui.say(format_args!("{DIM}asking {} …{DIM:#}", place(&line)));
+    }
+    let joined = match args.again {
+        true => join_again(&data_dir, &line, &device, ANSWER_WITHIN),
+        false => join(&data_dir, &line, &device, ANSWER_WITHIN),
+    }
+    .map_err(|error| failure(&error))?;
+    tell(&joined, context)?;
+    // What is joined stays joined, whatever comes of the first exchange.
+    let waiting = match session::open(&context.settings)
+        .and_then(|mut session| sync::exchange(&mut session, &context.ui))
+    {
+        Ok(moved) => {
+            context.ui.say(sync::line(moved));
+            Some(moved.waiting)
+        }
+        Err(failure) => {
+            context.ui.complain(format_args!(
+                "{WAITING}!{WAITING:#} the notes could not be exchanged yet; suibi sync does it\n{failure}"
+            ));
+            None
+        }
+    };
+    if context.ui.json {
+        let Joined { membership, carried, left_behind, clock_off } = joined;
+        context.ui.json(&JoinJson {
+            version: VERSION,
+            address: membership.address,
+            server: membership.server,
+            journal: membership.journal,
+            device: membership.device,
+            rights: rights_json(membership.rights),
+            carried,
+            left_behind,
+            clock_off: clock_off.and_then(|off| i64::try_from(off.as_millis()).ok()),
+            waiting,
+        })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// From standard input. A terminal is asked for it, and keeps it out of every history.
+fn read_line(context: &Context) -> Result<String, Failure> {
+    let mut text = String::new();
+    if io::stdin().is_terminal() {
+        context.ui.ask(format_args!(
+            "{DAY}Paste the line{DAY:#} that `suibi invite` printed on the server, then Enter:\n"
+        ));
+        io::stdin().lock().read_line(&mut text)?;
+    } else {
+        let mut bytes = Vec::new();
+        io::stdin().lock().take(MAX_INPUT_BYTES).read_to_end(&mut bytes)?;
+        // What is no text is no line either, and is told so.
+        text = String::from_utf8_lossy(&bytes).into_owned();
+    }
+    if text.trim().is_empty() {
+        return Err(Failure::usage("no line came in; nothing was done").hint(
+            "`suibi invite` on the server prints one: suibi join LINE, or suibi join and paste it",
+        ));
+    }
+    Ok(text)
+}
+
+/// What the person has in hands now, and what they should know about it.
+fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
+    let ui = &context.ui;
+    let membership = &joined.membership;
+    ui.say(format_args!(
+        "{GOOD}✓{GOOD:#} joined {} as {DAY}{}{DAY:#}: {} the journal {DAY}{}{DAY:#}, encrypted all the way",
+        membership.address,
+        harmless(&membership.device),
+        may_with(membership.rights),
+        harmless(&membership.journal),
+    ));
+    let notes = |count| if count == 1 { "1 note".to_owned() } else { format!("{count} notes") };
+    match (joined.carried, membership.rights.write) {
+        (0, _) => {}
+        (carried, true) => {
+            ui.say(format_args!("  {} written here before go along", notes(carried)));
+        }
+        (carried, false) => ui.say(format_args!(
+            "{WAITING}!{WAITING:#} {} written here before stay on this machine: it may only read there",
+            notes(carried)
+        )),
+    }
+    if joined.left_behind > 0 {
+        ui.say(format_args!(
+            "{WAITING}!{WAITING:#} {} of the server that was left had not been delivered; they stay in {}",
+            notes(joined.left_behind),
+            context.settings.journal_dir()?.display()
+        ));
+    }
+    if let Some(off) = joined.clock_off {
+        let millis = i64::try_from(off.as_millis()).unwrap_or(i64::MAX);
+        let (here, how) = (clock::minute(clock::now()?.millis()), clock::stretch(millis));
+        let way = if millis > 0 { "behind" } else { "ahead of" };
+        ui.say(format_args!(
+            "{WAITING}!{WAITING:#} this machine's clock ({here}) is {how} {way} the server's: new notes would be dated \
+             by it\n{HINT}hint:{HINT:#} set the clock of whichever is wrong, for example: timedatectl set-ntp true"
+        ));
+    }
+    if let Some(server) = context.settings.find(Key::Server)? {
+        ui.say(format_args!(
+            "{WAITING}!{WAITING:#} the setting `server` ({}, from {}) goes before what was joined, and is not \
+             encrypted\n{HINT}hint:{HINT:#} suibi config unset server",
+            server.values.join(" "),
+            server.origin
+        ));
+    }
+    Ok(())
+}
+
+/// `it may read and write`, before `the journal …`.
+fn may_with(rights: Rights) -> &'static str {
+    match (rights.read, rights.write, rights.admin) {
+        (true, true, false) => "it may read and write",
+        (true, false, false) => "it may only read",
+        (false, true, false) => "a drop, it may add notes to, and read nothing of,",
+        (_, _, true) => "it may read and write, and administer,",
+        (false, false, false) => "it may do nothing in",
+    }
+}
+
+fn place(line: &InviteLine) -> String {
+    match line.host.contains(':') {
+        true => format!("[{}]:{}", line.host, line.port),
+        false => format!("{}:{}", line.host, line.port),
+    }
+}
+
+/// What is wrong with the line, before anybody was asked.
+fn wrong_line(error: InviteLineError, words: &[String]) -> Failure {
+    const AGAIN: &str = "copy all of it once more, from suibi:// to its last character";
+    match error {
+        InviteLineError::NotAnInvite => {
+            let failure = Failure::usage("that is no line of an invite; nothing was done");
+            let words: Vec<std::ffi::OsString> =
+                std::iter::once("join").chain(words.iter().map(String::as_str)).map(Into::into).collect();
+            match words.len() {
+                // It was piped in or pasted.
+                1 => failure
+                    .hint("the line begins with suibi:// and is printed by `suibi invite` on the server"),
+                _ => failure.hint(format!(
+                    "the line begins with suibi:// and is printed by `suibi invite` on the server; to write it \
+                     as a note: suibi add {}",
+                    shape::quoted(&words)
+                )),
+            }
+        }
+        InviteLineError::Incomplete { .. } => {
+            Failure::usage("the line is cut off: its end is missing; nothing was done").hint(AGAIN)
+        }
+        InviteLineError::Mistyped => {
+            Failure::usage("the line has a slip in it: a character is wrong, missing or too many; nothing was done")
+                .hint(AGAIN)
+        }
+        InviteLineError::NewerVersion => {
+            Failure::usage("the line was made by a newer suibi than this one; nothing was done")
+                .hint("update suibi on this machine, then join with the same line")
+        }
+    }
+}
+
+/// Why the join did not happen.
+fn failure(error: &JoinError) -> Failure {
+    let exit = match error {
+        JoinError::AlreadyJoined(_) | JoinError::Device(_) => Exit::Usage,
+        JoinError::Used { .. }
+        | JoinError::Expired { .. }
+        | JoinError::NotOurs { .. }
+        | JoinError::Refused { .. } => Exit::NotAllowed,
+        JoinError::NoAnswer { .. }
+        | JoinError::NotConfirmed { .. }
+        | JoinError::Unreachable { .. }
+        | JoinError::LoopbackElsewhere { .. }
+        | JoinError::Unresolvable { .. }
+        | JoinError::Busy { .. }
+        | JoinError::Nonsense(_) => Exit::Network,
+        JoinError::InProgress | JoinError::Carry(_) | JoinError::Files(_) | JoinError::Local(_) => {
+            Exit::Data
+        }
+    };
+    Failure::new(exit, error.to_string()).because_of(error).hint(error.hint())
+}
