@@ -185,8 +185,9 @@ impl State {
 
     fn unprotect(&mut self, binding: &mut Binding, outer: &Response) -> UnprotectedResponse {
         let option = match OscoreOption::of(&outer.options) {
-            Some(Ok(option)) => option,
-            Some(Err(_)) => return self.ignore(Hint::Unverifiable),
+            // An answer need not name its sender (§8.3); one that does may name nobody else.
+            Some(Ok(option)) if option.kid.is_none_or(|kid| kid == SERVER_ID) => option,
+            Some(_) => return self.ignore(Hint::Unverifiable),
             None => return self.ignore(Hint::Unprotected(outer.code)),
         };
         let Some(keys) = self.keys(binding.context) else { return UnprotectedResponse::Ignore };

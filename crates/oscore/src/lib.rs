@@ -67,4 +67,4 @@ pub use unprotect::UnprotectError;
 pub use client::{ClientContext, Hint};
 pub use invite::{InviteLine, InviteLineError};
 pub use pairing::{JoinSecret, Transcript, credential, invite_key};
-pub use server::{ContextStats, FixedContext, SERVER_ID, ServerContexts};
+pub use server::{ContextLimits, ContextStats, FixedContext, SERVER_ID, ServerContexts};

@@ -14,13 +14,13 @@ use std::{
 
 use rand::{SeedableRng, rngs::StdRng};
 use suibi_coap::{
-    Binding, Code, Peer, Protection, ProtectionError, Request, Response, Subject,
+    Binding, Code, OptionNumber, Peer, Protection, ProtectionError, Request, Response, Subject,
     UnprotectedRequest, UnprotectedResponse,
 };
 
 use crate::{KeyId, Number, OscoreOption, RequestId, Secret};
 use fixed::Fixed;
-use paired::{MAX_CONTEXTS, Paired, Shared};
+use paired::{Paired, Shared};
 use table::Table;
 
 pub use fixed::FixedContext;
@@ -91,11 +91,27 @@ pub const SERVER_ID: KeyId = KeyId::from_slice(b"s").expect("one byte");
 ///
 /// # Bounds
 ///
-/// 65,536 live contexts, 256 of one credential, the least lately used dying first; 1,024 remembered
-/// R3s per credential, then its R2 is changed; 500 attempts a second to open a context that is not
-/// alive, per credential.
+/// [`ContextLimits`]; besides, 500 attempts a second to open a context that is not alive, per
+/// credential, so that forgeries cost little.
 #[derive(Clone)]
 pub struct ServerContexts(Arc<Mutex<State>>);
+
+/// How much a server keeps of its paired credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContextLimits {
+    /// Live contexts in all; then the one that was used least lately dies. Default: 65,536.
+    pub contexts: usize,
+    /// Live contexts of one credential; the same. At least 1. Default: 256.
+    pub contexts_each: usize,
+    /// R3s that are remembered for one credential; then its R2 is changed. Default: 1,024.
+    pub remembered: usize,
+}
+
+impl Default for ContextLimits {
+    fn default() -> Self {
+        Self { contexts: 65_536, contexts_each: 256, remembered: 1_024 }
+    }
+}
 
 /// Counts since the start, but for `contexts`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,6 +142,7 @@ pub struct ContextStats {
 }
 
 struct State {
+    limits: ContextLimits,
     rng: StdRng,
     credentials: BTreeMap<KeyId, Credential>,
     ids: BTreeMap<Subject, KeyId>,
@@ -156,7 +173,13 @@ impl ServerContexts {
     /// No credentials yet. `seed`: from the system's randomness, new at each start; R2s and Echo
     /// values are drawn from it, and everything said above hangs on that.
     pub fn new(seed: [u8; 32]) -> Self {
+        Self::with_limits(seed, ContextLimits::default())
+    }
+
+    /// The same, with other limits.
+    pub fn with_limits(seed: [u8; 32], limits: ContextLimits) -> Self {
         Self(Arc::new(Mutex::new(State {
+            limits,
             rng: StdRng::from_seed(seed),
             credentials: BTreeMap::new(),
             ids: BTreeMap::new(),
@@ -311,7 +334,8 @@ impl Protection for ServerProtection {
         response: Response,
         observe: Option<u32>,
     ) -> Option<Response> {
-        self.0.lock().protect(*binding, &response, observe.is_some())
+        let is_notification = observe.is_some() || response.options.has(OptionNumber::OBSERVE);
+        self.0.lock().protect(*binding, &response, is_notification)
     }
 }
 
@@ -338,6 +362,7 @@ impl State {
             }
             Keys::Paired(paired) => {
                 let shared = &mut Shared {
+                    limits: &self.limits,
                     rng: &mut self.rng,
                     table: &mut self.table,
                     challenges: &mut self.challenges,
@@ -346,7 +371,7 @@ impl State {
                 paired.unprotect(now, kid, outer, &option, shared)
             }
         };
-        if self.table.len() > MAX_CONTEXTS {
+        if self.table.len() > self.limits.contexts {
             self.evict_oldest();
         }
         opened.of_subject(subject)

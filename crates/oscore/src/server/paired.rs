@@ -9,7 +9,7 @@ use rand::{Rng, rngs::StdRng};
 use suibi_coap::{Binding, Code, Request, Response, Subject, UnprotectedRequest};
 
 use super::{
-    ContextStats, SERVER_ID,
+    ContextLimits, ContextStats, SERVER_ID,
     allowance::Allowance,
     table::{Live, Table},
 };
@@ -21,12 +21,6 @@ use crate::{
 /// R2, the server's half of an ID Context.
 pub(super) type Epoch = [u8; 8];
 
-/// Live contexts of all credentials together.
-pub(super) const MAX_CONTEXTS: usize = 65_536;
-/// Live contexts of one credential.
-const MAX_CONTEXTS_EACH: usize = 256;
-/// R3s that are remembered for one credential; then its R2 is changed.
-const MAX_REMEMBERED: usize = 1_024;
 /// How often a context that is not alive is tried, for one credential: keys have to be derived to
 /// tell a device's new process from a forgery.
 const OPENING: Allowance = Allowance::new(Duration::from_millis(2), 500);
@@ -44,6 +38,7 @@ pub(super) struct Paired {
 
 /// What the credentials of a server share.
 pub(super) struct Shared<'a> {
+    pub(super) limits: &'a ContextLimits,
     pub(super) rng: &'a mut StdRng,
     pub(super) table: &'a mut Table,
     /// The next Partial IV of a challenge. One counter for all credentials from start to end:
@@ -120,7 +115,7 @@ impl Paired {
 
     /// Makes a context alive, once and for all under this R2.
     fn open(&mut self, live: Live, r3: [u8; 8], shared: &mut Shared<'_>) -> u64 {
-        if self.live.len() >= MAX_CONTEXTS_EACH {
+        if self.live.len() >= shared.limits.contexts_each {
             let oldest = self
                 .live
                 .iter()
@@ -133,7 +128,7 @@ impl Paired {
             }
         }
         self.remembered.insert(r3);
-        if self.remembered.len() >= MAX_REMEMBERED {
+        if self.remembered.len() >= shared.limits.remembered {
             // Contexts that are alive go on under the old one: they have windows of their own.
             self.epoch = shared.rng.random();
             self.remembered.clear();
