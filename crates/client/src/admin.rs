@@ -46,7 +46,7 @@ impl Admin {
             let (server, device) = (server.clone(), device.clone());
             return Err(ClientError::NotAdmin { server, device });
         }
-        let link = Link::new(place, device.to_owned(), membership)?;
+        let link = Link::new(place, device.to_owned(), membership, None)?;
         Ok(Self { link, within })
     }
 

@@ -1,6 +1,7 @@
 //! What programs use: a replica, its outbox, and the server behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -11,18 +12,20 @@ use suibi_coap::{Request, Response, RttEstimate};
 use suibi_journal::{
     Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError,
 };
+use suibi_oscore::KeyId;
 use suibi_store::{
     Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore,
     Store as _, StoreError, Write,
 };
 use thiserror::Error;
 
+use crate::carry;
 use crate::host::HostError;
-use crate::link::Link;
+use crate::link::{Epoch, Link};
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
 use crate::place::{self, Place, PlaceError};
-use crate::private::PrivateFileError;
+use crate::private::{PrivateFileError, array_from_hex, hex};
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
 use crate::sync::{Refused, Report, Sync, SyncError};
@@ -35,6 +38,12 @@ const ADD_MARGIN: Duration = Duration::from_millis(150);
 
 /// Longer than the timeout towards a server that was never met, so that it is asked at least twice.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+
+/// So often in a row is a joined server silent before we say what that may mean.
+const SILENT_OFTEN: u32 = 3;
+
+/// The key under which a joined replica counts that.
+const SILENT: &str = "silent";
 
 /// The longest name of a device that a server takes, in bytes.
 const MAX_DEVICE_BYTES: usize = 64;
@@ -217,7 +226,8 @@ pub struct Status {
     pub server: Option<SocketAddr>,
     /// Whether it runs in this process.
     pub is_host: bool,
-    /// The end of the server's feed, or why it did not say.
+    /// The end of the server's feed, or why it did not say. A drop is not told: it has its own cursor here when the
+    /// server answers.
     pub head: Result<Cursor, ClientError>,
     /// The round trip to it, if one was measured.
     pub rtt: Option<Duration>,
@@ -261,7 +271,7 @@ impl Client {
     /// # Errors
     ///
     /// When the replica cannot be opened, or the device's name does not fit.
-    pub fn open(config: ClientConfig) -> Result<Self, ClientError> {
+    pub fn open(mut config: ClientConfig) -> Result<Self, ClientError> {
         let device = &config.device;
         if device.is_empty() || device.len() > MAX_DEVICE_BYTES || device.contains(char::is_control)
         {
@@ -275,6 +285,8 @@ impl Client {
                     return Err(ClientError::NotJoined(Membership::path(data_dir)));
                 };
                 let file = membership.replica.clone();
+                // Its chain has the name that the server knows.
+                config.device.clone_from(&membership.device);
                 (Some(membership), file)
             }
         };
@@ -310,8 +322,20 @@ impl Client {
         self.write(write, deadline)
     }
 
+    /// Which device this is, in which journal of which server; for those who may not do everything there.
+    fn who(&self) -> (String, String, String) {
+        let Some(Membership { device, journal, server, .. }) = &self.membership else {
+            return Default::default();
+        };
+        (device.clone(), journal.clone(), server.clone())
+    }
+
     /// Any write to one note, with the same promise as [`Client::add`].
     fn write(&mut self, write: Write, deadline: Instant) -> Result<Added, ClientError> {
+        if !self.rights().write {
+            let (device, journal, server) = self.who();
+            return Err(ClientError::ReadOnly { device, journal, server });
+        }
         self.mend()?;
         // Nobody may meet the change before it is known to be ours.
         let mine = Arc::clone(&self.mine);
@@ -373,21 +397,63 @@ impl Client {
         within: Duration,
         progress: impl FnMut(&Report),
     ) -> Result<Synced, ClientError> {
+        self.carry()?;
         let own = replica::own_chain(&mut self.store)?;
-        let sync = Sync::push_and_pull(&self.config.device, own).comparing();
+        let sync = Sync::within(self.rights(), &self.config.device, own).comparing();
         let patience = Patience { deadline: Instant::now() + within, silence: SILENCE };
         let (report, outcome) = self.run(sync, patience, progress);
-        outcome?;
+        self.count_silence(outcome)?;
         let Report { receipts, refused, pulled, .. } = report;
         Ok(Synced { receipts, refused, pulled, waiting: self.store.waiting()? })
+    }
+
+    /// Takes along what a prompt that was open when this machine joined has written since.
+    fn carry(&mut self) -> Result<(), ClientError> {
+        self.mend()?;
+        let Some(membership) = &self.membership else { return Ok(()) };
+        let carried = carry::carry_on(&self.config.data_dir, membership, &mut self.store);
+        self.is_broken = matches!(carried, Err(StoreError::Broken(_)));
+        Ok(carried?)
+    }
+
+    /// Counts how often a joined server is silent, over all processes, and says what that may mean.
+    fn count_silence<T>(&mut self, outcome: Result<T, ClientError>) -> Result<T, ClientError> {
+        if self.membership.is_none() || self.is_broken {
+            return outcome;
+        }
+        let before: u32 =
+            self.store.meta(SILENT)?.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let is_silence =
+            |error: &ClientError| matches!(error, ClientError::Remote(RemoteError::NoAnswer { .. }));
+        let tries = match &outcome {
+            Err(error) if is_silence(error) => before.saturating_add(1),
+            Err(error) if error.is_offline() => before,
+            _ => 0,
+        };
+        if tries != before {
+            self.store.set_meta(SILENT, &tries.to_string())?;
+        }
+        let may_be_another = self.link.as_ref().and_then(Link::hint).is_some();
+        match outcome {
+            Err(ClientError::Remote(source @ RemoteError::NoAnswer { .. }))
+                if tries >= SILENT_OFTEN || may_be_another =>
+            {
+                Err(ClientError::Unanswered { tries, may_be_another, source })
+            }
+            outcome => outcome,
+        }
     }
 
     /// Asks the server anything, and waits for its answer at most `within`.
     ///
     /// # Errors
     ///
-    /// When there is no answer; one that says no is an answer.
+    /// When there is no answer; one that says no is an answer. [`ClientError::WriteOnly`] when there is no use in asking.
     pub fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, ClientError> {
+        if !self.rights().read && request.method.is_safe() {
+            let (device, journal, server) = self.who();
+            return Err(ClientError::WriteOnly { device, journal, server });
+        }
         let patience = Patience { deadline: Instant::now() + within, silence: within };
         self.with_link(|link, _| link.call(request, patience))
     }
@@ -398,7 +464,14 @@ impl Client {
     ///
     /// When the replica cannot be read. That the server is out of reach is no error, see [`Status::head`].
     pub fn status(&mut self, within: Duration) -> Result<Status, ClientError> {
-        let head = self.ask(&live::ask_head(), within).and_then(|response| live::head(&response));
+        let rights = self.rights();
+        let head = match self.ask(&live::ask_alive(rights), within) {
+            Ok(response) if rights.read => live::head(&response),
+            Ok(response) if response.code.is_success() => Ok(self.store.cursor()?),
+            Ok(response) => Err(SyncError::of(&response).into()),
+            Err(error) => Err(error),
+        };
+        let head = self.count_silence(head);
         let link = self.link.as_ref();
         Ok(Status {
             replica: self.path.clone(),
@@ -537,7 +610,11 @@ fn new_link(
     membership: Option<Membership>,
     store: &mut SqliteStore,
 ) -> Result<Link, ClientError> {
-    let mut link = Link::new(config.place.clone(), config.device.clone(), membership)?;
+    let epoch = match &membership {
+        Some(Membership { id, .. }) => remembered_epoch(store, *id)?,
+        None => None,
+    };
+    let mut link = Link::new(config.place.clone(), config.device.clone(), membership, epoch)?;
     if let Some((address, estimate)) = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip)
     {
         link.remote.set_rtt(address, estimate);
@@ -548,9 +625,42 @@ fn new_link(
 /// The key of the remembered round trip in the replica's `meta`.
 const ROUND_TRIP: &str = "round-trip";
 
+/// The key under which a replica remembers what its server drew at its last start.
+pub(crate) const EPOCH: &str = "epoch";
+
+/// That, and for which credential; as text `0a1b2c3d 0011223344556677`.
+pub(crate) struct EpochOf {
+    pub(crate) id: KeyId,
+    pub(crate) epoch: Epoch,
+}
+
+impl fmt::Display for EpochOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.id, *hex(&self.epoch))
+    }
+}
+
+/// What is remembered for this credential. It is no more than a guess that saves a round trip, so one that makes no
+/// sense is none.
+fn remembered_epoch(store: &mut SqliteStore, id: KeyId) -> Result<Option<Epoch>, StoreError> {
+    let text = store.meta(EPOCH)?.unwrap_or_default();
+    let epoch = text.strip_prefix(&id.to_string()).and_then(|rest| rest.strip_prefix(' '));
+    Ok(epoch.and_then(array_from_hex).map(|epoch| *epoch))
+}
+
+/// Keeps what the next process saves time with: what the server drew, and the round trip to it.
+pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
+    if let (Some(epoch), Some(Membership { id, .. })) = (link.epoch(), link.membership())
+        && remembered_epoch(store, *id)? != Some(epoch)
+    {
+        store.set_meta(EPOCH, &EpochOf { id: *id, epoch }.to_string())?;
+    }
+    remember_round_trip(store, link)
+}
+
 /// Keeps the measured round trip for the next process. That is a write, so only what is news is kept; the loopback
 /// needs no memory.
-pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
+fn remember_round_trip(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
     let (Some(address), Some(now)) = (link.remote.address(), link.remote.rtt()) else {
         return Ok(());
     };

@@ -13,7 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use suibi_server::{
-    Config, Listen, Running, ServeError, ServeErrorKind, Server, ServerHandle, StopSignal, running,
+    Config, Listen, LocalCredential, Running, ServeError, ServeErrorKind, Server, ServerHandle,
+    StopSignal, running,
 };
 use thiserror::Error;
 
@@ -40,15 +41,6 @@ pub enum HostError {
         /// Which process, if it has said so.
         pid: Option<u32>,
     },
-    /// The server that runs on this data does not speak CoAP.
-    #[error(
-        "the server of this data{} has no CoAP listener: start it with --insecure-coap 127.0.0.1:0 as well",
-        of(*.pid)
-    )]
-    NoCoap {
-        /// Which process.
-        pid: Option<u32>,
-    },
 }
 
 impl HostError {
@@ -56,7 +48,7 @@ impl HostError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Serve(error) => error.kind() != ServeErrorKind::InUse,
-            Self::Lock { .. } | Self::NoCoap { .. } => true,
+            Self::Lock { .. } => true,
             Self::Starting { .. } => false,
         }
     }
@@ -66,16 +58,35 @@ fn of(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
+/// The way into a server of this machine: where it listens under OSCORE, and the credential that it made for whoever
+/// may read its data. It has another one after each start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Door {
+    /// On loopback, the preferred one first.
+    pub addresses: Vec<SocketAddr>,
+    /// For everything that the owner may do.
+    pub credential: LocalCredential,
+}
+
+impl Door {
+    /// What a server that has come so far says in its lock.
+    fn of(running: Running) -> Option<Self> {
+        let addresses = reachable(&running);
+        let credential = running.local?;
+        (!addresses.is_empty()).then_some(Self { addresses, credential })
+    }
+}
+
 /// The server in this process. It ends when this is dropped: what it has in hand is made durable and answered first.
 #[derive(Debug)]
 pub struct Host {
-    address: SocketAddr,
+    door: Door,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Host {
-    /// Takes the lock of the data directory and serves on a port of loopback that the system picks.
+    /// Takes the lock of the data directory and serves under OSCORE on a port of loopback that the system picks.
     ///
     /// # Errors
     ///
@@ -83,9 +94,9 @@ impl Host {
     pub fn start(data_dir: &Path, device: &str) -> Result<Self, ServeError> {
         let mut config = Config::new(data_dir);
         config.device = device.to_owned();
-        config.coap.push(Listen { address: "127.0.0.1:0".to_owned() });
+        config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
         let server = Server::bind(config)?;
-        let address = server.listeners().first().ok_or(ServeError::NoListener)?.address;
+        let door = running(data_dir)?.and_then(Door::of).ok_or(ServeError::NoListener)?;
         let handle = server.handle();
         let stop = StopSignal::new()?;
         let thread = thread::Builder::new().name("host".to_owned()).spawn(move || {
@@ -93,13 +104,13 @@ impl Host {
                 tracing::warn!(%error, "the embedded server has ended");
             }
         })?;
-        tracing::debug!(%address, "this process is the host now");
-        Ok(Self { address, handle, thread: Some(thread) })
+        tracing::debug!(addresses = ?door.addresses, "this process is the host now");
+        Ok(Self { door, handle, thread: Some(thread) })
     }
 
-    /// Where it listens, on loopback.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The way into it.
+    pub fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Whether it still serves.
@@ -122,8 +133,8 @@ impl Drop for Host {
 /// Where the embedded server is.
 #[derive(Debug)]
 pub enum Found {
-    /// In another process, at these addresses.
-    Running(Vec<SocketAddr>),
+    /// In another process.
+    Running(Door),
     /// Here.
     Hosting(Host),
 }
@@ -141,13 +152,13 @@ pub fn find_or_become(
 ) -> Result<Found, HostError> {
     loop {
         let pid = match look(data_dir)? {
-            Some(running) if !running.coap.is_empty() => {
-                return Ok(Found::Running(reachable(&running)));
+            Some(running) => {
+                let pid = running.pid;
+                match Door::of(running) {
+                    Some(door) => return Ok(Found::Running(door)),
+                    None => pid,
+                }
             }
-            Some(Running { pid, plain, .. }) if !plain.is_empty() => {
-                return Err(HostError::NoCoap { pid });
-            }
-            Some(Running { pid, .. }) => pid,
             None => match Host::start(data_dir, device) {
                 Ok(host) => return Ok(Found::Hosting(host)),
                 // Somebody was faster; what the file said just then may be old.
@@ -162,10 +173,10 @@ pub fn find_or_become(
     }
 }
 
-/// Whether some process holds the lock, and says that it listens at `address`.
-pub(crate) fn is_running_at(data_dir: &Path, address: SocketAddr) -> bool {
-    look(data_dir)
-        .is_ok_and(|running| running.is_some_and(|running| reachable(&running).contains(&address)))
+/// Whether some process holds the lock, and it is the server that we know: a later one has another credential, be it at
+/// the same address.
+pub(crate) fn is_still(data_dir: &Path, door: &Door) -> bool {
+    look(data_dir).is_ok_and(|running| running.and_then(Door::of).as_ref() == Some(door))
 }
 
 /// Whether some process holds the lock.
@@ -175,6 +186,11 @@ pub(crate) fn is_running(data_dir: &Path) -> Result<bool, HostError> {
 
 fn look(data_dir: &Path) -> Result<Option<Running>, HostError> {
     running(data_dir).map_err(|source| HostError::Lock { data_dir: data_dir.to_owned(), source })
+}
+
+/// Its credential is for loopback.
+fn is_here(address: SocketAddr) -> bool {
+    address.ip().is_loopback() || address.ip().is_unspecified()
 }
 
 /// Every interface is reached from here through loopback.
@@ -188,7 +204,7 @@ fn reachable(running: &Running) -> Vec<SocketAddr> {
         }
         address
     };
-    running.coap.iter().map(here).collect()
+    running.oscore.iter().filter(|address| is_here(**address)).map(here).collect()
 }
 
 #[cfg(test)]
@@ -205,17 +221,19 @@ mod tests {
         let Found::Hosting(host) = find_or_become(dir.path(), "a", soon()).unwrap() else {
             panic!("nobody else is there");
         };
-        let Found::Running(addresses) = find_or_become(dir.path(), "b", soon()).unwrap() else {
+        let Found::Running(door) = find_or_become(dir.path(), "b", soon()).unwrap() else {
             panic!("the lock is held");
         };
-        assert_eq!(addresses, [host.address()]);
-        assert!(is_running_at(dir.path(), host.address()));
+        assert_eq!(&door, host.door());
+        assert!(is_still(dir.path(), &door) && is_running(dir.path()).unwrap());
         assert!(host.is_running());
 
-        let address = host.address();
         drop(host);
-        assert!(!is_running_at(dir.path(), address));
-        assert!(matches!(find_or_become(dir.path(), "b", soon()), Ok(Found::Hosting(_))));
+        assert!(!is_still(dir.path(), &door) && !is_running(dir.path()).unwrap());
+        let Ok(Found::Hosting(next)) = find_or_become(dir.path(), "b", soon()) else {
+            panic!("nobody is there any more");
+        };
+        assert_ne!(next.door().credential.secret, door.credential.secret);
     }
 
     #[test]
@@ -229,22 +247,23 @@ mod tests {
         let hosts: Vec<_> = found
             .iter()
             .filter_map(|found| match found {
-                Found::Hosting(host) => Some(host.address()),
+                Found::Hosting(host) => Some(host.door().clone()),
                 Found::Running(_) => None,
             })
             .collect();
         assert_eq!(hosts.len(), 1);
         for found in &found {
-            if let Found::Running(addresses) = found {
-                assert_eq!(*addresses, hosts);
+            if let Found::Running(door) = found {
+                assert_eq!(*door, hosts[0]);
             }
         }
     }
 
     #[test]
     fn a_wildcard_address_is_reached_through_loopback() {
-        let coap = vec!["0.0.0.0:7".parse().unwrap(), "[::]:7".parse().unwrap()];
-        let running = Running { coap, ..Running::default() };
+        let addresses = ["192.0.2.1:7", "0.0.0.0:7", "[::]:7"];
+        let oscore = addresses.map(|address| address.parse().unwrap()).to_vec();
+        let running = Running { oscore, ..Running::default() };
         let expected: [SocketAddr; 2] =
             ["127.0.0.1:7".parse().unwrap(), "[::1]:7".parse().unwrap()];
         assert_eq!(reachable(&running), expected);

@@ -20,12 +20,14 @@
 //! ```
 
 mod admin;
+mod carry;
 mod client;
 mod host;
 mod join;
 mod link;
 mod live;
 mod membership;
+mod pending;
 mod place;
 mod private;
 mod remote;

@@ -1,13 +1,13 @@
 //! The way to the server, wherever it is: found when needed, found again when lost.
 
-use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use suibi_coap::{Request, Response};
+use suibi_coap::{Code, Request, Response};
+use suibi_oscore::{ClientContext, Hint};
 
 use crate::client::ClientError;
-use crate::host::{self, Found, Host};
+use crate::host::{self, Door, Found, Host};
 use crate::membership::Membership;
 use crate::place::{self, Place};
 use crate::remote::{Patience, Remote, RemoteError};
@@ -15,26 +15,58 @@ use crate::remote::{Patience, Remote, RemoteError};
 /// How long to let hosts change before looking again.
 const BETWEEN: Duration = Duration::from_millis(10);
 
+/// How the answer to a device that was cut off begins. It is believed because the server proved to be the server.
+const REVOKED: &str = "this device was revoked";
+
+/// The half of the ID Context that a server draws at each of its starts (R2).
+pub(crate) type Epoch = [u8; 8];
+
 /// The way to one server.
 pub(crate) struct Link {
     place: Place,
     device: String,
-    membership: Option<Membership>,
     pub(crate) remote: Remote,
+    /// Whose device we are, in a joined place.
+    membership: Option<Membership>,
+    /// What protects our requests; none towards a listener without protection.
+    context: Option<ClientContext>,
+    /// The way into the embedded server, once found.
+    door: Option<Door>,
     /// The server in this very process, if we are the host.
     host: Option<Host>,
     /// Whether the remote has addresses that are believed.
     is_found: bool,
+    /// Rises whenever what was asked before is not answered any more: observations have to begin anew.
+    pub(crate) generation: u64,
 }
 
 impl Link {
+    /// `membership` for a joined place, with what the server drew last as far as we know.
     pub(crate) fn new(
         place: Place,
         device: String,
         membership: Option<Membership>,
+        epoch: Option<Epoch>,
     ) -> Result<Self, ClientError> {
-        let remote = Remote::new().map_err(RemoteError::Io)?;
-        Ok(Self { place, device, membership, remote, host: None, is_found: false })
+        let mut remote = Remote::new().map_err(RemoteError::Io)?;
+        let mut context = None;
+        if let Some(Membership { id, secret, .. }) = &membership {
+            let seed = crate::remote::seed().map_err(RemoteError::Io)?;
+            let ours = ClientContext::new(*id, secret.clone(), epoch, seed);
+            remote.protect(Some(ours.protection())).map_err(RemoteError::Io)?;
+            context = Some(ours);
+        }
+        Ok(Self {
+            place,
+            device,
+            remote,
+            membership,
+            context,
+            door: None,
+            host: None,
+            is_found: false,
+            generation: 0,
+        })
     }
 
     /// Finds the server (in the embedded place: or becomes it) and says where it is. Sends nothing.
@@ -48,18 +80,26 @@ impl Link {
                 place::look_up(address, left(deadline))?
             }
             (Place::Embedded { data_dir } | Place::Joined { data_dir }, None) => {
-                match host::find_or_become(data_dir, &self.device, deadline)? {
-                    Found::Running(addresses) => addresses,
-                    Found::Hosting(host) => {
-                        let address = host.address();
-                        self.host = Some(host);
-                        vec![address]
-                    }
-                }
+                let door = match host::find_or_become(data_dir, &self.device, deadline)? {
+                    Found::Running(door) => door,
+                    Found::Hosting(host) => self.host.insert(host).door().clone(),
+                };
+                self.enter(&door)?;
+                self.door.insert(door).addresses.clone()
             }
         };
         self.remote.connect(&candidates)?;
         self.is_found = true;
+        Ok(())
+    }
+
+    /// Each embedded server has a credential of its own.
+    fn enter(&mut self, door: &Door) -> Result<(), ClientError> {
+        let seed = crate::remote::seed().map_err(RemoteError::Io)?;
+        let local = &door.credential;
+        let ours = ClientContext::new(local.id, local.secret.clone(), Some(local.epoch), seed);
+        self.remote.protect(Some(ours.protection())).map_err(RemoteError::Io)?;
+        self.context = Some(ours);
         Ok(())
     }
 
@@ -73,17 +113,18 @@ impl Link {
         let deadline = patience.deadline;
         loop {
             self.find(deadline)?;
-            let Self { remote, place, host, .. } = self;
-            let answer =
-                remote.call_while(request, patience, || is_still_there(place, host.as_ref(), None));
+            let Self { remote, place, host, door, .. } = self;
+            let answer = remote.call_while(request, patience, || {
+                is_still_there(place, host.as_ref(), door.as_ref())
+            });
             let error = match answer {
-                Ok(response) => return Ok(response),
+                Ok(response) => return self.admitted(response),
                 Err(error) => error,
             };
             // At that address somebody else may be by now: it is looked up again before the next request.
             self.is_found = false;
             let is_between = matches!(error, RemoteError::Gone)
-                || self.is_embedded() && matches!(error, RemoteError::Unreachable(_));
+                || self.door.is_some() && matches!(error, RemoteError::Unreachable(_));
             if !is_between || left(deadline) <= BETWEEN {
                 return Err(error.into());
             }
@@ -92,38 +133,62 @@ impl Link {
         }
     }
 
+    /// An answer, unless it says that this device has nothing to ask any more.
+    fn admitted(&self, response: Response) -> Result<Response, ClientError> {
+        match &self.membership {
+            Some(Membership { device, server, .. })
+                if response.code == Code::FORBIDDEN && response.text().starts_with(REVOKED) =>
+            {
+                Err(ClientError::Revoked { device: device.clone(), server: server.clone() })
+            }
+            _ => Ok(response),
+        }
+    }
+
     /// Forgets where the server is; a server of our own that has ended is put away.
     pub(crate) fn lose(&mut self) {
         self.is_found = false;
+        self.generation += 1;
         self.remote.disconnect();
+        self.door = None;
         self.host = None;
     }
 
     pub(crate) fn is_still_there(&self) -> bool {
-        is_still_there(&self.place, self.host.as_ref(), self.remote.address())
+        is_still_there(&self.place, self.host.as_ref(), self.door.as_ref())
     }
 
-    fn is_embedded(&self) -> bool {
-        matches!(self.place, Place::Embedded { .. })
+    pub(crate) fn is_host(&self) -> bool {
+        self.host.is_some()
     }
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    pub(crate) fn is_host(&self) -> bool {
-        self.host.is_some()
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
+    }
+
+    /// What the server of a membership drew at its last start, as far as it has proved that.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.membership.as_ref().and(self.context.as_ref())?.epoch()
+    }
+
+    /// What came without any proof of who sent it.
+    pub(crate) fn hint(&self) -> Option<Hint> {
+        self.context.as_ref()?.hint()
     }
 }
 
 /// Whether the embedded server that we talk to is still the one that holds the lock; a server elsewhere tells by
 /// its silence alone.
-fn is_still_there(place: &Place, host: Option<&Host>, address: Option<SocketAddr>) -> bool {
+fn is_still_there(place: &Place, host: Option<&Host>, door: Option<&Door>) -> bool {
     match (place, host) {
         (Place::Server { .. } | Place::Joined { .. }, _) => true,
         (Place::Embedded { .. }, Some(host)) => host.is_running(),
         (Place::Embedded { data_dir }, None) => {
-            address.is_some_and(|address| host::is_running_at(data_dir, address))
+            door.is_some_and(|door| host::is_still(data_dir, door))
         }
     }
 }

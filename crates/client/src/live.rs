@@ -8,10 +8,11 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use suibi_coap::{Code, Event, Request, RequestId, Response};
-use suibi_journal::{Cursor, Note, Receipt};
+use suibi_coap::{Code, ContentFormat, Event, Request, RequestId, Response};
+use suibi_journal::{Cursor, Note, Receipt, Rights};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
+use crate::carry;
 use crate::client::{ClientError, SILENCE, SharedMine, lock, open_replica, remember};
 use crate::link::Link;
 use crate::remote::{Patience, RemoteError, Stop};
@@ -31,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause after the first failure; each further one doubles it, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The pause after the server has said that it cut this device off. It may be another server one day.
+const REVOKED_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long to look for the server before saying that it is not there.
 const FIND_WITHIN: Duration = Duration::from_secs(1);
@@ -88,6 +92,7 @@ impl Live {
             seen,
             is_online: None,
             observation: None,
+            generation: 0,
             register_at: Instant::now(),
             left: 0,
             pause: FIRST_PAUSE,
@@ -123,6 +128,15 @@ pub(crate) fn ask_head() -> Request {
     Request::new(Code::GET).path("/feed/head")
 }
 
+/// Asks for as little as the rights allow, to see whether the server is there and knows us.
+pub(crate) fn ask_alive(rights: Rights) -> Request {
+    if rights.read {
+        return ask_head();
+    }
+    // A batch of nothing.
+    Request::new(Code::POST).path("/feed").content_format(ContentFormat::CBOR_SEQ)
+}
+
 /// The answer to it.
 pub(crate) fn head(response: &Response) -> Result<Cursor, ClientError> {
     if !response.code.is_success() {
@@ -148,6 +162,8 @@ struct Background {
     /// What was said last.
     is_online: Option<bool>,
     observation: Option<RequestId>,
+    /// The [`Link::generation`] in which it was registered.
+    generation: u64,
     register_at: Instant,
     /// What the last round left in the outbox, because the server refuses it: no reason for another round.
     left: u64,
@@ -183,18 +199,29 @@ impl Background {
             self.store = open_replica(&self.path, &self.device)?;
             self.is_broken = false;
         }
+        if self.is_online != Some(true)
+            && let Some(membership) = self.link.membership()
+        {
+            let data_dir = self.path.parent().unwrap_or(Path::new("."));
+            carry::carry_on(data_dir, membership, &mut self.store)?;
+        }
         self.link.find(Instant::now() + FIND_WITHIN)?;
         let own = replica::own_chain(&mut self.store)?;
-        let mut sync = Sync::push_and_pull(&self.device, own);
+        let rights = self.rights();
+        let mut sync = Sync::within(rights, &self.device, own);
         if self.is_online != Some(true) {
             // It may be another one than before, restored from a backup.
             sync = sync.comparing();
         }
         let Self { store, link, .. } = self;
-        let ask = |request: &Request| {
+        let mut ask = |request: &Request| {
             let deadline = Instant::now() + CALL_WITHIN;
             link.call(request, Patience { deadline, silence: SILENCE })
         };
+        if !rights.read && self.is_online != Some(true) {
+            // With nothing to deliver it would ask nothing.
+            ask(&ask_alive(rights))?;
+        }
         let (report, outcome) = replica::run(sync, store, ask, |_| {});
         self.left = if report.refused.is_empty() { 0 } else { self.store.waiting()? };
         self.tell_delivered()?;
@@ -210,10 +237,14 @@ impl Background {
     fn listen(&mut self) -> Result<(), ClientError> {
         loop {
             let now = Instant::now();
-            if self.observation.is_none() || now >= self.register_at {
+            let is_void = self.observation.is_none() || self.generation != self.link.generation;
+            if self.rights().read && (is_void || now >= self.register_at) {
                 self.register(now)?;
             }
-            let until = self.register_at.min(now + LOOK_EVERY);
+            let until = match self.observation {
+                Some(_) => self.register_at.min(now + LOOK_EVERY),
+                None => now + LOOK_EVERY,
+            };
             match self.link.remote.wait(until)? {
                 Some(Event::Response { id, response } | Event::Notification { id, response })
                     if Some(id) == self.observation =>
@@ -248,13 +279,14 @@ impl Background {
         tracing::debug!(%error, "the background has to try again");
         self.is_broken |= error.is_broken();
         let is_offline = error.is_offline();
+        let is_revoked = matches!(error, ClientError::Revoked { .. });
         if self.is_online != Some(false) {
             self.say_online(false);
             if !is_offline {
                 self.tell(LiveEvent::Trouble(error));
             }
         }
-        let until = Instant::now() + self.pause;
+        let until = Instant::now() + if is_revoked { REVOKED_PAUSE } else { self.pause };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         while Instant::now() < until {
             match self.link.remote.wait(until) {
@@ -278,15 +310,22 @@ impl Background {
     fn register(&mut self, now: Instant) -> Result<(), ClientError> {
         self.forget_observation();
         self.observation = Some(self.link.remote.observe(ask_head())?);
+        self.generation = self.link.generation;
         let is_here = self.link.remote.address().is_some_and(|address| address.ip().is_loopback());
         self.register_at = now + if is_here { REGISTER_HERE_EVERY } else { REGISTER_EVERY };
         Ok(())
     }
 
     fn forget_observation(&mut self) {
-        if let Some(id) = self.observation.take() {
+        if let Some(id) = self.observation.take()
+            && self.generation == self.link.generation
+        {
             self.link.remote.forget(id);
         }
+    }
+
+    fn rights(&self) -> Rights {
+        self.link.membership().map_or(Rights::ALL, |membership| membership.rights)
     }
 
     fn say_online(&mut self, is_online: bool) {

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use suibi_coap::{
-    Config, Endpoint, Event, Request, RequestError, RequestId, Response, RttEstimate, Transmit,
+    Config, Endpoint, Event, Protection, Request, RequestError, RequestId, Response, RttEstimate,
+    Transmit,
 };
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
 use thiserror::Error;
@@ -147,8 +148,7 @@ impl Remote {
     ///
     /// When the system gives no more file descriptors, or no random bytes.
     pub fn new() -> io::Result<Self> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let seed = seed()?;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         Ok(Self {
@@ -172,6 +172,19 @@ impl Remote {
         let mut remote = Self::new()?;
         remote.connect(candidates)?;
         Ok(remote)
+    }
+
+    /// Protects what is asked from now on, or nothing of it. The addresses are forgotten, and so is whatever was awaited
+    /// from there: an answer under another protection would find no way back.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no random bytes.
+    pub fn protect(&mut self, protection: Option<Box<dyn Protection>>) -> io::Result<()> {
+        self.disconnect();
+        self.endpoint = Endpoint::new(Config::own(), seed()?);
+        self.endpoint.set_protection(protection);
+        Ok(())
     }
 
     /// The server is at one of `candidates` from now on, the preferred one first. Nothing is sent yet.
@@ -456,4 +469,11 @@ impl Remote {
         }
         Ok(())
     }
+}
+
+/// Random bytes of the system.
+pub(crate) fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(seed)
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::{
-    ChainId, Cursor, Entry, FeedPage, Head, Receipt, Refusal, decode_answers, decode_heads,
+    ChainId, Cursor, Entry, FeedPage, Head, Receipt, Refusal, Rights, decode_answers, decode_heads,
     encode_batch,
 };
 use thiserror::Error;
@@ -147,6 +147,7 @@ fn said(text: &str) -> String {
 /// One run of the sync. See the module's picture.
 #[derive(Debug)]
 pub struct Sync {
+    pushes: bool,
     pulls: bool,
     queue: VecDeque<Step>,
     awaiting: Awaiting,
@@ -214,8 +215,21 @@ impl Sync {
         self
     }
 
+    /// As much of [`Sync::push_and_pull`] as these rights allow: who may only read pulls and gives nothing, who may only
+    /// add delivers and asks nothing.
+    pub fn within(rights: Rights, device: &str, own: Option<ChainId>) -> Self {
+        let mut sync = Self::new(device, own, rights.read);
+        if !rights.write {
+            sync.pushes = false;
+            sync.queue.clear();
+            sync.after_push();
+        }
+        sync
+    }
+
     fn new(device: &str, own: Option<ChainId>, pulls: bool) -> Self {
         let mut sync = Self {
+            pushes: true,
             pulls,
             queue: VecDeque::new(),
             awaiting: Awaiting::Nothing,
@@ -344,6 +358,9 @@ impl Sync {
     }
 
     fn read_outbox(&mut self) {
+        if !self.pushes {
+            return self.after_push();
+        }
         self.queue.push_back(Step::ReadOutbox { max_bytes: self.push_bytes });
         self.awaiting = Awaiting::Outbox;
     }
@@ -496,7 +513,7 @@ impl Sync {
         let mut is_lacking = false;
         for Head { chain, seq, .. } in here {
             let has = there.iter().find(|head| head.chain == *chain).map_or(0, |head| head.seq);
-            if has < *seq {
+            if has < *seq && self.pushes {
                 is_lacking = true;
                 self.queue.push_back(Step::Keep(Keep::Requeue { chain: *chain, seq: has }));
             }
