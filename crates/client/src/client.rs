@@ -423,8 +423,9 @@ impl Client {
         }
         let before: u32 =
             self.store.meta(SILENT)?.and_then(|text| text.parse().ok()).unwrap_or_default();
-        let is_silence =
-            |error: &ClientError| matches!(error, ClientError::Remote(RemoteError::NoAnswer { .. }));
+        let is_silence = |error: &ClientError| {
+            matches!(error, ClientError::Remote(RemoteError::NoAnswer { .. }))
+        };
         let tries = match &outcome {
             Err(error) if is_silence(error) => before.saturating_add(1),
             Err(error) if error.is_offline() => before,

@@ -480,7 +480,8 @@ impl<'a> Joining<'a> {
         }
         // A server keeps silent to an invite that it does not know, and says without protection that it wants some.
         let probe = Request::new(Code::GET).path("/.well-known/core");
-        let probed = Remote::to(candidates).and_then(|mut remote| remote.call(&probe, PROBE_WITHIN));
+        let probed =
+            Remote::to(candidates).and_then(|mut remote| remote.call(&probe, PROBE_WITHIN));
         match probed {
             Ok(_) | Err(RemoteError::Failed { .. }) => JoinError::NotOurs { address },
             Err(_) if is_loopback => JoinError::LoopbackElsewhere { address },
@@ -516,7 +517,9 @@ fn refusal(response: &Response) -> JoinError {
     let (code, text) = (response.code, response.text().trim().to_owned());
     match code {
         Code::CONFLICT => JoinError::Used { text },
-        Code::FORBIDDEN if text.contains("invite ended") || text.contains("expired") => JoinError::Expired { text },
+        Code::FORBIDDEN if text.contains("invite ended") || text.contains("expired") => {
+            JoinError::Expired { text }
+        }
         _ => match SyncError::of(response) {
             SyncError::Busy { code, text } => JoinError::Busy { code, text },
             _ => JoinError::Refused { code, text },
