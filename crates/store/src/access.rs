@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use suibi_journal::Rights;
+use suibi_journal::admission::NameError;
 use zeroize::Zeroizing;
 
 use crate::JournalId;
@@ -48,7 +49,7 @@ pub struct DeviceRow {
     pub number: u32,
     /// By which its messages are known, 1 to 7 bytes; unique among devices and invites.
     pub key_id: Vec<u8>,
-    /// Its name, 1 to 255 bytes without control characters; unique among the devices of its
+    /// Its name ([`check_name`](suibi_journal::admission::check_name)); unique among the devices of its
     /// journal that are not revoked.
     pub name: String,
     /// The one journal that it may use.
@@ -63,7 +64,7 @@ pub struct DeviceRow {
     pub reserved: u64,
     /// When it was added, milliseconds since 1970.
     pub joined: i64,
-    /// When it was cut off, milliseconds since 1970.
+    /// When it was cut off, milliseconds since 1970. Of a row that is to be added: not looked at.
     pub revoked: Option<i64>,
 }
 
@@ -121,7 +122,7 @@ pub enum AccessChange {
     AuditOnly,
     /// A new journal.
     AddJournal {
-        /// Its name, 1 to 64 bytes without control characters; unique.
+        /// Its name ([`check_name`](suibi_journal::admission::check_name)); unique.
         name: String,
     },
     /// A new invite.
@@ -138,7 +139,8 @@ pub enum AccessChange {
         joiner_public: Vec<u8>,
         /// The server's public key in the exchange.
         own_public: Vec<u8>,
-        /// The device; [`DeviceRow::joined`] is also when the invite was used.
+        /// The device. It gets the journal and the rights of the invite, whatever it says;
+        /// [`DeviceRow::joined`] is also when the invite was used.
         device: DeviceRow,
     },
     /// A device without an invite.
@@ -202,14 +204,9 @@ pub enum AccessRefused {
     /// A journal has this name.
     #[error("there is a journal named {0} already")]
     JournalName(String),
-    /// Too short, too long, or not for a person's eyes.
-    #[error("the name of a {what} has 1 to {max} bytes and no control characters")]
-    BadName {
-        /// Whose name: `device` or `journal`.
-        what: &'static str,
-        /// The limit, in bytes.
-        max: usize,
-    },
+    /// No name for a device or journal.
+    #[error("{0}")]
+    BadName(#[from] NameError),
     /// A device or an invite has this key id; another one is to be drawn.
     #[error("the key id is taken")]
     KeyId,

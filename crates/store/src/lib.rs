@@ -222,7 +222,8 @@ pub trait Reader: Send {
     /// used first.
     fn tags(&mut self, journal: JournalId) -> Result<Vec<(String, u64)>, StoreError>;
 
-    /// Rises with each change of the journal: a cheap basis for an `ETag` of lists.
+    /// Rises with each change of the journal, and with each rename of one of its devices: a cheap
+    /// basis for an `ETag` of lists.
     fn version(&mut self, journal: JournalId) -> Result<u64, StoreError>;
 
     /// Does up to about `max_changes` of what is kept off the acknowledging path (the full-text

@@ -128,7 +128,7 @@ impl Store for SqliteStore {
         change: &AccessChange,
         audit: Option<&AuditEntry>,
     ) -> Result<Result<AccessDone, AccessRefused>, StoreError> {
-        unimplemented!("{change:?} {audit:?}")
+        self.write(JournalId::FIRST, |batch| access::change(batch.conn, change, audit))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

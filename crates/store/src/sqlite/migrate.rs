@@ -11,7 +11,10 @@ use super::open::{APPLICATION_ID, foreign};
 use crate::StoreError;
 
 /// Each makes the version of its number, from 1, out of the one before.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001.sql"),
+    include_str!("../../migrations/sqlite/0002.sql"),
+];
 
 /// Brings the file to the latest version in one transaction. A file that has notes already is
 /// copied before that, to `FILE.vN.backup`.

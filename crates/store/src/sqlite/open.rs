@@ -110,7 +110,7 @@ fn keep_private(path: &Path) -> Result<(), StoreError> {
             Ok(()) => tracing::warn!(%file, "others could open this file with keys in it, no more"),
             // It belongs to somebody else, who has given us the right to write it.
             Err(error) => {
-                tracing::warn!(%file, %error, "others can open this file with keys in it")
+                tracing::warn!(%file, %error, "others can open this file with keys in it");
             }
         }
     }

@@ -10,7 +10,7 @@ use suibi_journal::{
 use super::index::{self, Index};
 use super::replica::entry;
 use super::search::{Search, count_tags, wants_index};
-use super::{OwnChain, open};
+use super::{OwnChain, access, open};
 use crate::{CursorMismatch, JournalId, Reader, StoreError};
 
 /// How many changes a query puts into the index before it is answered.
@@ -203,7 +203,13 @@ impl Reader for SqliteReader {
     }
 
     fn version(&mut self, journal: JournalId) -> Result<u64, StoreError> {
-        Ok(self.head(journal)?.position)
+        // A rename is seen in listings and is no change of the feed. Both numbers only rise, so no
+        // two states have the same sum.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT coalesce((SELECT position FROM feeds WHERE journal = ?1), 0)
+                + coalesce((SELECT renames FROM journals WHERE id = ?1), 0)",
+        )?;
+        Ok(statement.query_row([journal.0], |row| row.get(0))?)
     }
 
     fn catch_up(&mut self, max_changes: usize) -> Result<u64, StoreError> {
@@ -221,7 +227,7 @@ impl Reader for SqliteReader {
     }
 
     fn audit(&mut self, newest: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        unimplemented!("{newest}")
+        access::trail(&self.conn, newest)
     }
 
     fn count(&mut self, journal: JournalId) -> Result<u64, StoreError> {

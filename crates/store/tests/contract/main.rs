@@ -1,17 +1,21 @@
 //! One story, told to any store: what the rest of the program relies on.
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
+mod access;
+mod journals;
+#[path = "../support/mod.rs"]
 mod support;
+
+use std::path::Path;
 
 use suibi_journal::{Body, Cursor, Extra, Extras, Hash, Note, NoteId, Query, Refusal, extra};
 use suibi_store::{
-    Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store,
-    Write, etag,
+    Expect, NoteRefused, OwnChain, Reader, SqliteOptions, SqliteStore, Store, Write, etag,
 };
 
 use support::{Device, HERE, at, id, pushed, text, texts, written};
 
-fn edit(note: NoteId, expect: Expect, body: Option<&str>) -> Write {
+pub(crate) fn edit(note: NoteId, expect: Expect, body: Option<&str>) -> Write {
     Write::Note {
         id: Some(note),
         expect,
@@ -34,7 +38,9 @@ fn tell(open: &dyn Fn() -> Box<dyn Store>) {
     edits_apart_are_kept(&mut *open());
     the_feed_leaves_nothing_out(&mut *open());
     listings_are_narrowed(&mut *open());
-    another_journal_is_another_world(&mut *open());
+    journals::a_drop_only_adds(&mut *open());
+    journals::another_journal_is_another_world(&mut *open());
+    access::tell(open);
 }
 
 fn an_empty_store_answers(store: &mut dyn Store) {
@@ -294,39 +300,23 @@ fn listings_are_narrowed(store: &mut dyn Store) {
     is(reader, search("tea"), &["tea @shop"]);
 }
 
-fn another_journal_is_another_world(store: &mut dyn Store) {
-    let other = JournalId(2);
-    let mut reader = store.reader().unwrap();
-    let before = (reader.head(HERE).unwrap(), all(&mut *reader));
-    let mut phone = Device::new("phone2");
-    let entry = phone.note(1, "2026-11-23T09:05:00.000+08:00", "milk @shop of others");
-    let outcome = store.commit(vec![(other, phone.push(std::slice::from_ref(&entry)))]).unwrap();
-    assert!(matches!(&outcome[0], Outcome::Pushed(answers) if answers[0].is_ok()));
-
-    let query = |text: &str| Query { text: Some(text.to_owned()), ..Query::default() };
-    let tag = Query { tag: Some("shop".to_owned()), ..Query::default() };
-    for query in [Query::default(), query("milk"), tag] {
-        let texts: Vec<_> = reader.notes(other, &query).unwrap();
-        assert_eq!(texts.len(), 1, "{query:?}");
-        assert_eq!(texts[0].text, "milk @shop of others");
-    }
-    assert_eq!((reader.head(HERE).unwrap(), all(&mut *reader)), before);
-    assert!(!texts(&mut *reader, query("milk")).contains(&"milk @shop of others".to_owned()));
-    assert_eq!(reader.tags(other).unwrap(), [("@shop".to_owned(), 1)]);
-    assert_eq!(reader.count(other).unwrap(), 1);
-    let page = reader.feed(other, Cursor::START, usize::MAX).unwrap().unwrap();
-    assert_eq!(page.entries.len(), 1);
-
-    // A chain belongs to one journal.
-    let again = phone.note(2, "2026-11-23T09:05:00.000+08:00", "strayed");
-    let answers = pushed(store, phone.push(&[again]));
-    assert!(matches!(answers[0], Err(Refusal::Invalid(_))));
+/// Opens the file as a server does.
+fn server(path: &Path) -> Box<dyn Store> {
+    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
+    Box::new(SqliteStore::open(path, options).unwrap())
 }
 
 #[test]
 fn sqlite_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new").join("server.db");
-    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
-    tell(&|| Box::new(SqliteStore::open(&path, options.clone()).unwrap()));
+    tell(&|| server(&path));
+}
+
+#[test]
+fn sqlite_keeps_journals_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let [mut both, mut one, mut other] =
+        ["both", "one", "other"].map(|name| server(&dir.path().join(name).join("server.db")));
+    journals::kept_apart(&mut *both, [&mut *one, &mut *other]);
 }
