@@ -55,13 +55,13 @@ impl ReplayWindow {
         self.seen[word] |= bit;
     }
 
-    /// Clears the places of `skipped` numbers from `next` on, and of the one behind them.
+    /// Clears the places of `skipped` numbers from `next` on.
     fn forget(&mut self, skipped: u64) {
         if skipped >= Self::LEN {
             self.seen = [0; WORDS];
             return;
         }
-        for number in self.next..=self.next + skipped {
+        for number in self.next..self.next + skipped {
             let (word, bit) = place(number);
             self.seen[word] &= !bit;
         }
