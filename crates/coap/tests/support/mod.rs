@@ -1,6 +1,8 @@
 //! A phone and a server in a simulated world.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 
+mod toy;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     net::SocketAddr,
@@ -9,9 +11,11 @@ use std::{
 
 use suibi_coap::{
     Code, Config, Endpoint, Event, Exchange, ObservationId, Observe, Peer, Request, RequestError,
-    RequestId, Response, Transmit,
+    RequestId, Response, Subject, Transmit,
 };
 use suibi_sim::{Node, NodeId, World};
+
+pub use toy::Toy;
 
 /// An endpoint with a small service: `/state` (observable), `/big` and everything else.
 pub struct CoapNode {
@@ -19,6 +23,12 @@ pub struct CoapNode {
     /// Requests that reached the handler.
     pub served: u32,
     pub requests: Vec<Request>,
+    /// Whose requests these were.
+    pub subjects: Vec<Option<Subject>>,
+    /// Datagrams that were sent.
+    pub sent: Vec<Vec<u8>>,
+    /// Whether others seem to be on other machines.
+    pub sees_far: bool,
     /// How long the handler takes.
     pub work: Duration,
     at_work: VecDeque<(Instant, Exchange, Request)>,
@@ -35,12 +45,20 @@ pub fn address(id: NodeId) -> Peer {
     Peer::from(SocketAddr::from(([127, 0, 0, 1], 1000 + id.0 as u16)))
 }
 
+/// The same port on another machine.
+pub fn far(peer: Peer) -> Peer {
+    Peer::from(SocketAddr::from(([192, 0, 2, 1], peer.address.port())))
+}
+
 impl CoapNode {
     pub fn new(config: Config, seed: u8) -> Self {
         Self {
             endpoint: Endpoint::new(config, [seed; 32]),
             served: 0,
             requests: Vec::new(),
+            subjects: Vec::new(),
+            sent: Vec::new(),
+            sees_far: false,
             work: Duration::ZERO,
             at_work: VecDeque::new(),
             state: Response::new(Code::CONTENT).payload("0"),
@@ -112,6 +130,7 @@ impl CoapNode {
                 Event::Request { exchange, request, .. } => {
                     self.served += 1;
                     self.requests.push(request.clone());
+                    self.subjects.push(exchange.subject());
                     if self.work.is_zero() {
                         self.respond(now, exchange, &request);
                     } else {
@@ -136,7 +155,8 @@ impl CoapNode {
 
 impl Node for CoapNode {
     fn handle_datagram(&mut self, now: Instant, from: NodeId, datagram: &[u8]) {
-        self.endpoint.handle_datagram(now, address(from), datagram);
+        let from = if self.sees_far { far(address(from)) } else { address(from) };
+        self.endpoint.handle_datagram(now, from, datagram);
         self.take_events(now);
     }
 
@@ -151,6 +171,7 @@ impl Node for CoapNode {
 
     fn poll_transmit(&mut self) -> Option<(NodeId, Vec<u8>)> {
         let Transmit { peer, bytes } = self.endpoint.poll_transmit()?;
+        self.sent.push(bytes.to_vec());
         Some((NodeId(usize::from(peer.address.port()) - 1000), bytes.to_vec()))
     }
 
@@ -193,4 +214,14 @@ pub fn start() -> Instant {
 
 pub fn peer(port: u16) -> Peer {
     Peer::from(SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// A phone and a server that share a key of the [`Toy`], and both sides of it.
+pub fn protected(seed: u64) -> (World<CoapNode>, NodeId, NodeId, [Toy; 2]) {
+    let (mut world, phone, server) = phone_and_server_with(Config::own(), seed);
+    let toys = [Toy::new(7, &[7]), Toy::new(0, &[7, 8])];
+    for (node, toy) in [phone, server].into_iter().zip(&toys) {
+        world.node(node).endpoint.set_protection(toy.protection());
+    }
+    (world, phone, server, toys)
 }
