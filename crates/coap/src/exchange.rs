@@ -120,9 +120,21 @@ impl Requests {
         RequestId(self.last)
     }
 
-    pub(crate) fn add(&mut self, rng: &mut StdRng, id: RequestId, peer: PeerKey, request: Request) {
+    pub(crate) fn add(
+        &mut self,
+        rng: &mut StdRng,
+        id: RequestId,
+        peer: PeerKey,
+        mut request: Request,
+    ) {
         let token = self.new_token(rng, peer, id);
         let upload = (request.payload.len() > Block::FIRST.size()).then(Upload::new);
+        if upload.is_some() && !request.options.has(OptionNumber::REQUEST_TAG) {
+            // Blocks of several bodies may be under way at once, or be held back by somebody until
+            // the next body comes; this tells whose they are (RFC 9175 §3.5.1).
+            let tag = Bytes::copy_from_slice(token.as_bytes());
+            request.options.set(OptionNumber::REQUEST_TAG, tag);
+        }
         self.by_id.insert(
             id,
             Outgoing {

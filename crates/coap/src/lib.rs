@@ -1,5 +1,13 @@
 //! CoAP (RFC 7252) without sockets or clocks, with Observe (RFC 7641) and block-wise transfer
-//! (RFC 7959).
+//! (RFC 7959), Echo and Request-Tag (RFC 9175).
+//!
+//! ```text
+//!   whole bodies   Endpoint::request, Endpoint::respond   RFC 7959
+//!   protection     the place of OSCORE, if it is set      Protection (RFC 8613)
+//!   exchange       tokens, observations                   RFC 7252 §5, RFC 7641
+//!   reliability    retries, duplicates                    RFC 7252 §4
+//!   wire           messages <-> datagrams                 RFC 7252 §3
+//! ```
 //!
 //! An [`Endpoint`] is client and server at once, for all peers behind one datagram address. It is
 //! told what came in and what time it is, and says what is to go out and when it wants to be
@@ -46,6 +54,17 @@
 //! - A message that makes no sense is reset if confirmable and ignored otherwise.
 //! - All notifications are confirmable.
 //! - Tokens are eight random bytes, one per message exchange.
+//! - Blocks are inside the protection, each protected by itself (RFC 8613 §4.1.3.4.1). What does
+//!   not verify is as if it had not come: it is answered with silence, and what is being sent
+//!   goes on being sent, so that a forger ends nothing. Empty acknowledgements and resets are
+//!   protected by nobody; they end what they can guess the message id of.
+//! - An address that may be forged is sent at most three bytes for each that came from it,
+//!   whatever they are ([`Config::limit_unproven`]). A larger answer is a 4.01 with an Echo
+//!   option instead, unless asking once more would do something once more.
+//! - A 4.01 with an Echo option is answered with the same request and that value, once per
+//!   request (RFC 9175 §2.3).
+//! - A body in blocks has a random Request-Tag, so that no block of another gets into it
+//!   (RFC 9175 §3.5.1).
 //!
 //! Absent: multicast, proxying, caching, Q-Block, DTLS.
 

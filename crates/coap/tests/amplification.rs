@@ -389,6 +389,20 @@ fn our_client_observes_a_server_that_does_not_know_it() {
 }
 
 #[test]
+fn a_notification_is_not_asked_for_once_more() {
+    let (mut world, phone, server) = phone_and_server();
+    let now = world.now();
+    world.node(phone).observe(now, server);
+    world.run_for(10 * MS);
+    let now = world.now();
+    world.node(server).tell(now, Response::new(Code::UNAUTHORIZED).echo(b"again"));
+    world.run();
+    assert_eq!(world.node(phone).notifications[0].code, Code::UNAUTHORIZED);
+    assert_eq!(world.node(phone).sent.len(), 2, "the question, and an acknowledgement");
+    assert_eq!(world.node(phone).endpoint.stats().requests, 0);
+}
+
+#[test]
 fn our_client_asks_once_more_but_not_for_ever() {
     let now = start();
     let mut client = Endpoint::new(Config::own(), [1; 32]);

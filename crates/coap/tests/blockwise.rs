@@ -357,3 +357,26 @@ fn a_server_that_sends_the_first_block_for_ever_fails() {
     }
     panic!("it goes on for ever");
 }
+
+/// Without Request-Tag (RFC 9175 §3), the blocks of one would continue the other.
+#[test]
+fn two_bodies_to_one_resource_at_once_do_not_mix() {
+    for seed in 0..10 {
+        let (mut world, phone, server) = phone_and_server_with(Config::own(), seed);
+        for (from, to) in [(phone, server), (server, phone)] {
+            let link = world.link(from, to);
+            (link.loss, link.jitter) = (0.05, Duration::from_millis(50));
+        }
+        let now = world.now();
+        let bodies = [vec![1; 6000], vec![2; 5000], vec![3; 6000]];
+        let asked = bodies.clone().map(|body| {
+            let request = Request::new(Code::POST).path("/echo").payload(body);
+            world.node(phone).ask(now, server, request)
+        });
+        world.run();
+        for (asked, body) in asked.into_iter().zip(bodies) {
+            assert_eq!(world.node(phone).answer(asked).unwrap().payload, body);
+        }
+        assert_eq!(world.node(server).served, 3);
+    }
+}

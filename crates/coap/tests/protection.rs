@@ -218,6 +218,8 @@ fn notifications_have_numbers_of_their_own() {
     let observe = toys[1].side().observe.clone();
     assert!(observe[..4].is_sorted_by(|a, b| a.unwrap() < b.unwrap()));
     assert_eq!(observe[4..], [None]);
+    assert_eq!(toys[1].side().states, [0, 1, 2, 3, 4], "a binding is kept with the observation");
+    assert_eq!(toys[0].side().states, [0, 1, 2, 3], "and with the token");
     assert_eq!(world.node(server).endpoint.stats().observations, 0);
     assert_eq!(world.node(phone).endpoint.stats().requests, 0);
 }
@@ -337,6 +339,28 @@ fn a_request_is_sent_anew_when_the_server_asks_for_it() {
         assert_eq!((world.node(server).served, toys[0].side().requests), (1, times + 1));
         let sent = datagrams(&mut world, [phone, phone]);
         assert!(sent[0].token != sent[1].token && sent[0].id != sent[1].id);
+    }
+}
+
+#[test]
+fn what_went_out_unprotected_cannot_be_answered_protected_nor_the_other_way_round() {
+    for is_protected in [false, true] {
+        let (mut world, phone, server, toys) = protected(1);
+        let both = |world: &mut World<CoapNode>, is_protected: bool| {
+            for (node, toy) in [phone, server].into_iter().zip(&toys) {
+                let protection = toy.protection().filter(|_| is_protected);
+                world.node(node).endpoint.set_protection(protection);
+            }
+        };
+        both(&mut world, is_protected);
+        let now = world.now();
+        let asked = world.node(phone).ask(now, server, post("milk"));
+        // The answer is on its way.
+        world.run_until(|nodes| !nodes[1].sent.is_empty());
+        both(&mut world, !is_protected);
+        world.run();
+        assert_eq!(world.node(phone).failure(asked), Some(RequestError::TimedOut));
+        assert!(world.node(phone).endpoint.stats().ignored > 1);
     }
 }
 
@@ -504,7 +528,8 @@ impl Shared {
 #[test]
 fn two_subjects_behind_one_address_share_no_bodies() {
     let now = start();
-    let mut shared = Shared::new([1, 2]);
+    // The same seed, hence the same tokens and tags.
+    let mut shared = Shared::new([1, 1]);
     let bodies = [vec![1; 4000], vec![2; 4000]];
     for (client, body) in shared.clients.iter_mut().zip(&bodies) {
         client.request(now, peer(1), post(body.clone()));
@@ -525,7 +550,7 @@ fn two_subjects_behind_one_address_share_no_bodies() {
 #[test]
 fn two_subjects_behind_one_address_share_no_observations() {
     let now = start();
-    // The same seed, hence the same tokens.
+    // As above.
     let mut shared = Shared::new([1, 1]);
     for index in [0, 1] {
         let observe = Request::new(Code::GET).path("/state").observe(true);

@@ -91,6 +91,7 @@ impl Endpoint {
             }
             request.options.remove(OptionNumber::BLOCK1);
             request.options.remove(OptionNumber::SIZE1);
+            request.options.remove(OptionNumber::REQUEST_TAG);
             exchange.slicing.block1 = Some(Block { more: false, ..block1 });
         } else if request.payload.len() > self.config.max_body {
             let refusal = blockwise::too_large(self.config.max_body);

@@ -38,6 +38,8 @@ pub struct Side {
     pub forged: u32,
     pub replayed: u32,
     pub observe: Vec<Option<u32>>,
+    /// What the bindings of answers and of notifications carried along.
+    pub states: Vec<u64>,
 }
 
 impl Toy {
@@ -155,6 +157,7 @@ impl Protection for Toy {
         }
         if options.has(OptionNumber::OBSERVE) {
             let number = u64::from_be_bytes(option.try_into().expect("its own number"));
+            side.states.push(binding.state);
             binding.state = binding.state.max(number);
             options.set_uint(OptionNumber::OBSERVE, number as u32);
         }
@@ -212,6 +215,8 @@ impl Protection for Toy {
         assert_eq!(response.options.uint(OptionNumber::OBSERVE), observe);
         side.responses += 1;
         side.observe.push(observe);
+        side.states.push(binding.state);
+        binding.state += 1;
         let mut outer = Response::new(Code::CHANGED);
         let option = match observe {
             Some(observe) => {
