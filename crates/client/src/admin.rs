@@ -152,7 +152,7 @@ impl Admin {
 }
 
 fn get(path: &str) -> Request {
-    Request::new(Code::GET).path(path).accept(ContentFormat::CBOR)
+    Request::new(Code::GET).path(path).accept(ContentFormat::CBOR_SEQ)
 }
 
 fn cbor(request: Request, body: Vec<u8>) -> Request {

@@ -17,6 +17,10 @@ pub(crate) struct Caller {
     pub(crate) who: Who,
     /// The journal that they speak of.
     pub(crate) journal: JournalId,
+    /// Its name; empty for those who administer nothing.
+    pub(crate) journal_name: Arc<str>,
+    /// Whether lists tell of all journals: the owner, who has named none.
+    pub(crate) is_of_all: bool,
     pub(crate) rights: Rights,
 }
 
@@ -58,7 +62,14 @@ impl Caller {
     /// Whoever comes to an unprotected door: they read and write the first journal.
     pub(crate) fn anyone(address: SocketAddr) -> Self {
         let rights = Rights { read: true, write: true, admin: false };
-        Self { address, who: Who::Anyone, journal: JournalId::FIRST, rights }
+        Self {
+            address,
+            who: Who::Anyone,
+            journal: JournalId::FIRST,
+            journal_name: Arc::default(),
+            is_of_all: false,
+            rights,
+        }
     }
 
     /// What is kept with a note that comes in here: the device's name, else the address.
@@ -80,6 +91,11 @@ impl Caller {
     /// The owner's own commands on this machine.
     pub(crate) fn is_local(&self) -> bool {
         self.who == Who::Local
+    }
+
+    /// Whether this journal is theirs to administer.
+    pub(crate) fn manages(&self, journal: JournalId) -> bool {
+        self.is_of_all || self.journal == journal
     }
 
     /// Whether it may add notes and see none.

@@ -374,6 +374,8 @@ impl NetThread {
         caller.journal = self.registry.journal_named(&name).ok_or_else(|| {
             Problem::new(Code::NOT_FOUND, format!("there is no journal \"{name}\" on this server"))
         })?;
+        caller.journal_name = self.registry.shared_name(caller.journal);
+        caller.is_of_all = false;
         request.options.remove(OptionNumber::URI_QUERY);
         for query in queries.into_iter().filter(|query| !is_choice(query)) {
             request.options.add(OptionNumber::URI_QUERY, query);

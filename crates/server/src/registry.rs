@@ -42,7 +42,7 @@ const USED_KEPT: i64 = 24 * 3_600_000;
 
 /// Who may do what.
 pub(crate) struct Registry {
-    journals: BTreeMap<JournalId, String>,
+    journals: BTreeMap<JournalId, Arc<str>>,
     devices: BTreeMap<u32, Device>,
     invites: BTreeMap<u32, InviteRow>,
     /// The owner's own commands, on this machine.
@@ -70,7 +70,7 @@ impl Registry {
     ) -> Self {
         contexts.add_paired(LOCAL, local, secret);
         let mut registry = Self {
-            journals: access.journals.into_iter().collect(),
+            journals: access.journals.into_iter().map(|(id, name)| (id, name.into())).collect(),
             devices: BTreeMap::new(),
             invites: BTreeMap::new(),
             local,
@@ -88,7 +88,7 @@ impl Registry {
 
     /// The journals and their names.
     pub(crate) fn journals(&self) -> impl Iterator<Item = (JournalId, &str)> {
-        self.journals.iter().map(|(id, name)| (*id, name.as_str()))
+        self.journals.iter().map(|(id, name)| (*id, &**name))
     }
 
     /// The journal of this name.
@@ -98,7 +98,12 @@ impl Registry {
 
     /// The name of a journal.
     pub(crate) fn journal_name(&self, id: JournalId) -> &str {
-        self.journals.get(&id).map_or("", String::as_str)
+        self.journals.get(&id).map_or("", |name| name)
+    }
+
+    /// The same, for a [`Caller`].
+    pub(crate) fn shared_name(&self, id: JournalId) -> Arc<str> {
+        self.journals.get(&id).map_or_else(Arc::default, Arc::clone)
     }
 
     /// The devices in the order in which they came, revoked ones among them.
@@ -168,6 +173,11 @@ impl Registry {
         self.contexts.epoch(of_device(device))
     }
 
+    /// Whether this is the key id of the owner's own commands, in hexadecimal digits.
+    pub(crate) fn is_local_id(&self, id: &str) -> bool {
+        hex(self.local.as_slice()) == id
+    }
+
     /// Four random bytes that name nobody yet.
     ///
     /// # Errors
@@ -201,7 +211,7 @@ impl Registry {
         match change {
             AccessChange::AddJournal { name } => {
                 if let Some(id) = done.journal {
-                    self.journals.insert(id, name);
+                    self.journals.insert(id, name.into());
                 }
             }
             AccessChange::AddInvite(row) => {
@@ -297,7 +307,9 @@ impl Registry {
     pub(crate) fn caller(&mut self, subject: Subject, address: SocketAddr) -> Option<Caller> {
         if subject == LOCAL {
             let (who, rights) = (Who::Local, Rights::ALL);
-            return Some(Caller { address, who, journal: JournalId::FIRST, rights });
+            let journal = JournalId::FIRST;
+            let journal_name = self.shared_name(journal);
+            return Some(Caller { address, who, journal, journal_name, is_of_all: true, rights });
         }
         let number = subject.0 as u32;
         if subject == of_device(number) {
@@ -308,11 +320,14 @@ impl Registry {
             device.seen = Some(clock::millis());
             let who = Who::Device { number, name: Arc::clone(&device.name) };
             let DeviceRow { journal, rights, .. } = device.row;
-            return Some(Caller { address, who, journal, rights });
+            let journal_name = self.shared_name(journal);
+            return Some(Caller { address, who, journal, journal_name, is_of_all: false, rights });
         }
         let row = self.invites.get(&number).filter(|_| subject == of_invite(number))?;
         let rights = Rights { read: false, write: false, admin: false };
-        Some(Caller { address, who: Who::Invite(number), journal: row.journal, rights })
+        let who = Who::Invite(number);
+        let (journal, journal_name) = (row.journal, Arc::default());
+        Some(Caller { address, who, journal, journal_name, is_of_all: false, rights })
     }
 
     fn add_device(&mut self, row: DeviceRow) {

@@ -152,11 +152,12 @@ impl NetThread {
     fn decide(&mut self, now: Instant, errand: Errand) {
         let Errand { mut asker, route, request } = errand;
         // What they may do may be another thing by now.
-        let Caller { address, journal, .. } = asker.caller;
+        let address = asker.caller.address;
         let decision = match asker.caller.subject() {
             Some(subject) => match self.registry.caller(subject, address) {
                 Some(caller) => {
-                    asker.caller = Caller { journal, ..caller };
+                    asker.caller =
+                        Caller { rights: caller.rights, who: caller.who, ..asker.caller };
                     None
                 }
                 None => Some(Response::diagnostic(Code::FORBIDDEN, gate::REVOKED)),

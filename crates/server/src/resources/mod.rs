@@ -27,13 +27,20 @@
 //! }
 //! ```
 
+mod access;
 mod ask;
+mod audit;
 mod days;
+mod devices;
 mod feed;
 mod heads;
+mod invites;
+mod join;
+mod journals;
 mod notes;
 mod represent;
 mod status;
+mod table;
 mod tags;
 mod well_known;
 
@@ -62,6 +69,13 @@ const ROUTES: &[(&str, &dyn Resource)] = &[
     ("/feed/head", &feed::Head),
     ("/heads", &heads::Heads),
     ("/status", &status::Status),
+    ("/join", &join::Join),
+    ("/devices", &devices::Devices),
+    ("/devices/{id}", &devices::OneDevice),
+    ("/invites", &invites::Invites),
+    ("/invites/{id}", &invites::OneInvite),
+    ("/journals", &journals::Journals),
+    ("/audit", &audit::Audit),
 ];
 
 /// Something with a path.
