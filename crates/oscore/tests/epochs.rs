@@ -205,6 +205,7 @@ fn a_full_set_of_remembered_processes_changes_the_epoch() {
     let mut late = world.client("phone", epoch);
     assert_eq!(world.ask(&mut late, &mut server, "late"), 2);
     assert_eq!(late.context.epoch(), next);
+    assert_eq!(server.contexts.stats().rotated, 1, "the set is an empty one again");
 }
 
 #[test]

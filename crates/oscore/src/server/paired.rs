@@ -146,6 +146,9 @@ impl Paired {
     /// 24 bytes, which no message but a challenge has, and with a number that no other challenge
     /// of this process has. Two processes have different R2s. So no nonce is used twice, whatever
     /// was replayed and however often; the request's own nonce is never used.
+    ///
+    /// (B.2 wraps ID1, R2 and R3 in CBOR byte strings to part them. Here every length is fixed, and
+    /// both sides are ours.)
     fn challenge(
         &self,
         request: RequestId,
