@@ -400,3 +400,34 @@ fn rights(bits: u8) -> Result<Rights, StoreError> {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_has_an_end() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(include_str!("../../migrations/sqlite/0002.sql")).unwrap();
+        let entry = |at| AuditEntry {
+            at,
+            what: AuditKind::Refused("revoked".to_owned()),
+            device: "lost".to_owned(),
+            journal: "notes".to_owned(),
+            address: String::new(),
+            detail: String::new(),
+        };
+        let last = MAX_AUDIT as i64 + 37;
+        conn.execute_batch("BEGIN").unwrap();
+        for at in 1..=last {
+            change(&conn, &AccessChange::AuditOnly, Some(&entry(at))).unwrap().unwrap();
+        }
+        conn.execute_batch("COMMIT").unwrap();
+        let kept: usize =
+            conn.query_row("SELECT count(*) FROM audit", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, MAX_AUDIT);
+        let trail = trail(&conn, usize::MAX).unwrap();
+        assert_eq!((trail.len(), &trail[0]), (MAX_AUDIT, &entry(38)));
+        assert_eq!(trail[MAX_AUDIT - 1], entry(last));
+    }
+}

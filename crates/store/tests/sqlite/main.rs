@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
+mod access;
 mod disk;
 mod index;
 mod processes;
