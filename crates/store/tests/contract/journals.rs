@@ -278,7 +278,7 @@ pub(crate) fn a_drop_only_adds(store: &mut dyn Store) {
         let entry = phone.change(note, &parents, NINE, body);
         assert_eq!(answer(dropped(&phone, &entry)), no(), "{entry:?}");
     }
-    let mut erased = here.clone();
+    let mut erased = here;
     let entry = erased.note(72, NINE, "erased on the way");
     let entry = Entry::from_bytes(entry.change_bytes(), None).unwrap();
     assert_eq!(answer(dropped(&erased, &entry)), no());
