@@ -111,10 +111,6 @@ impl Fixed {
         }
         let opened = match self.awaited {
             None => self.context.unprotect_request(outer, option),
-            Some(_) if !self.challenges.take(now) => {
-                stats.limited += 1;
-                return Opened::Ignore;
-            }
             Some(_) => self.context.verify_request(outer, option),
         };
         let (mut request, id) = match opened {
@@ -130,7 +126,7 @@ impl Fixed {
         };
         if let Some(echo) = self.awaited {
             if request.echo_value().is_none_or(|value| **value != echo) {
-                return self.challenge(id, echo, stats);
+                return self.challenge(now, id, echo, stats);
             }
             // Made after our start, so its number is above all that were answered before. No
             // window has judged it: its nonce stays unused, and the answer has its own number.
@@ -144,7 +140,17 @@ impl Fixed {
     }
 
     /// 4.01 with an Echo value that only the client can read.
-    fn challenge(&mut self, request: RequestId, echo: [u8; 8], stats: &mut ContextStats) -> Opened {
+    fn challenge(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        echo: [u8; 8],
+        stats: &mut ContextStats,
+    ) -> Opened {
+        if !self.challenges.take(now) {
+            stats.limited += 1;
+            return Opened::Ignore;
+        }
         if !self.has_number() {
             stats.numberless += 1;
             return Opened::Ignore;
