@@ -112,10 +112,15 @@ impl Context {
         &mut self.window
     }
 
+    /// Our next number; without one nothing may be protected any more (§7.2.1).
+    pub(crate) fn check_number(&self) -> Result<PartialIv, ProtectError> {
+        PartialIv::new(self.next).ok_or(ProtectError::NumbersUsedUp)
+    }
+
     /// Takes our next number.
     pub(crate) fn take_number(&mut self) -> Result<(u64, PartialIv), ProtectError> {
+        let partial_iv = self.check_number()?;
         let number = self.next;
-        let partial_iv = PartialIv::new(number).ok_or(ProtectError::NumbersUsedUp)?;
         self.next += 1;
         Ok((number, partial_iv))
     }
@@ -129,5 +134,59 @@ impl fmt::Debug for Context {
             .field("id_context", &self.id_context)
             .field("next", &self.next)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::ZeroizeOnDrop;
+
+    use super::*;
+
+    fn context(id_context: Option<&[u8]>) -> Context {
+        let secret = Secret::from_bytes(&[7; 32]).expect("32 bytes");
+        let [sender, recipient] = [b"a", b"b"].map(|id| KeyId::from_slice(id).expect("a byte"));
+        Context::derive(&Parameters { secret: &secret, salt: b"", id_context, sender, recipient })
+    }
+
+    #[test]
+    fn a_context_takes_less_than_two_kilobytes() {
+        let on_the_heap = KidContext::MAX_LEN;
+        assert!(size_of::<Context>() + on_the_heap < 2048, "{}", size_of::<Context>());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let text = format!("{:?}", context(Some(&[0xab])));
+        assert_eq!(
+            text,
+            "Context { sender: KeyId(61), recipient: KeyId(62), \
+             id_context: Some(KidContext(ab)), next: 0, .. }"
+        );
+        let secret = Secret::from_bytes(&[0x5a; 32]).expect("32 bytes");
+        let id = KeyId::default();
+        let parameters =
+            Parameters { secret: &secret, salt: b"", id_context: None, sender: id, recipient: id };
+        assert!(format!("{parameters:?}").contains("secret: Secret(32 bytes)"));
+    }
+
+    #[test]
+    fn expanded_keys_are_overwritten_when_dropped() {
+        fn check<T: ZeroizeOnDrop>() {}
+        check::<Aes128Enc>();
+    }
+
+    #[test]
+    #[should_panic(expected = "one id for both sides")]
+    fn two_sides_have_two_ids() {
+        let secret = Secret::from_bytes(&[7; 32]).expect("32 bytes");
+        let id = KeyId::default();
+        let _ = Context::derive(&Parameters {
+            secret: &secret,
+            salt: b"",
+            id_context: None,
+            sender: id,
+            recipient: id,
+        });
     }
 }

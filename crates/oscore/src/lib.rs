@@ -37,11 +37,16 @@
 //! - The replay window holds 1,024 numbers (§7.4 asks for a window, 32 by default).
 //! - Option values that are not in their shortest form are refused (§6.1).
 //!
-//! Absent: proxies with Proxy-Uri, No-Response, groups, HTTP.
+//! - Of what is outside, a request keeps Uri-Host and Uri-Port alone (§4.1.3.2).
+//!
+//! Absent: Proxy-Uri (§4.1.3.3), block-wise transfer by proxies (§4.1.3.4.2), groups, HTTP.
 
 // RFC 8613: a security context, and messages in it.
 mod context;
 mod derive;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod key_id;
 mod nonce;
 mod option;

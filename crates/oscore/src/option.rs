@@ -7,9 +7,6 @@ use suibi_coap::{OptionNumber, Options};
 
 use crate::{KeyId, UnprotectError, nonce::PartialIv};
 
-/// The number of the option that makes a message an OSCORE message (RFC 8613 §2).
-pub(crate) const OSCORE: OptionNumber = OptionNumber(9);
-
 /// Three bits: the length of the Partial IV.
 const PARTIAL_IV_LEN: u8 = 0b0000_0111;
 const HAS_KID: u8 = 0b0000_1000;
@@ -40,7 +37,7 @@ pub struct KidContext(Bytes);
 impl OscoreOption {
     /// The option of a message; `None` if it is not protected.
     pub fn of(options: &Options) -> Option<Result<Self, UnprotectError>> {
-        let mut values = options.get_all(OSCORE);
+        let mut values = options.get_all(OptionNumber::OSCORE);
         let value = values.next()?;
         // The option is critical and not repeatable (§2).
         Some(if values.next().is_some() {
@@ -99,9 +96,11 @@ pub(crate) fn encode(
     kid_context: Option<&[u8]>,
     kid: Option<KeyId>,
 ) -> Bytes {
-    let mut value = Vec::with_capacity(
-        2 + PartialIv::MAX_LEN + KeyId::MAX_LEN + kid_context.map_or(0, <[u8]>::len),
-    );
+    let len = 1
+        + partial_iv.map_or(0, |partial_iv| partial_iv.as_slice().len())
+        + kid_context.map_or(0, |kid_context| 1 + kid_context.len())
+        + kid.map_or(0, |kid| kid.as_slice().len());
+    let mut value = Vec::with_capacity(len);
     value.push(0);
     if let Some(partial_iv) = partial_iv {
         value[0] |= partial_iv.as_slice().len() as u8;
@@ -209,9 +208,9 @@ mod tests {
     fn two_options_are_refused() {
         let mut options = Options::new();
         assert_eq!(OscoreOption::of(&options), None);
-        options.add(OSCORE, &hex!("0900")[..]);
+        options.add(OptionNumber::OSCORE, &hex!("0900")[..]);
         assert!(OscoreOption::of(&options).unwrap().is_ok());
-        options.add(OSCORE, &hex!("0900")[..]);
+        options.add(OptionNumber::OSCORE, &hex!("0900")[..]);
         assert_eq!(OscoreOption::of(&options), Some(Err(UnprotectError::BadOption)));
     }
 

@@ -10,18 +10,15 @@ use thiserror::Error;
 use crate::{
     Context, KidContext, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
-    option::{self, OSCORE},
+    option,
 };
 
 /// The options that stay outside, where proxies can read them (Class U alone, Figure 5).
 ///
-/// Observe is inside and outside (§4.1.3.5). Everything else, known to us or not, is inside.
-pub(crate) const OUTER: [OptionNumber; 4] = [
-    OptionNumber::URI_HOST,
-    OptionNumber::URI_PORT,
-    OptionNumber::PROXY_URI,
-    OptionNumber::PROXY_SCHEME,
-];
+/// Observe is inside and outside (§4.1.3.5), Proxy-Uri is refused. Everything else, known to us
+/// or not, is inside.
+pub(crate) const OUTER: [OptionNumber; 3] =
+    [OptionNumber::URI_HOST, OptionNumber::URI_PORT, OptionNumber::PROXY_SCHEME];
 
 /// The plaintext is a message without the first three bytes of its header: code, options, payload
 /// (§5.3). So the codec of messages reads and writes it, with the code where the id ends.
@@ -31,7 +28,7 @@ pub(crate) const CODE_AT: usize = 1;
 /// What a message without token starts with.
 pub(crate) const HEADER_START: [u8; PLAINTEXT_AT] = [0x40, 0, 0];
 
-/// The longest plaintext: its length has two bytes in the nonce's company (RFC 3610 §2.2).
+/// The longest plaintext: a nonce of 13 bytes leaves two for its length (RFC 3610 §2.2).
 const MAX_PLAINTEXT_LEN: usize = 65_535;
 
 /// Whose number makes the nonce of an answer (RFC 8613 §5.2, §8.3).
@@ -99,7 +96,7 @@ impl Context {
         let kid_context = self.id_context.as_ref().filter(|_| sends_kid_context);
         let value =
             option::encode(Some(partial_iv), kid_context.map(KidContext::as_slice), Some(kid));
-        outer.add(OSCORE, value);
+        outer.add(OptionNumber::OSCORE, value);
         let request = Request { method, options: outer, payload: text.freeze() };
         Ok((request, RequestId { kid, piv }))
     }
@@ -134,19 +131,22 @@ impl Context {
 
         // The id is always that of whose number it is, so that the two kinds never meet.
         let (nonce, own_iv) = match number {
-            Number::OfRequest => (nonce(&self.common_iv, self.recipient, request_iv), None),
+            Number::OfRequest => {
+                self.check_number()?;
+                (nonce(&self.common_iv, self.recipient, request_iv), None)
+            }
             Number::Own => {
                 let (_, own_iv) = self.take_number()?;
                 (nonce(&self.common_iv, self.sender, own_iv), Some(own_iv))
             }
         };
         self.encrypt(&nonce, &Aad::new(request.kid, request_iv), &mut text);
-        outer.add(OSCORE, option::encode(own_iv, kid_context, None));
+        outer.add(OptionNumber::OSCORE, option::encode(own_iv, kid_context, None));
         Ok(Response { code, options: outer, payload: text.freeze() })
     }
 
     /// Encrypts in place, and appends the tag.
-    fn encrypt(&self, nonce: &[u8; NONCE_LEN], aad: &Aad, text: &mut BytesMut) {
+    pub(crate) fn encrypt(&self, nonce: &[u8; NONCE_LEN], aad: &Aad, text: &mut BytesMut) {
         let tag = self
             .sender_cipher
             .encrypt_in_place_detached(nonce.into(), aad.as_slice(), text)
@@ -157,7 +157,7 @@ impl Context {
 
 /// Code, options and payload as they are encrypted (§5.3).
 fn plaintext(code: Code, options: Options, payload: &Bytes) -> Result<BytesMut, ProtectError> {
-    if options.has(OSCORE) {
+    if options.has(OptionNumber::OSCORE) {
         return Err(ProtectError::Nested);
     }
     let message = Message {

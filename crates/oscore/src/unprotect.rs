@@ -1,5 +1,7 @@
 //! Protected to plain, or why not (RFC 8613 §8.2, §8.4).
 
+use std::ops::RangeInclusive;
+
 use bytes::Bytes;
 use ccm::{AeadInPlace, Tag, consts::U8};
 use suibi_coap::{Code, Message, OptionNumber, Request, Response, wire};
@@ -8,12 +10,15 @@ use thiserror::Error;
 use crate::{
     Context, OscoreOption, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
-    option::OSCORE,
-    protect::{CODE_AT, HEADER_START, OUTER, PLAINTEXT_AT},
+    protect::{CODE_AT, HEADER_START, PLAINTEXT_AT},
 };
 
 /// Length of the tag behind the ciphertext, in bytes.
 const TAG_LEN: usize = 8;
+
+/// The options outside that a request keeps, with the lengths that RFC 7252 §5.10 gives them.
+const KEPT: [(OptionNumber, RangeInclusive<usize>); 2] =
+    [(OptionNumber::URI_HOST, 1..=255), (OptionNumber::URI_PORT, 0..=2)];
 
 /// Why a protected message is refused (RFC 8613 §8.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -47,8 +52,9 @@ impl UnprotectError {
 impl Context {
     /// Opens a request; its number counts as used from then on (§8.2).
     ///
-    /// `option` is that of `outer`. What a proxy may read stays as it came: Uri-Host, Uri-Port and
-    /// the Proxy options are not protected. Everything else outside is dropped.
+    /// `option` is that of `outer`. Of the other options outside, Uri-Host and Uri-Port stay, which
+    /// are not protected; the rest is dropped. So are Proxy-Uri and Proxy-Scheme: what opens here
+    /// was meant for here, and nobody on the way can have it refused by adding an option.
     ///
     /// # Errors
     /// See [`UnprotectError`]. The replay window moves only if the tag was right.
@@ -94,6 +100,10 @@ impl Context {
         newest: Option<u64>,
     ) -> Result<(Response, Option<u64>), UnprotectError> {
         let option = OscoreOption::of(&outer.options).ok_or(UnprotectError::BadOption)??;
+        // Answers need no kid (§5); one that is there has to be right.
+        if option.kid.is_some_and(|kid| kid != self.recipient) {
+            return Err(UnprotectError::UnknownContext);
+        }
         let request_iv = PartialIv::new(request.piv).ok_or(UnprotectError::DecryptionFailed)?;
         let nonce = match option.partial_iv.and_then(PartialIv::new) {
             Some(own_iv) => nonce(&self.common_iv, self.recipient, own_iv),
@@ -166,7 +176,11 @@ fn read(mut plain: Vec<u8>) -> Result<Message, UnprotectError> {
     plain[CODE_AT] = *plain.get(PLAINTEXT_AT).ok_or(UnprotectError::DecryptionFailed)?;
     let message =
         wire::decode(&Bytes::from(plain)).map_err(|_| UnprotectError::DecryptionFailed)?;
-    if message.options.has(OSCORE) { Err(UnprotectError::DecryptionFailed) } else { Ok(message) }
+    if message.options.has(OptionNumber::OSCORE) {
+        Err(UnprotectError::DecryptionFailed)
+    } else {
+        Ok(message)
+    }
 }
 
 fn read_request(plain: Vec<u8>, outer: &Request) -> Result<Request, UnprotectError> {
@@ -175,10 +189,92 @@ fn read_request(plain: Vec<u8>, outer: &Request) -> Result<Request, UnprotectErr
         return Err(UnprotectError::DecryptionFailed);
     }
     let Message { code, mut options, payload, .. } = message;
-    for number in OUTER {
-        for value in outer.options.get_all(number) {
+    for (number, lengths) in KEPT {
+        let value = outer.options.get(number).filter(|value| lengths.contains(&value.len()));
+        if let Some(value) = value.filter(|_| !options.has(number)) {
             options.add(number, value.clone());
         }
     }
     Ok(Request { method: code, options, payload })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use hex_literal::hex;
+
+    use super::*;
+    use crate::{KeyId, Parameters, ReplayWindow, Secret};
+
+    fn pair() -> (Context, Context) {
+        let secret = Secret::from_bytes(&[7; 16]).unwrap();
+        let [client, server] = [b"c", b"s"].map(|id| KeyId::from_slice(id).unwrap());
+        let side = |sender, recipient| {
+            let (salt, id_context) = (&b""[..], None);
+            Context::derive(&Parameters { secret: &secret, salt, id_context, sender, recipient })
+        };
+        (side(client, server), side(server, client))
+    }
+
+    /// What only somebody with the keys can send.
+    fn sealed(by: &Context, kid: KeyId, text: &[u8]) -> Bytes {
+        let first = PartialIv::new(0).unwrap();
+        let mut text = BytesMut::from(text);
+        by.encrypt(&nonce(&by.common_iv, kid, first), &Aad::new(kid, first), &mut text);
+        text.freeze()
+    }
+
+    const RUDE: [(&[u8], &str); 9] = [
+        (&hex!(""), "nothing at all"),
+        (&hex!("00"), "no code"),
+        (&hex!("00b3747631"), "no code, but an option"),
+        (&hex!("21"), "a reserved code"),
+        (&hex!("e1"), "a signal"),
+        (&hex!("02f0"), "a reserved nibble"),
+        (&hex!("02bd"), "an option that is cut off"),
+        (&hex!("02ff"), "a marker without payload"),
+        (&hex!("0290ff00"), "protected twice"),
+    ];
+
+    #[test]
+    fn a_request_that_decrypts_to_none_is_refused_and_its_number_used() {
+        for (text, why) in RUDE.into_iter().chain([(&hex!("45ff00")[..], "an answer")]) {
+            let (client, mut server) = pair();
+            let kid = client.sender;
+            let outer = Request::new(Code::POST).payload(sealed(&client, kid, text));
+            let option = OscoreOption { partial_iv: Some(0), kid: Some(kid), kid_context: None };
+            let refused = Err(UnprotectError::DecryptionFailed);
+            assert_eq!(server.verify_request(&outer, &option), refused, "{why}");
+            assert_eq!(*server.window(), ReplayWindow::new());
+            assert_eq!(server.unprotect_request(&outer, &option), refused, "{why}");
+            let again = server.unprotect_request(&outer, &option);
+            assert_eq!(again, Err(UnprotectError::Replayed), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_decrypts_to_none_is_refused() {
+        for (text, why) in RUDE.into_iter().chain([(&hex!("01ff00")[..], "a request")]) {
+            let (client, server) = pair();
+            let mut outer =
+                Response::new(Code::CHANGED).payload(sealed(&server, client.sender, text));
+            outer.options.add(OptionNumber::OSCORE, Bytes::new());
+            let asked = RequestId { kid: client.sender, piv: 0 };
+            let refused = client.unprotect_response(&outer, asked, None);
+            assert_eq!(refused, Err(UnprotectError::DecryptionFailed), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_answer_may_have_the_kid_of_who_sends_it_and_no_other() {
+        let (client, server) = pair();
+        let asked = RequestId { kid: client.sender, piv: 0 };
+        let mut outer =
+            Response::new(Code::CHANGED).payload(sealed(&server, client.sender, &hex!("45")));
+        for (kid, is_right) in [(server.sender, true), (client.sender, false)] {
+            let option = OscoreOption { kid: Some(kid), ..OscoreOption::default() };
+            outer.options.set(OptionNumber::OSCORE, option.encode());
+            assert_eq!(client.unprotect_response(&outer, asked, None).is_ok(), is_right);
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! The messages of RFC 8613 Appendix C.4 to C.8, to the byte; C.1 to C.3 are in `derive.rs`.
+#![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
 
 use bytes::Bytes;
 use hex_literal::hex;
@@ -57,8 +58,8 @@ fn check_request(
     let sent = Message {
         code: outer.method,
         options: outer.options.clone(),
-        payload: outer.payload.clone(),
-        ..plain.clone()
+        payload: outer.payload,
+        ..plain
     };
     assert_eq!(wire::encode(&sent), protected);
 
@@ -112,8 +113,8 @@ fn check_response(number: Number, own: Option<u64>, protected: &[u8]) {
     let sent = Message {
         code: outer.code,
         options: outer.options.clone(),
-        payload: outer.payload.clone(),
-        ..plain.clone()
+        payload: outer.payload,
+        ..plain
     };
     assert_eq!(wire::encode(&sent), protected);
 
