@@ -119,7 +119,8 @@ impl Context {
         }
         let Message { code, mut options, payload, .. } = message;
         if options.has(OptionNumber::OBSERVE) {
-            let order = option.partial_iv.unwrap_or(0) & 0xff_ffff;
+            // One without a number of its own, the first at most, is older than all others.
+            let order = option.partial_iv.map_or(0, |number| number + 1) & 0xff_ffff;
             options.set_uint(OptionNumber::OBSERVE, order as u32);
         }
         Ok((Response { code, options, payload }, option.partial_iv))

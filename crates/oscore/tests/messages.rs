@@ -130,7 +130,7 @@ fn an_observation_is_seen_outside_and_ordered_by_its_numbers() {
         assert_eq!(outer.code, Code::CONTENT);
         assert_eq!(outer.options.uint(OptionNumber::OBSERVE), Some(7));
         let (opened, own) = client.unprotect_response(&outer, asked, newest).unwrap();
-        assert_eq!(opened.options.uint(OptionNumber::OBSERVE), Some(order));
+        assert_eq!(opened.options.uint(OptionNumber::OBSERVE), Some(order + 1));
         assert_eq!(opened.payload, response.payload);
         assert_eq!(own, Some(0x0100_0000 + u64::from(order)));
         newest = own;
@@ -153,6 +153,10 @@ fn a_notification_without_number_is_the_oldest() {
     let first = server.protect_response(&response, asked, Number::OfRequest, None).unwrap();
     let (opened, own) = client.unprotect_response(&first, asked, None).unwrap();
     assert_eq!((opened.options.uint(OptionNumber::OBSERVE), own), (Some(0), None));
+    // Older than the very first number, too.
+    let second = server.protect_response(&response, asked, Number::Own, None).unwrap();
+    let (opened, own) = client.unprotect_response(&second, asked, None).unwrap();
+    assert_eq!((opened.options.uint(OptionNumber::OBSERVE), own), (Some(1), Some(0)));
     let late = client.unprotect_response(&first, asked, Some(0));
     assert_eq!(late, Err(UnprotectError::Replayed));
 }
