@@ -65,7 +65,7 @@ pub struct Stats {
     pub received: u64,
     /// Datagrams that went out.
     pub sent: u64,
-    /// Of these, messages sent once more.
+    /// Times that a message was due once more.
     pub retransmitted: u64,
     /// Messages that came in once more.
     pub duplicates: u64,
