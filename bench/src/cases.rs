@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::feed::{Echo, Notes, Pushes};
+use crate::feed::{Days, Echo, Notes, Pushes};
 use crate::load::{self, Loaded, Shape, Work};
-use crate::message::{self, Answer, CONTENT};
+use crate::message::Answer;
+use crate::protected::Protected;
 use crate::server::Server;
 use crate::{Failure, Options, cpu, sqlite};
 
@@ -23,6 +25,7 @@ pub(crate) struct Case {
 enum Kind {
     Bare { shape: Shape, synced: bool },
     Notes { shape: Shape },
+    ProtectedNotes { shape: Shape },
     Pushes { devices: usize, batch: usize },
     Sqlite { batch: usize },
     Store { batch: usize },
@@ -39,11 +42,22 @@ pub(crate) fn all() -> Vec<Case> {
     let (sqlite_64, sqlite_256) = ("SQLite alone, 64 a commit", "SQLite alone, 256 a commit");
     let sqlite_1024 = "SQLite alone, 1,024 a commit";
     let synced = "bare echo after fdatasync, one at a time";
+    let (notes_64, notes_1024) = ("POST /notes, 64 outstanding", "POST /notes, 1,024 outstanding");
     vec![
         case(echo_64, None, Kind::Bare { shape: SIXTY_FOUR, synced: false }),
         case(echo_1024, None, Kind::Bare { shape: THOUSAND, synced: false }),
-        case("POST /notes, 64 outstanding", Some(echo_64), Kind::Notes { shape: SIXTY_FOUR }),
-        case("POST /notes, 1,024 outstanding", Some(echo_1024), Kind::Notes { shape: THOUSAND }),
+        case(notes_64, Some(echo_64), Kind::Notes { shape: SIXTY_FOUR }),
+        case(
+            "the same under OSCORE, 64 outstanding",
+            Some(notes_64),
+            Kind::ProtectedNotes { shape: SIXTY_FOUR },
+        ),
+        case(notes_1024, Some(echo_1024), Kind::Notes { shape: THOUSAND }),
+        case(
+            "the same under OSCORE, 1,024 outstanding",
+            Some(notes_1024),
+            Kind::ProtectedNotes { shape: THOUSAND },
+        ),
         case(sqlite_64, None, Kind::Sqlite { batch: 64 }),
         case(sqlite_256, None, Kind::Sqlite { batch: 256 }),
         case(sqlite_1024, None, Kind::Sqlite { batch: 1_024 }),
@@ -100,17 +114,22 @@ impl Case {
             Kind::Notes { shape } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let figures = Self::load(&server, shape, options, &mut Notes)?;
-                let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
-                let figures = Self::settle(server, figures)?;
-                sqlite::verify(data.path(), 0..u32::try_from(notes)?)?;
-                Ok(Figures { notes, ..figures })
+                Self::all_are_kept(server, data.path(), figures, &mut Days)
+            }
+            Kind::ProtectedNotes { shape } => {
+                let (server, owner) = Server::protected(&options.server, data.path())?;
+                let peer = server.address.into();
+                let mut work = Protected::new(Notes, peer, shape.sockets, &owner);
+                let figures = Self::load(&server, shape, options, &mut work)?;
+                let mut days = Protected::new(Days, peer, 1, &owner);
+                Self::all_are_kept(server, data.path(), figures, &mut days)
             }
             Kind::Pushes { devices, batch } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let mut work = Pushes::new(devices, batch);
                 let shape = Shape { sockets: devices, each: 1 };
                 let figures = Self::load(&server, shape, options, &mut work)?;
-                let figures = Self::settle(server, figures)?;
+                let figures = Self::settle(server, figures, &mut Days)?;
                 sqlite::verify(data.path(), work.acknowledged().iter().copied())?;
                 Ok(Figures { notes: work.acknowledged().len() as u64, ..figures })
             }
@@ -152,12 +171,29 @@ impl Case {
         })
     }
 
+    /// What a turn of single notes came to, once all of them are found in the store.
+    fn all_are_kept(
+        server: Server,
+        data: &Path,
+        figures: Figures,
+        days: &mut dyn Work,
+    ) -> Result<Figures, Failure> {
+        let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
+        let figures = Self::settle(server, figures, days)?;
+        sqlite::verify(data, 0..u32::try_from(notes)?)?;
+        Ok(Figures { notes, ..figures })
+    }
+
     /// Lets the server count the days, so that nothing that listing by day needs is still to be
     /// done, and then do what it does when it is idle; then ends it.
-    fn settle(server: Server, mut figures: Figures) -> Result<Figures, Failure> {
+    fn settle(
+        server: Server,
+        mut figures: Figures,
+        days: &mut dyn Work,
+    ) -> Result<Figures, Failure> {
         let total = |cpu: BTreeMap<String, Duration>| cpu.into_values().sum::<Duration>();
         let before = cpu::by_thread(server.id())?;
-        ask_for_days(&server)?;
+        ask_for_days(&server, days)?;
         let counted = cpu::by_thread(server.id())?;
         for (thread, used) in &counted {
             let before = before.get(thread).copied().unwrap_or_default();
@@ -180,19 +216,18 @@ impl Case {
 }
 
 /// `GET /days`, until it is answered.
-fn ask_for_days(server: &Server) -> Result<(), Failure> {
+fn ask_for_days(server: &Server, days: &mut dyn Work) -> Result<(), Failure> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(server.address)?;
     socket.set_read_timeout(Some(Duration::from_secs(2)))?;
     let mut buf = [0; 4_096];
     for id in 0..10 {
-        socket.send(&message::get(id, 1, "days"))?;
+        socket.send(&days.request(0, id, id.into()))?;
         while let Ok(len) = socket.recv(&mut buf) {
-            match Answer::decode(&buf[..len]) {
-                Some(Answer { token: Some(1), code: CONTENT, .. }) => return Ok(()),
-                // An empty acknowledgement: the answer follows by itself.
-                Some(Answer { token: None, .. }) => {}
-                other => return Err(format!("the server answers GET /days with {other:?}").into()),
+            let answer = Answer::decode(&buf[..len]).ok_or("not an answer to GET /days")?;
+            // An empty acknowledgement: the answer follows by itself.
+            if answer.token.is_some() {
+                return days.check(id.into(), &answer);
             }
         }
     }

@@ -7,7 +7,7 @@ use suibi_journal::{
 
 use crate::Failure;
 use crate::load::Work;
-use crate::message::{self, Answer, CHANGED, CONTINUE, CREATED, Kind};
+use crate::message::{self, Answer, CHANGED, CONTENT, CONTINUE, CREATED, Kind};
 
 /// How long a note is, in bytes.
 pub(crate) const NOTE_LEN: usize = 64;
@@ -58,6 +58,19 @@ impl Work for Notes {
 
     fn check(&mut self, _number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
         expect(answer, CREATED)
+    }
+}
+
+/// `GET /days`.
+pub(crate) struct Days;
+
+impl Work for Days {
+    fn request(&mut self, _socket: usize, id: u16, number: u32) -> Vec<u8> {
+        message::get(id, number, "days")
+    }
+
+    fn check(&mut self, _number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
+        expect(answer, CONTENT)
     }
 }
 

@@ -12,6 +12,7 @@ mod feed;
 mod kernel;
 mod load;
 mod message;
+mod protected;
 mod report;
 mod server;
 mod sqlite;

@@ -84,6 +84,8 @@ pub(crate) struct Answer<'a> {
     /// Which block of the answer this is, if it comes in blocks (RFC 7959 §2.2).
     pub(crate) block2: Option<u32>,
     pub(crate) payload: &'a [u8],
+    /// The whole of it, as it came.
+    pub(crate) bytes: &'a [u8],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +121,7 @@ impl<'a> Answer<'a> {
         let (mut number, mut block2) = (0, None);
         while let Some((&head, mut tail)) = rest.split_first() {
             if head == PAYLOAD {
-                let answer = Self { kind, code, id, token, block2, payload: tail };
+                let answer = Self { kind, code, id, token, block2, payload: tail, bytes };
                 return (!tail.is_empty()).then_some(answer);
             }
             number += extended(head >> 4, &mut tail)?;
@@ -130,7 +132,7 @@ impl<'a> Answer<'a> {
             }
             rest = &tail[len..];
         }
-        Some(Self { kind, code, id, token, block2, payload: &[] })
+        Some(Self { kind, code, id, token, block2, payload: &[], bytes })
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use suibi_server::LocalCredential;
+
 use crate::Failure;
 
 /// A server that is ready. It is killed when this is dropped.
@@ -15,11 +17,25 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts `suibi serve` on `data`, with one CoAP listener on loopback.
+    /// Starts `suibi serve` on `data`, with one listener on loopback: an unprotected one.
     pub(crate) fn suibi(program: &Path, data: &Path) -> Result<Self, Failure> {
+        Self::suibi_with(program, data, "--insecure-coap")
+    }
+
+    /// The same with a protected one, and the credential of the machine's owner.
+    pub(crate) fn protected(
+        program: &Path,
+        data: &Path,
+    ) -> Result<(Self, LocalCredential), Failure> {
+        let server = Self::suibi_with(program, data, "--listen")?;
+        let owner = suibi_server::running(data)?.and_then(|running| running.local);
+        Ok((server, owner.ok_or("the server says nothing of its owner")?))
+    }
+
+    fn suibi_with(program: &Path, data: &Path, listener: &str) -> Result<Self, Failure> {
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data);
-        command.args(["--insecure-coap", "127.0.0.1:0"]);
+        command.args([listener, "127.0.0.1:0"]);
         Self::start(&mut command)
     }
 

@@ -9,13 +9,17 @@
 mod machinery;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use machinery::{Finished, PATIENCE, Server, assert_each_once, long_text, run, wait_until};
+use machinery::fixed::FixedClient;
+use machinery::{Finished, Home, PATIENCE, Server, assert_each_once, long_text, run, wait_until};
+use suibi_coap::{Code, Event, Request};
+use tempfile::TempDir;
 
 const LONG: usize = 100 << 10;
 
@@ -192,4 +196,102 @@ fn a_shell_is_a_client() {
     assert!(status.success());
     wait_until("it is kept", || !server.notes().is_empty());
     assert_each_once(&server.notes(), &["from a shell".into()]);
+}
+
+/// aiocoap's OSCORE server, with one fixed context for a client of ours.
+struct AiocoapServer {
+    child: Child,
+    address: SocketAddr,
+    _files: TempDir,
+}
+
+const SECRET: [u8; 16] = *b"0123456789abcdef";
+const SALT: [u8; 8] = *b"saltsalt";
+
+impl AiocoapServer {
+    #[track_caller]
+    fn start() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: String| fs::write(files.path().join(name), text).unwrap();
+        fs::create_dir(files.path().join("ours")).unwrap();
+        write("server.json", r#"{":ours": {"oscore": {"basedir": "ours/"}}}"#.into());
+        write(
+            "ours/settings.json",
+            r#"{"sender-id_ascii": "theirs", "recipient-id_ascii": "ours",
+                "algorithm": "AES-CCM-16-64-128", "kdf-hashfun": "sha256", "window": 32}"#
+                .into(),
+        );
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let (secret, salt) = (hex(&SECRET), hex(&SALT));
+        write("ours/secret.json", format!(r#"{{"secret_hex": "{secret}", "salt_hex": "{salt}"}}"#));
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/aiocoap_oscore_server.py");
+        let mut child = Command::new(python())
+            .arg(script)
+            .arg(files.path().join("server.json"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port: u16 = line.trim().strip_prefix("listening on ").unwrap().parse().unwrap();
+        Self { child, address: ([127, 0, 0, 1], port).into(), _files: files }
+    }
+}
+
+impl Drop for AiocoapServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn our_client_speaks_oscore_with_aiocoap() {
+    let server = AiocoapServer::start();
+    let mut client = FixedClient::connect(server.address, &SECRET, &SALT, [b"ours", b"theirs"]);
+
+    let long = long_text(LONG);
+    let put = Request::new(Code::PUT).path("/note").payload(long.clone());
+    assert_eq!(client.ask(put).code, Code::CHANGED);
+    let got = client.ask(Request::new(Code::GET).path("/note"));
+    assert!(got.code == Code::CONTENT && got.payload == long, "{:?}", got.code);
+    let missing = client.ask(Request::new(Code::GET).path("/nothing"));
+    assert_eq!(missing.code, Code::NOT_FOUND);
+
+    client.observe(Request::new(Code::GET).path("/count"));
+    let Event::Response { response, .. } = client.next() else { panic!("no registration") };
+    assert_eq!(response.payload, "0");
+    for count in 1..=3 {
+        assert_eq!(client.ask(Request::new(Code::PUT).path("/count")).code, Code::CHANGED);
+        wait_until("the notification is there", || {
+            matches!(client.next(), Event::Notification { response, .. }
+                if response.payload == count.to_string())
+        });
+    }
+}
+
+#[test]
+fn aiocoap_does_the_same_under_oscore() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_with(data.path(), &["--listen", "127.0.0.1:0"]);
+    let files = tempfile::tempdir().unwrap();
+    let exported = Home::new().suibi(&[
+        "--data-dir",
+        data.path().to_str().unwrap(),
+        "devices",
+        "export",
+        "aiocoap",
+        "--format",
+        "aiocoap",
+        "--dir",
+        files.path().to_str().unwrap(),
+    ]);
+    exported.expect_success();
+    let credentials = files.path().join("client.json");
+    let address = server.oscore[0].to_string();
+    let arguments = [&address, credentials.to_str().unwrap()];
+    let said = run_script("aiocoap_client.py", &arguments);
+    assert!(said.trim_end().ends_with("all well"), "{said}");
 }

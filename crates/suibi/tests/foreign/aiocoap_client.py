@@ -1,11 +1,14 @@
 """aiocoap against a suibi server: post, list, observe, upload, fetch, edit, delete.
 
-Usage: aiocoap_client.py HOST:PORT. Ends with "all well", or with what was not.
+Usage: aiocoap_client.py HOST:PORT [CREDENTIALS]. Ends with "all well", or with what was not.
+CREDENTIALS is a file of aiocoap's, as `suibi devices export` writes it; with it, all goes under OSCORE.
 """
 
 import asyncio
 import json
+import os
 import sys
+from pathlib import Path
 
 import aiocoap
 from aiocoap import CHANGED, CONTENT, CREATED, DELETED, PRECONDITION_FAILED, VALID
@@ -43,6 +46,11 @@ async def observes(client):
 
 async def main():
     client = await aiocoap.Context.create_client_context()
+    if len(sys.argv) > 2:
+        credentials = Path(sys.argv[2]).resolve()
+        # Its paths are relative to where it is.
+        os.chdir(credentials.parent)
+        client.client_credentials.load_from_dict(json.loads(credentials.read_text()))
 
     core = await ask(client, GET, ".well-known/core", CONTENT)
     assert core.opt.content_format == LINKS and b"</notes>" in core.payload, core.payload

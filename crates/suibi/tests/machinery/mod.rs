@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file takes the parts that it needs")]
 
+pub(crate) mod fixed;
 pub(crate) mod home;
 pub(crate) mod process;
 pub(crate) mod server;
