@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::net::UdpSocket;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, World, eventually, texts};
+use crate::support::{PATIENCE, World, copy, eventually, texts};
 use suibi_client::{Added, Client, ClientConfig, ClientError, Place, RemoteError, Synced};
 use suibi_journal::{Extras, Query};
 use suibi_net::relay::{Faults, Relay};
@@ -231,12 +230,4 @@ fn a_replica_that_was_cloned_says_so_and_keeps_what_it_has() {
         ["one", "another two", "three"].iter().all(|text| here.iter().any(|t| t == text)),
         "{here:?}"
     );
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-    }
 }

@@ -4,6 +4,8 @@
 
 mod client;
 mod embedded;
+mod join;
+mod joined;
 mod live;
 mod remote;
 mod support;

@@ -1,13 +1,18 @@
 //! A data directory, a server that can be stopped and started again at the same address, clients.
 
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use suibi_client::{Client, ClientConfig, Place};
+use suibi_client::{Admin, Client, ClientConfig, Joined, Place, join};
 use suibi_journal::Query;
-use suibi_server::{Config, Listen, Server, ServerHandle, StopSignal};
+use suibi_journal::admission::InviteRequest;
+use suibi_oscore::{InviteLine, KeyId, Secret};
+use suibi_server::{
+    Config, Listen, ListenerKind, PlainListen, Server, ServerHandle, StopSignal, plain::PlainRules,
+};
 use suibi_store::{JournalId, Reader};
 use tempfile::TempDir;
 
@@ -45,6 +50,47 @@ impl World {
         Client::open(ClientConfig { data_dir, place, device: "laptop".into() }).unwrap()
     }
 
+    /// An invite of the server that runs on the data in `server`, made by its owner.
+    pub(crate) fn invite(&self, rights: &str) -> InviteLine {
+        self.invite_to("server", rights, None, None)
+    }
+
+    /// An invite of any server of this world.
+    pub(crate) fn invite_to(
+        &self,
+        server: &str,
+        rights: &str,
+        journal: Option<&str>,
+        lasts: Option<u64>,
+    ) -> InviteLine {
+        let (rights, journal) = (rights.parse().unwrap(), journal.map(str::to_owned));
+        let request = InviteRequest { journal, rights, lasts, name: None };
+        let made = self.admin(server).invite(&request).unwrap();
+        let address = oscore_of(&self.dir(server));
+        InviteLine {
+            host: address.ip().to_string(),
+            port: address.port(),
+            id: KeyId::from_slice(&made.id).unwrap(),
+            secret: Secret::from_bytes(&made.secret).unwrap(),
+        }
+    }
+
+    /// The owner of a server of this world, on its machine.
+    pub(crate) fn admin(&self, server: &str) -> Admin {
+        Admin::open(&self.dir(server), "owner", PATIENCE).unwrap()
+    }
+
+    /// Joins as a device whose data is in a directory of its name.
+    #[track_caller]
+    pub(crate) fn join(&self, device: &str, line: &InviteLine) -> Joined {
+        join(&self.dir(device), line, device, PATIENCE).unwrap()
+    }
+
+    /// What a command of such a device opens.
+    pub(crate) fn joined(&self, device: &str) -> Client {
+        self.open(device, Place::Joined { data_dir: self.dir(device) })
+    }
+
     fn open(&self, device: &str, place: Place) -> Client {
         let data_dir = self.dir(device);
         Client::open(ClientConfig { data_dir, place, device: device.into() }).unwrap()
@@ -53,22 +99,54 @@ impl World {
 
 /// A server in a thread.
 pub(crate) struct Serving {
+    /// Without protection.
     pub(crate) address: SocketAddr,
+    /// Under OSCORE.
+    pub(crate) oscore: SocketAddr,
+    /// The exercise's dialect.
+    pub(crate) plain: SocketAddr,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Serving {
-    fn start(data_dir: PathBuf, address: Option<SocketAddr>) -> Self {
+    /// On the same ports as before, like a server that is restarted by its owner.
+    pub(crate) fn restart(self, world: &World) -> Self {
+        let (address, oscore) = (self.address, self.oscore);
+        drop(self);
+        Self::start_at(world.dir("server"), Some(address), Some(oscore))
+    }
+
+    pub(crate) fn start(data_dir: PathBuf, address: Option<SocketAddr>) -> Self {
+        Self::start_at(data_dir, address, None)
+    }
+
+    pub(crate) fn start_at(
+        data_dir: PathBuf,
+        address: Option<SocketAddr>,
+        oscore: Option<SocketAddr>,
+    ) -> Self {
         let mut config = Config::new(data_dir);
-        let address = address.map_or("127.0.0.1:0".to_owned(), |address| address.to_string());
-        config.coap.push(Listen { address });
+        let listen = |address: Option<SocketAddr>| Listen {
+            address: address.map_or("127.0.0.1:0".to_owned(), |address| address.to_string()),
+        };
+        config.coap.push(listen(address));
+        config.listen.push(listen(oscore));
+        config.plain.push(PlainListen {
+            address: "127.0.0.1:0".to_owned(),
+            rules: PlainRules::default(),
+            anyone: false,
+        });
         let server = Server::bind(config).unwrap();
-        let address = server.listeners()[0].address;
+        let at = |kind| {
+            server.listeners().iter().find(|listener| listener.kind == kind).unwrap().address
+        };
+        let [address, oscore, plain] =
+            [ListenerKind::Coap, ListenerKind::Oscore, ListenerKind::Plain].map(at);
         let handle = server.handle();
         let stop = StopSignal::new().unwrap();
         let thread = thread::spawn(move || server.run(stop).unwrap());
-        Self { address, handle, thread: Some(thread) }
+        Self { address, oscore, plain, handle, thread: Some(thread) }
     }
 
     pub(crate) fn stop(self) -> SocketAddr {
@@ -80,6 +158,20 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.handle.stop();
         self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// Where the server of a directory listens under OSCORE.
+pub(crate) fn oscore_of(data_dir: &Path) -> SocketAddr {
+    suibi_server::running(data_dir).unwrap().unwrap().oscore[0]
+}
+
+/// The directory and what is in it, as a backup or a clone takes it.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
 }
 
