@@ -55,7 +55,7 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
              then: {chmod}"
         )));
     }
-    let is_ours = ["server.db", "replica.db", "server.lock"]
+    let is_ours = ["server.db", "server.lock", "replica-embedded.db", "membership"]
         .iter()
         .any(|name| fs::symlink_metadata(data_dir.join(name)).is_ok_and(|file| file.is_file()));
     if !is_empty && !is_ours {
