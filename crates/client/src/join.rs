@@ -395,7 +395,6 @@ impl<'a> Joining<'a> {
         let transcript = Transcript { invite: line.id, device: id, joiner, server };
         let secret = credential(&line.secret, &pending.secret, &server, &transcript)
             .ok_or_else(|| nonsense("a public key that adds nothing"))?;
-        let off = SignedDuration::from_millis(answer.time.saturating_sub(millis()));
         let membership = Membership {
             address: address(line),
             server: answer.server,
@@ -406,7 +405,7 @@ impl<'a> Joining<'a> {
             secret,
             replica: String::new(),
         };
-        let clock_off = (off.abs() > CLOCK_TOLERANCE).then_some(off);
+        let clock_off = clock_off(answer.time, millis());
         Ok(Admitted { membership, epoch: answer.epoch, clock_off })
     }
 
@@ -527,6 +526,12 @@ fn refusal(response: &Response) -> JoinError {
     }
 }
 
+/// How far the server's clock is ahead, if that is worth telling.
+fn clock_off(server: i64, ours: i64) -> Option<SignedDuration> {
+    let off = SignedDuration::from_millis(server.saturating_sub(ours));
+    (off.abs() > CLOCK_TOLERANCE).then_some(off)
+}
+
 /// The line's host and port, as everything that takes an address takes it.
 fn address(InviteLine { host, port, .. }: &InviteLine) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -540,4 +545,42 @@ fn count(store: &mut SqliteStore) -> Result<u64, ClientError> {
 /// Milliseconds since 1970, by the clock of this machine.
 fn millis() -> i64 {
     jiff::Timestamp::now().as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_differ_are_told_of_when_it_matters() {
+        let now = 1_795_000_000_000;
+        assert_eq!(clock_off(now, now), None);
+        assert_eq!(clock_off(now + 60_000, now), None);
+        let year = 365 * 24 * 3_600_000;
+        assert_eq!(clock_off(now + year, now), Some(SignedDuration::from_millis(year)));
+        assert_eq!(clock_off(now - year, now), Some(SignedDuration::from_millis(-year)));
+    }
+
+    #[test]
+    fn each_no_of_a_server_has_its_own_name() {
+        let no = |code, text: &str| refusal(&Response::diagnostic(code, text));
+        assert!(matches!(no(Code::CONFLICT, "used"), JoinError::Used { .. }));
+        assert!(matches!(no(Code::FORBIDDEN, "this invite ended at"), JoinError::Expired { .. }));
+        assert!(matches!(no(Code::FORBIDDEN, "withdrawn"), JoinError::Refused { .. }));
+        assert!(matches!(no(Code::SERVICE_UNAVAILABLE, "full"), JoinError::Busy { .. }));
+        assert!(matches!(no(Code::TOO_MANY_REQUESTS, "slow down"), JoinError::Busy { .. }));
+        assert!(matches!(no(Code::NOT_FOUND, ""), JoinError::Refused { .. }));
+    }
+
+    #[test]
+    fn an_address_of_either_kind_is_one() {
+        let line = |host: &str| InviteLine {
+            host: host.into(),
+            port: 7,
+            id: KeyId::default(),
+            secret: Secret::from_bytes(&[1; 16]).unwrap(),
+        };
+        assert_eq!(address(&line("2001:db8::1")), "[2001:db8::1]:7");
+        assert_eq!(address(&line("notes.example")), "notes.example:7");
+    }
 }

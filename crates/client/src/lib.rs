@@ -36,7 +36,7 @@ mod sync;
 
 pub use admin::Admin;
 pub use client::{Added, Client, ClientConfig, ClientError, Status, Synced};
-pub use host::{Found, Host, HostError, find_or_become};
+pub use host::{Door, Found, Host, HostError, find_or_become};
 pub use join::{JoinError, Joined, join, join_again};
 pub use live::LiveEvent;
 pub use membership::Membership;

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, Serving, World, copy, texts};
 use suibi_client::{Client, JoinError, Membership, Place, join, join_again};
-use suibi_journal::Extras;
+use suibi_journal::{Extras, Rights};
 use suibi_net::relay::{Faults, Relay};
-use suibi_oscore::InviteLine;
+use suibi_oscore::{InviteLine, KeyId};
+use suibi_store::{
+    AccessChange, InviteRow, JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _,
+};
 
 fn add(client: &mut Client, text: &str) {
     client.add(text, None, Extras::new()).unwrap();
@@ -154,7 +157,7 @@ fn a_server_that_moved_is_known_by_its_feed_and_another_one_is_not() {
     let mut phone = world.joined("phone");
     add(&mut phone, "not delivered");
     drop(phone);
-    let line = world.invite_to("other", "read,write", None, None);
+    let line = world.invite_to("other", "read,write");
     let other = join_again(&world.dir("phone"), &line, "phone", PATIENCE).unwrap();
     assert_ne!(other.membership.replica, first.replica);
     assert_eq!((other.left_behind, other.carried), (1, 0));
@@ -228,15 +231,31 @@ fn a_join_that_was_killed_anywhere_is_taken_up_by_the_same_line() {
 #[test]
 fn an_invite_that_has_expired_says_when() {
     let world = World::new();
-    let _server = world.serve(None);
-    let line = world.invite_to("server", "read,write", None, Some(1));
-    let until = Instant::now() + PATIENCE;
-    // By the server's clock.
-    let expires = world.admin("server").invites().unwrap()[0].expires;
-    while jiff::Timestamp::now().as_millisecond() <= expires {
-        assert!(Instant::now() < until, "it lasts too long");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let server = world.serve(None);
+    let fresh = world.invite("read,write");
+    // The shortest lasts a minute; this one was made an hour ago.
+    let id = KeyId::from_slice(b"late").unwrap();
+    let hour = 3_600_000;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let row = InviteRow {
+        number: 0,
+        key_id: id.as_slice().to_vec(),
+        secret: fresh.secret.as_bytes().into(),
+        journal: JournalId::FIRST,
+        rights: Rights::READ_WRITE,
+        name: None,
+        made: now - hour,
+        expires: now - hour / 2,
+        joiner: None,
+    };
+    let (address, oscore) = (server.address, server.oscore);
+    drop(server);
+    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".into() };
+    let mut store = SqliteStore::open(&world.dir("server").join("server.db"), options).unwrap();
+    store.change_access(&AccessChange::AddInvite(row), None).unwrap().unwrap();
+    drop(store);
+    let _server = Serving::start_at(world.dir("server"), Some(address), Some(oscore));
+    let line = InviteLine { id, ..fresh };
     let error = join(&world.dir("phone"), &line, "phone", PATIENCE).unwrap_err();
     assert!(matches!(error, JoinError::Expired { .. }), "{error:?}");
     assert!(error.to_string().contains("ended at 20"), "{error}");

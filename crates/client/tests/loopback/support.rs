@@ -52,19 +52,13 @@ impl World {
 
     /// An invite of the server that runs on the data in `server`, made by its owner.
     pub(crate) fn invite(&self, rights: &str) -> InviteLine {
-        self.invite_to("server", rights, None, None)
+        self.invite_to("server", rights)
     }
 
     /// An invite of any server of this world.
-    pub(crate) fn invite_to(
-        &self,
-        server: &str,
-        rights: &str,
-        journal: Option<&str>,
-        lasts: Option<u64>,
-    ) -> InviteLine {
-        let (rights, journal) = (rights.parse().unwrap(), journal.map(str::to_owned));
-        let request = InviteRequest { journal, rights, lasts, name: None };
+    pub(crate) fn invite_to(&self, server: &str, rights: &str) -> InviteLine {
+        let rights = rights.parse().unwrap();
+        let request = InviteRequest { journal: None, rights, lasts: None, name: None };
         let made = self.admin(server).invite(&request).unwrap();
         let address = oscore_of(&self.dir(server));
         InviteLine {
