@@ -161,3 +161,55 @@ pub(crate) fn of_device(number: u32) -> Subject {
 pub(crate) fn of_invite(number: u32) -> Subject {
     Subject(2 << 32 | u64::from(number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(who: Who, rights: &str) -> Caller {
+        let rights = rights.parse().unwrap_or_default();
+        Caller { who, rights, ..Caller::anyone(SocketAddr::from(([192, 0, 2, 1], 5))) }
+    }
+
+    fn device(rights: &str) -> Caller {
+        caller(Who::Device { number: 7, name: "phone".into() }, rights)
+    }
+
+    #[test]
+    fn every_right_opens_what_it_is_for_and_nothing_else() {
+        use Need::*;
+        let all = [Nothing, Read, Write, Add, Admin, Join];
+        let allowed = |caller: &Caller| -> Vec<Need> {
+            all.into_iter().filter(|need| caller.may(*need).is_ok()).collect()
+        };
+        assert_eq!(allowed(&device("read")), [Nothing, Read]);
+        assert_eq!(allowed(&device("write")), [Nothing, Add]);
+        assert_eq!(allowed(&device("read,write")), [Nothing, Read, Write, Add]);
+        assert_eq!(allowed(&device("admin")), [Nothing, Admin]);
+        assert_eq!(allowed(&device("read,admin")), [Nothing, Read, Admin]);
+        assert_eq!(
+            allowed(&caller(Who::Local, "read,write,admin")),
+            [Nothing, Read, Write, Add, Admin]
+        );
+        // Whatever else an invite may come to say of itself.
+        assert_eq!(allowed(&caller(Who::Invite(7), "read,write,admin")), [Join]);
+        let anyone = Caller::anyone(SocketAddr::from(([127, 0, 0, 1], 5)));
+        assert_eq!(allowed(&anyone), [Nothing, Read, Write, Add]);
+    }
+
+    #[test]
+    fn a_device_is_known_by_its_name_and_others_by_their_address() {
+        assert_eq!(device("read").source(), "phone");
+        assert_eq!(device("read").device(), Some("phone"));
+        let local = caller(Who::Local, "read");
+        assert_eq!((local.source().as_str(), local.device()), ("192.0.2.1:5", None));
+    }
+
+    #[test]
+    fn no_two_have_one_subject() {
+        let all =
+            [LOCAL, of_device(0), of_device(1), of_invite(0), of_invite(1), of_device(u32::MAX)];
+        let different: std::collections::BTreeSet<_> = all.into_iter().collect();
+        assert_eq!(different.len(), all.len());
+    }
+}

@@ -51,8 +51,8 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
     let is_empty = fs::read_dir(data_dir)?.next().is_none();
     if mode & OTHERS_WRITE != 0 && !is_empty {
         return Err(refused(format!(
-            "other users of this machine may write there (mode {mode:o}), and what is in it may be theirs; look, \
-             then: {chmod}"
+            "other users of this machine may write there (mode {mode:o}), and what is in it may be theirs: look, then \
+             {chmod}"
         )));
     }
     let is_ours = ["server.db", "server.lock", "replica-embedded.db", "membership"]
@@ -60,17 +60,15 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
         .any(|name| fs::symlink_metadata(data_dir.join(name)).is_ok_and(|file| file.is_file()));
     if !is_empty && !is_ours {
         return Err(refused(format!(
-            "other users of this machine may look into it (mode {mode:o}), and it has other things in it; {chmod}, \
-             or name a directory of its own"
+            "other users of this machine may look into it (mode {mode:o}), and it has other things in it than notes: \
+             {chmod}"
         )));
     }
     fs::set_permissions(data_dir, Permissions::from_mode(0o700))?;
     tracing::info!(data_dir = %data_dir.display(), "closed to other users of this machine");
     // Whoever was faster than that.
     if is_empty && fs::read_dir(data_dir)?.next().is_some() {
-        return Err(refused(
-            "somebody put something there just now; look, and start again".to_owned(),
-        ));
+        return Err(refused("somebody put something there just now".to_owned()));
     }
     Ok(())
 }
@@ -99,8 +97,8 @@ pub(crate) fn check_private(file: &File, name: &str) -> io::Result<()> {
     check_owner(&metadata, name)?;
     match metadata.mode() & 0o7777 {
         mode if mode & OTHERS != 0 => Err(refused(format!(
-            "{name} is open to other users of this machine (mode {mode:o}), and has a secret in it; end the server and \
-             start it again"
+            "{name} is open to other users of this machine (mode {mode:o}), and has a secret in it: end the server, \
+             and start it again"
         ))),
         _ => Ok(()),
     }

@@ -120,3 +120,97 @@ impl Protection for Gated {
         self.inner.protect_response(now, binding, response, observe)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::caller::of_device;
+
+    /// Protects nothing, and takes everybody for `subject`.
+    #[derive(Debug)]
+    struct Open(Subject);
+
+    impl Protection for Open {
+        fn protect_request(
+            &mut self,
+            _: Instant,
+            _: Peer,
+            _: Request,
+        ) -> Result<(Request, Binding), ProtectionError> {
+            Err(ProtectionError)
+        }
+
+        fn unprotect_response(
+            &mut self,
+            _: Instant,
+            _: Peer,
+            _: &mut Binding,
+            response: Response,
+        ) -> UnprotectedResponse {
+            UnprotectedResponse::Response(response)
+        }
+
+        fn unprotect_request(
+            &mut self,
+            _: Instant,
+            _: Peer,
+            request: Request,
+        ) -> UnprotectedRequest {
+            let binding = Binding { context: 1, request: 2, state: 3 };
+            UnprotectedRequest::Request { request, binding, subject: self.0 }
+        }
+
+        fn protect_response(
+            &mut self,
+            _: Instant,
+            binding: &mut Binding,
+            response: Response,
+            _: Option<u32>,
+        ) -> Option<Response> {
+            assert_eq!(binding.request, 2, "the answer belongs to the request");
+            Some(response)
+        }
+    }
+
+    fn ask(gate: &Gate, subject: Subject, address: &str) -> UnprotectedRequest {
+        let peer = Peer::from(address.parse::<SocketAddr>().unwrap());
+        let request = Request::new(Code::GET);
+        gate.before(Box::new(Open(subject))).unprotect_request(Instant::now(), peer, request)
+    }
+
+    fn is_let_in(gate: &Gate, subject: Subject, address: &str) -> bool {
+        matches!(ask(gate, subject, address), UnprotectedRequest::Request { .. })
+    }
+
+    #[test]
+    fn the_owners_credential_counts_on_loopback_alone() {
+        let gate = Gate::default();
+        for address in ["127.0.0.1:5", "127.8.0.1:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
+            assert!(is_let_in(&gate, LOCAL, address), "{address}");
+        }
+        for address in ["192.0.2.1:5", "[2001:db8::1]:5", "[::ffff:192.0.2.1]:5", "0.0.0.0:5"] {
+            assert_eq!(ask(&gate, LOCAL, address), UnprotectedRequest::Ignore, "{address}");
+        }
+        assert!(is_let_in(&gate, of_device(1), "192.0.2.1:5"));
+    }
+
+    #[test]
+    fn who_is_revoked_hears_it_and_the_trail_hears_of_some() {
+        let gate = Gate::default();
+        gate.revoke(of_device(1));
+        let UnprotectedRequest::Respond(refusal) = ask(&gate, of_device(1), "192.0.2.1:5") else {
+            panic!("let in");
+        };
+        assert_eq!((refusal.code, refusal.text().as_str()), (Code::FORBIDDEN, REVOKED));
+        assert!(is_let_in(&gate, of_device(2), "192.0.2.1:5"));
+        for _ in 0..1000 {
+            assert!(!is_let_in(&gate, of_device(1), "192.0.2.1:5"));
+        }
+        let refused = gate.take_refused();
+        assert_eq!(refused.len(), MAX_REFUSED);
+        assert_eq!(refused[0].0, of_device(1));
+        assert!(gate.take_refused().is_empty());
+    }
+}

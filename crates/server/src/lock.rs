@@ -185,8 +185,6 @@ fn local(words: &str) -> Option<LocalCredential> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-
     use crate::config::{ListenerKind, Reach};
 
     #[test]
@@ -218,7 +216,7 @@ mod tests {
     fn who_only_looks_keeps_nobody_from_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         drop(Lock::take(dir.path()).unwrap());
-        let looker = fs::File::open(files::lock(dir.path())).unwrap();
+        let looker = File::open(files::lock(dir.path())).unwrap();
         looker.lock_shared().unwrap();
         let taken = thread::scope(|scope| {
             let taker = scope.spawn(|| Lock::take(dir.path()));

@@ -275,6 +275,13 @@ impl Registry {
         self.invites().find(is_over).map(|row| AccessChange::DropInvite(row.number))
     }
 
+    /// A reservation could not be stored; it is asked for again.
+    pub(crate) fn handle_unreserved(&self, device: u32) {
+        if let Some(row) = self.device(device) {
+            self.contexts.reserved(of_device(device), row.reserved);
+        }
+    }
+
     /// Who was turned away since this was asked last.
     pub(crate) fn take_refused(&self) -> Vec<(Subject, Peer)> {
         self.gate.take_refused()

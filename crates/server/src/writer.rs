@@ -103,6 +103,10 @@ impl Writer {
                 }
                 WriteJob::Access { change, audit } => {
                     let result = self.change_access(&change, audit.as_ref());
+                    if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
+                        let AuditEntry { what, device, journal, address, .. } = entry;
+                        tracing::info!(%what, device, journal, address, "access");
+                    }
                     done(WriteDone::Access { change, result });
                     next = jobs.recv().ok();
                     continue;

@@ -190,3 +190,70 @@ fn a_file_that_is_no_database_is_left_alone() {
     assert!(error.to_string().contains("cannot be opened"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"something else entirely, and precious");
 }
+
+#[test]
+fn a_directory_that_others_may_enter_is_closed_or_refused_with_what_to_do() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let open = |dir: &Path, mode| {
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let dir = tempfile::tempdir().unwrap();
+    Running::start(config(dir.path())).stop();
+    open(dir.path(), 0o755);
+    Running::start(config(dir.path())).stop();
+    assert_eq!(mode(dir.path()), 0o700, "it holds nothing but notes");
+
+    open(dir.path(), 0o777);
+    let shown = dir.path().display();
+    refused(
+        config(dir.path()),
+        ServeErrorKind::Data,
+        &format!(
+            "the data directory {shown} cannot be used: other users of this machine may write there (mode 777), and \
+             what is in it may be theirs: look, then chmod 700 {shown}; mend that, or choose another one with \
+             --data-dir"
+        ),
+    );
+    assert_eq!(mode(dir.path()), 0o777, "it stays as it is");
+
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("letter"), "").unwrap();
+    open(home.path(), 0o750);
+    let shown = home.path().display();
+    refused(
+        config(home.path()),
+        ServeErrorKind::Data,
+        &format!(
+            "the data directory {shown} cannot be used: other users of this machine may look into it (mode 750), and \
+             it has other things in it than notes: chmod 700 {shown}; mend that, or choose another one with --data-dir"
+        ),
+    );
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is made there");
+}
+
+#[test]
+fn a_lock_file_is_made_private_and_a_link_in_its_place_is_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("server.lock");
+    fs::write(&lock, "").unwrap();
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o666)).unwrap();
+    let server = Running::start(config(dir.path()));
+    assert_eq!(fs::metadata(&lock).unwrap().permissions().mode() & 0o7777, 0o600);
+    // Whoever reads it would be the owner: so it is not believed any more.
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = suibi_server::running(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.starts_with("server.lock is open to other users of this machine (mode 644)"),
+        "{error}"
+    );
+    server.stop();
+
+    let target = dir.path().join("precious");
+    fs::write(&target, "precious").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&target, &lock).unwrap();
+    let error = Server::bind(config(dir.path())).err().unwrap().to_string();
+    assert!(error.contains("server.lock is a symbolic link; remove it"), "{error}");
+    assert!(suibi_server::running(dir.path()).is_err());
+    assert_eq!(fs::read(&target).unwrap(), b"precious");
+}

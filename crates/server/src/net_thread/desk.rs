@@ -8,7 +8,7 @@ use suibi_journal::{AuditEntry, AuditKind};
 use suibi_store::AccessChange;
 
 use super::NetThread;
-use crate::caller::{Caller, Need, of_device};
+use crate::caller::{Caller, Need, Who, of_device};
 use crate::clock;
 use crate::door::Speaks;
 use crate::gate;
@@ -208,6 +208,9 @@ impl NetThread {
             Err(error) => {
                 tracing::warn!(%error, "a change of who may do what is not kept");
                 self.desk.not_before = now + Duration::from_secs(1);
+                if let AccessChange::Reserve { device, .. } = change {
+                    self.registry.handle_unreserved(device);
+                }
                 if let Some((asker, _)) = waits {
                     let response = Problem::not_kept(&error).into();
                     self.on_decision(now, asker, Decision::Answer(response));
@@ -246,7 +249,9 @@ impl NetThread {
 
     /// A refusal goes into the trail if it is about who may do what.
     pub(super) fn audit_refusal(&mut self, now: Instant, caller: &Caller, response: &Response) {
-        if response.code != Code::FORBIDDEN && response.code != Code::CONFLICT {
+        // An invite that somebody else has used; other conflicts are about names.
+        let is_used = response.code == Code::CONFLICT && matches!(caller.who, Who::Invite(_));
+        if response.code != Code::FORBIDDEN && !is_used {
             return;
         }
         let (device, journal) = match caller.subject() {

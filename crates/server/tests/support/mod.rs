@@ -5,15 +5,20 @@
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket as StdSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Endpoint, Event, Request, RequestId, Response};
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
+use suibi_oscore::{ClientContext, KeyId, Secret};
 use suibi_server::plain::{PlainRules, Reply, Words};
 use suibi_server::{
-    Config, Listen, ListenerKind, PlainListen, ServeError, Server, ServerHandle, StopSignal,
+    Config, Listen, ListenerKind, LocalCredential, PlainListen, ServeError, Server, ServerHandle,
+    StopSignal,
+};
+use suibi_store::{
+    AccessChange, DeviceRow, JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _,
 };
 
 /// So long nothing takes, on the slowest machine.
@@ -21,8 +26,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server in a thread, stopped when dropped.
 pub(crate) struct Running {
+    pub(crate) oscore: Vec<SocketAddr>,
     pub(crate) coap: Vec<SocketAddr>,
     pub(crate) plain: Vec<SocketAddr>,
+    data_dir: PathBuf,
     handle: ServerHandle,
     thread: Option<JoinHandle<Result<(), ServeError>>>,
 }
@@ -41,19 +48,41 @@ pub(crate) fn plain(words: Words, reply: Reply) -> PlainListen {
 
 impl Running {
     pub(crate) fn start(config: Config) -> Self {
+        let data_dir = config.data_dir.clone();
         let server = Server::bind(config).unwrap();
         let of = |kind| {
             let listeners = server.listeners().iter();
             listeners.filter(|l| l.kind == kind).map(|l| l.address).collect()
         };
+        let oscore = of(ListenerKind::Oscore);
         let (coap, plain) = (of(ListenerKind::Coap), of(ListenerKind::Plain));
         let handle = server.handle();
         let thread = thread::spawn(move || server.run(StopSignal::new().unwrap()));
-        Self { coap, plain, handle, thread: Some(thread) }
+        Self { oscore, coap, plain, data_dir, handle, thread: Some(thread) }
     }
 
     pub(crate) fn client(&self) -> Client {
         Client::new(self.coap[0])
+    }
+
+    /// What the owner's own commands prove themselves with.
+    pub(crate) fn local(&self) -> LocalCredential {
+        let running = suibi_server::running(&self.data_dir).unwrap().unwrap();
+        assert_eq!(running.oscore, self.oscore);
+        running.local.unwrap()
+    }
+
+    /// One of the owner's own commands.
+    pub(crate) fn owner(&self) -> Client {
+        let LocalCredential { id, secret, epoch } = self.local();
+        self.device(&ClientContext::new(id, secret, Some(epoch), random()))
+    }
+
+    /// A client process of a device.
+    pub(crate) fn device(&self, context: &ClientContext) -> Client {
+        let mut client = Client::new(*self.oscore.last().unwrap());
+        client.endpoint.set_protection(Some(context.protection()));
+        client
     }
 
     /// Stops it, and says how long that took.
@@ -77,8 +106,65 @@ impl Drop for Running {
     }
 }
 
+/// What a device proves itself with.
+#[derive(Clone)]
+pub(crate) struct Credential {
+    pub(crate) id: KeyId,
+    pub(crate) secret: Secret,
+}
+
+impl Credential {
+    /// A new process of this device; `epoch` is what it remembers of the server.
+    pub(crate) fn process(&self, epoch: Option<[u8; 8]>) -> ClientContext {
+        ClientContext::new(self.id, self.secret.clone(), epoch, random())
+    }
+}
+
+/// The store of a server that does not run.
+pub(crate) fn store(data_dir: &Path) -> SqliteStore {
+    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
+    SqliteStore::open(&data_dir.join("server.db"), options).unwrap()
+}
+
+pub(crate) fn add_journal(data_dir: &Path, name: &str) -> JournalId {
+    let change = AccessChange::AddJournal { name: name.to_owned() };
+    store(data_dir).change_access(&change, None).unwrap().unwrap().journal.unwrap()
+}
+
+/// Lets a device in before the server starts, without an invite.
+pub(crate) fn add_device(
+    data_dir: &Path,
+    name: &str,
+    journal: JournalId,
+    rights: &str,
+) -> Credential {
+    let (id, secret) = (random::<4>(), random::<32>());
+    let row = DeviceRow {
+        number: 0,
+        key_id: id.to_vec(),
+        name: name.to_owned(),
+        journal,
+        rights: rights.parse().unwrap(),
+        secret: secret.to_vec().into(),
+        salt: None,
+        reserved: 0,
+        joined: 0,
+        revoked: None,
+    };
+    store(data_dir).change_access(&AccessChange::AddDevice(row), None).unwrap().unwrap();
+    Credential { id: KeyId::from_slice(&id).unwrap(), secret: Secret::from_bytes(&secret).unwrap() }
+}
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).unwrap();
+    bytes
+}
+
 /// A CoAP client that waits for its answers.
 pub(crate) struct Client {
+    /// Datagrams that have left.
+    pub(crate) sent: usize,
     socket: UdpSocket,
     endpoint: Endpoint,
     server: SocketAddr,
@@ -90,6 +176,7 @@ impl Client {
     pub(crate) fn new(server: SocketAddr) -> Self {
         let seed = std::array::from_fn(|i| (i as u8) ^ (server.port() as u8));
         Self {
+            sent: 0,
             socket: UdpSocket::connect(server).unwrap(),
             endpoint: Endpoint::new(suibi_coap::Config::own(), seed),
             server,
@@ -116,6 +203,15 @@ impl Client {
             Event::Failed { id, error } if *id == wanted => panic!("{error}"),
             _ => None,
         })
+    }
+
+    /// Nothing comes for this, not even a refusal, while somebody who is known is answered.
+    pub(crate) fn expect_silence(&mut self, id: RequestId) {
+        let end = Instant::now() + Duration::from_millis(300);
+        while Instant::now() < end {
+            self.turn();
+            assert_eq!(self.events.pop_front(), None, "{id:?}");
+        }
     }
 
     /// What an observation tells next.
@@ -163,10 +259,15 @@ impl Client {
         }
     }
 
-    fn turn(&mut self) {
+    fn flush(&mut self) {
         let mut outgoing: VecDeque<_> =
             std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
+        self.sent += outgoing.len();
         self.socket.send(&mut outgoing).unwrap();
+    }
+
+    fn turn(&mut self) {
+        self.flush();
         let until = self.endpoint.poll_timeout();
         let wait = until.map_or(Duration::from_millis(50), |at| {
             at.saturating_duration_since(Instant::now()).min(Duration::from_millis(50))
@@ -178,9 +279,7 @@ impl Client {
             }
         }
         self.endpoint.handle_timeout(Instant::now());
-        let mut outgoing: VecDeque<_> =
-            std::iter::from_fn(|| self.endpoint.poll_transmit()).collect();
-        self.socket.send(&mut outgoing).unwrap();
+        self.flush();
         self.events.extend(std::iter::from_fn(|| self.endpoint.poll_event()));
     }
 }
