@@ -114,7 +114,7 @@ fn check_owner(metadata: &Metadata, name: &str) -> io::Result<()> {
 }
 
 fn refused(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::Other, text)
+    io::Error::other(text)
 }
 
 #[cfg(test)]

@@ -89,6 +89,13 @@ enum Echo {
     History,
 }
 
+/// The ways to the other threads, and back.
+pub(crate) struct Channels {
+    pub(crate) writes: Sender<WriteJob>,
+    pub(crate) reads: Sender<ReadJob>,
+    pub(crate) dones: Receiver<Done>,
+}
+
 pub(crate) struct NetThread {
     poll: Poll,
     doors: Vec<Door>,
@@ -118,9 +125,7 @@ impl NetThread {
         about: Arc<About>,
         registry: Registry,
         unproven: Rate,
-        writes: Sender<WriteJob>,
-        reads: Sender<ReadJob>,
-        dones: Receiver<Done>,
+        Channels { writes, reads, dones }: Channels,
     ) -> io::Result<Self> {
         let both = Interest::READABLE | Interest::WRITABLE;
         for (number, door) in doors.iter_mut().enumerate() {
@@ -431,7 +436,7 @@ impl NetThread {
                 }
             }
             Done::Write(WriteDone::Access { change, result }) => {
-                self.on_access(now, change, result);
+                self.on_access(now, *change, result);
             }
             Done::Read(ReadDone::Response { ticket, response }) => {
                 self.on_answer(now, ticket, response);

@@ -16,7 +16,7 @@ use crate::error::ServeError;
 use crate::gate::Gate;
 use crate::limits::Rate;
 use crate::lock::{self, LocalCredential, Lock, LockError, Running};
-use crate::net_thread::{Done, NetThread, WAKER};
+use crate::net_thread::{Channels, Done, NetThread, WAKER};
 use crate::registry::{self, Registry};
 use crate::resources::About;
 use crate::stop::StopSignal;
@@ -157,9 +157,8 @@ impl Server {
         })?;
 
         let stops = [own_stop, stop];
-        let mut net = NetThread::new(
-            poll, doors, stops, about, registry, limits, write_jobs, read_jobs, dones,
-        )?;
+        let channels = Channels { writes: write_jobs, reads: read_jobs, dones };
+        let mut net = NetThread::new(poll, doors, stops, about, registry, limits, channels)?;
         let result = net.run();
         net.finish(Instant::now() + STOP_WITHIN);
         drop(net);

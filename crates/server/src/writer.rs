@@ -33,7 +33,7 @@ pub(crate) enum WriteJob {
         writing: Writing,
     },
     /// A change of who may do what.
-    Access { change: AccessChange, audit: Option<AuditEntry> },
+    Access { change: Box<AccessChange>, audit: Option<Box<AuditEntry>> },
 }
 
 /// What has become of them.
@@ -41,7 +41,7 @@ pub(crate) enum WriteDone {
     /// Answers of one batch, and the journals that it changed.
     Notes { answers: Vec<Written>, changed: BTreeSet<JournalId> },
     /// A change, handed back, and what came of it.
-    Access { change: AccessChange, result: AccessResult },
+    Access { change: Box<AccessChange>, result: AccessResult },
 }
 
 /// The outer error is the disk's; the inner one says why it may not be.
@@ -102,9 +102,9 @@ impl Writer {
                     (ticket, bytes, journal, writing)
                 }
                 WriteJob::Access { change, audit } => {
-                    let result = self.change_access(&change, audit.as_ref());
+                    let result = self.change_access(&change, audit.as_deref());
                     if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
-                        let AuditEntry { what, device, journal, address, .. } = entry;
+                        let AuditEntry { what, device, journal, address, .. } = &**entry;
                         tracing::info!(%what, device, journal, address, "access");
                     }
                     done(WriteDone::Access { change, result });

@@ -179,7 +179,8 @@ impl NetThread {
                 self.audit_refusal(now, &caller, &response);
                 self.respond(now, door, exchange, response);
             }
-            Decision::Change(AccessWriting { change, audit, then }) => {
+            Decision::Change(writing) => {
+                let AccessWriting { change, audit, then } = *writing;
                 self.write_access(now, change, audit, Some((asker, then)));
             }
         }
@@ -192,7 +193,7 @@ impl NetThread {
         audit: Option<AuditEntry>,
         waits: Option<(Asker, Then)>,
     ) {
-        let job = WriteJob::Access { change, audit };
+        let job = WriteJob::Access { change: Box::new(change), audit: audit.map(Box::new) };
         if self.writes.as_ref().is_some_and(|writes| writes.send(job).is_ok()) {
             self.desk.writing = Some(Writing(waits));
         } else if let Some((asker, _)) = waits {

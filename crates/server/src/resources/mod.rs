@@ -146,7 +146,7 @@ pub(crate) enum Decision {
     /// It is answered; nothing is written.
     Answer(Response),
     /// Something is written first.
-    Change(AccessWriting),
+    Change(Box<AccessWriting>),
 }
 
 /// A change of who may do what.
@@ -170,7 +170,7 @@ impl Decision {
         audit: Option<AuditEntry>,
         then: impl FnOnce(&Registry, Result<AccessDone, AccessRefused>) -> Self + Send + 'static,
     ) -> Self {
-        Self::Change(AccessWriting { change, audit, then: Box::new(then) })
+        Self::Change(Box::new(AccessWriting { change, audit, then: Box::new(then) }))
     }
 }
 
