@@ -13,7 +13,7 @@ use super::{Ask, Decision, Link, Resource};
 use crate::caller::Need;
 use crate::hex::hex;
 use crate::problem::Problem;
-use crate::registry::Registry;
+use crate::registry::{RESERVED_AT_ONCE, Registry};
 
 /// The most devices of one journal, revoked ones counted.
 pub(super) const MAX_DEVICES: usize = 10_000;
@@ -78,7 +78,8 @@ impl Resource for Devices {
             rights: request.rights,
             secret: secret.as_slice().into(),
             salt: Some(salt.to_vec()),
-            reserved: 0,
+            // The first numbers are there as soon as the device is (RFC 8613 Appendix B.1.1).
+            reserved: RESERVED_AT_ONCE,
             joined: ask.now.millis(),
             revoked: None,
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use suibi_coap::{Code, Endpoint, Event, Request, RequestId, Response};
+use suibi_coap::{Code, Endpoint, Event, Protection, Request, RequestId, Response};
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
 use suibi_oscore::{ClientContext, KeyId, Secret};
 use suibi_server::plain::{PlainRules, Reply, Words};
@@ -80,8 +80,13 @@ impl Running {
 
     /// A client process of a device.
     pub(crate) fn device(&self, context: &ClientContext) -> Client {
+        self.client_with(context.protection())
+    }
+
+    /// A client that is protected in a way of its own.
+    pub(crate) fn client_with(&self, protection: Box<dyn Protection>) -> Client {
         let mut client = Client::new(*self.oscore.last().unwrap());
-        client.endpoint.set_protection(Some(context.protection()));
+        client.endpoint.set_protection(Some(protection));
         client
     }
 
