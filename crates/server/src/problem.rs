@@ -35,6 +35,12 @@ impl Problem {
             .later(Duration::from_secs(1))
     }
 
+    /// What comes too late to be done.
+    pub(crate) fn ending() -> Self {
+        Self::new(Code::SERVICE_UNAVAILABLE, "the server ends; ask again when it is back")
+            .later(Duration::from_secs(1))
+    }
+
     /// An address that proves nothing asks too much (RFC 8516).
     pub(crate) fn too_many() -> Self {
         Self::new(

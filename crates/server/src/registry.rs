@@ -35,10 +35,8 @@ pub(crate) const RESERVED_AT_ONCE: u64 = 4096;
 /// 2025-01-01T00:00:00Z, in seconds since 1970.
 const NUMBERS_BEGIN: i64 = 1_735_689_600;
 
-/// An invite is remembered so long after it expired, so that it can say so. Milliseconds.
-const EXPIRED_KEPT: i64 = 7 * 24 * 3_600_000;
-/// An invite is remembered so long after it was used, so that its joiner can ask again. Milliseconds.
-const USED_KEPT: i64 = 24 * 3_600_000;
+/// An invite is remembered so long after it expired or was used, so that it can say so. Milliseconds.
+const INVITE_KEPT: i64 = 7 * 24 * 3_600_000;
 
 /// Who may do what.
 pub(crate) struct Registry {
@@ -266,11 +264,8 @@ impl Registry {
     /// An invite that nobody needs to know of any more.
     pub(crate) fn forgettable(&self, now_millis: i64) -> Option<AccessChange> {
         let is_over = |row: &&InviteRow| {
-            let end = match &row.joiner {
-                Some(joiner) => joiner.at.saturating_add(USED_KEPT),
-                None => row.expires.saturating_add(EXPIRED_KEPT),
-            };
-            end < now_millis
+            let end = row.joiner.as_ref().map_or(row.expires, |joiner| joiner.at);
+            end.saturating_add(INVITE_KEPT) < now_millis
         };
         self.invites().find(is_over).map(|row| AccessChange::DropInvite(row.number))
     }
@@ -371,4 +366,117 @@ pub(crate) fn random_key_id() -> io::Result<KeyId> {
     let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(KeyId::from_slice(&bytes).expect("four bytes fit a key id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use suibi_store::Joiner;
+
+    use super::*;
+
+    fn registry() -> Registry {
+        let access = Access {
+            journals: vec![(JournalId::FIRST, "notes".to_owned())],
+            devices: vec![device(1, "phone")],
+            invites: vec![invite(1)],
+        };
+        let secret = Secret::from_bytes(&[9; 32]).unwrap();
+        let contexts = ServerContexts::new([1; 32]);
+        Registry::new(access, contexts, Gate::default(), random_key_id().unwrap(), secret)
+    }
+
+    fn device(number: u32, name: &str) -> DeviceRow {
+        DeviceRow {
+            number,
+            key_id: number.to_be_bytes().to_vec(),
+            name: name.to_owned(),
+            journal: JournalId::FIRST,
+            rights: Rights::READ_WRITE,
+            secret: vec![7; 32].into(),
+            salt: None,
+            reserved: 0,
+            joined: 0,
+            revoked: None,
+        }
+    }
+
+    fn invite(number: u32) -> InviteRow {
+        InviteRow {
+            number,
+            key_id: vec![0xff, number as u8],
+            secret: vec![8; 16].into(),
+            journal: JournalId::FIRST,
+            rights: Rights::DROP,
+            name: None,
+            made: 0,
+            expires: 1000,
+            joiner: None,
+        }
+    }
+
+    fn who(registry: &mut Registry, subject: Subject) -> Option<Who> {
+        let address = SocketAddr::from(([192, 0, 2, 1], 5));
+        registry.caller(subject, address).map(|caller| caller.who)
+    }
+
+    #[test]
+    fn who_joins_is_somebody_and_who_is_revoked_nobody() {
+        let mut registry = registry();
+        assert_eq!(who(&mut registry, of_device(2)), None);
+        assert_eq!(who(&mut registry, of_invite(1)), Some(Who::Invite(1)));
+        let joiner = Joiner { public: vec![1], own_public: vec![2], device: 2, at: 5 };
+        let change = AccessChange::Join {
+            invite: 1,
+            joiner_public: vec![1],
+            own_public: vec![2],
+            device: DeviceRow { key_id: vec![4], ..device(0, "laptop") },
+        };
+        let done = AccessDone { device: Some(2), joiner: Some(joiner), ..AccessDone::default() };
+        registry.apply(change, &done);
+        let laptop = Who::Device { number: 2, name: "laptop".into() };
+        assert_eq!(who(&mut registry, of_device(2)), Some(laptop));
+        assert!(registry.epoch(2).is_some());
+        assert_eq!(registry.invite_info(registry.invite(1).unwrap()).used, Some(5));
+
+        registry.apply(AccessChange::Revoke { device: 1, at: 6 }, &AccessDone::default());
+        assert_eq!(who(&mut registry, of_device(1)), None);
+        assert_eq!(registry.names(of_device(1)), ("phone".to_owned(), "notes".to_owned()));
+        assert!(registry.epoch(1).is_some(), "its keys stay, so that it can be told");
+        registry.apply(AccessChange::Forget { device: 1 }, &AccessDone::default());
+        assert_eq!(registry.epoch(1), None);
+        assert_eq!(registry.names(of_device(1)), Default::default());
+    }
+
+    #[test]
+    fn a_rename_counts_from_the_next_request() {
+        let mut registry = registry();
+        let change = AccessChange::Rename { device: 1, name: "pocket".to_owned() };
+        registry.apply(change, &AccessDone::default());
+        let pocket = Who::Device { number: 1, name: "pocket".into() };
+        assert_eq!(who(&mut registry, of_device(1)), Some(pocket));
+        assert_eq!(registry.device(1).unwrap().name, "pocket");
+    }
+
+    #[test]
+    fn an_invite_is_forgotten_a_week_after_its_end() {
+        let mut registry = registry();
+        assert_eq!(registry.forgettable(1000 + INVITE_KEPT), None);
+        let change = registry.forgettable(1001 + INVITE_KEPT).unwrap();
+        assert_eq!(change, AccessChange::DropInvite(1));
+        registry.apply(change, &AccessDone::default());
+        assert_eq!(who(&mut registry, of_invite(1)), None);
+        assert_eq!(registry.forgettable(i64::MAX), None);
+    }
+
+    #[test]
+    fn own_numbers_begin_after_the_last_reservation_and_at_the_time() {
+        let day = NUMBERS_BEGIN * 1000 + 24 * 3_600_000;
+        let at_time = (24 * 3600) << 8;
+        assert_eq!(Registry::first_reserved(day, 0), at_time + RESERVED_AT_ONCE);
+        let later = at_time + 5_000_000;
+        assert_eq!(Registry::first_reserved(day, later), later + RESERVED_AT_ONCE);
+        // A clock before 2025 is no help and no harm.
+        assert_eq!(Registry::first_reserved(0, 17), 17 + RESERVED_AT_ONCE);
+        assert!(Registry::first_reserved(i64::MAX, 0) > 0);
+    }
 }

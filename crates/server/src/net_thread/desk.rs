@@ -196,8 +196,16 @@ impl NetThread {
         let job = WriteJob::Access { change: Box::new(change), audit: audit.map(Box::new) };
         if self.writes.as_ref().is_some_and(|writes| writes.send(job).is_ok()) {
             self.desk.writing = Some(Writing(waits));
-        } else if let Some((asker, _)) = waits {
-            self.on_decision(now, asker, Decision::Answer(super::failed_thread()));
+            return;
+        }
+        // The end of this server is near: what is our own is done by the next one.
+        self.desk.not_before = now + Duration::from_secs(1);
+        if let Some((asker, _)) = waits {
+            let response = match self.writes {
+                Some(_) => super::failed_thread(),
+                None => Problem::ending().into(),
+            };
+            self.on_decision(now, asker, Decision::Answer(response));
         }
     }
 
