@@ -7,7 +7,7 @@
 //! ```
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -182,6 +182,19 @@ pub(crate) fn is_still(data_dir: &Path, door: &Door) -> bool {
 /// Whether some process holds the lock.
 pub(crate) fn is_running(data_dir: &Path) -> Result<bool, HostError> {
     look(data_dir).map(|running| running.is_some())
+}
+
+/// Whether the server that runs on this data, if one does, listens under OSCORE at one of these addresses.
+pub(crate) fn listens_at(data_dir: &Path, addresses: &[SocketAddr]) -> Result<bool, HostError> {
+    let Some(running) = look(data_dir)? else { return Ok(false) };
+    // An address is this machine's own if a socket can have it.
+    let is_own = |ip: IpAddr| UdpSocket::bind((ip, 0)).is_ok();
+    Ok(addresses.iter().any(|asked| {
+        running.oscore.iter().any(|ours| {
+            let is_covered = ours.ip() == asked.ip() || ours.ip().is_unspecified();
+            ours.port() == asked.port() && is_covered && is_own(asked.ip())
+        })
+    }))
 }
 
 fn look(data_dir: &Path) -> Result<Option<Running>, HostError> {

@@ -34,7 +34,7 @@ use crate::place::{self, PlaceError};
 use crate::private::PrivateFileError;
 use crate::remote::{Remote, RemoteError};
 use crate::sync::SyncError;
-use crate::{carry, live};
+use crate::{carry, host, live};
 
 /// Clocks that differ by less are told nobody about.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(2);
@@ -50,7 +50,8 @@ const PROBE_WITHIN: Duration = Duration::from_millis(1500);
 pub struct Joined {
     /// What is kept from now on.
     pub membership: Membership,
-    /// Notes that this machine had before and that go along. They are in the new replica; the next sync delivers them.
+    /// Notes that this machine had before. Where this device may write they go along: they are in the new replica, and
+    /// the next sync delivers them. Otherwise they stay where they are.
     pub carried: u64,
     /// What does not go along and stays in its file: notes that this device may not write there, or changes that the
     /// server of another journal, which was left ([`join_again`]), does not have yet.
@@ -106,6 +107,17 @@ pub enum JoinError {
     LoopbackElsewhere {
         /// The address.
         address: SocketAddr,
+    },
+    /// The line leads to the server that runs on the very data that would join it.
+    #[error("the line leads to the server of this machine itself, which needs no invite")]
+    OwnServer,
+    /// This machine has no way there.
+    #[error("this machine has no way to {address}")]
+    Offline {
+        /// Who was to be asked.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
     },
     /// The line's host has no address.
     #[error("the address of «{host}» is not found")]
@@ -193,6 +205,12 @@ impl JoinError {
             Self::LoopbackElsewhere { .. } => {
                 "on the server: suibi serve --listen :5683, then suibi invite --host NAME with a name or an address \
                  that others can reach"
+            }
+            Self::OwnServer => {
+                "notes written here are on it already; on another device: suibi join LINE"
+            }
+            Self::Offline { .. } => {
+                "is it online? Then join with the same line again; the invite is not lost"
             }
             Self::Unresolvable { .. } => {
                 "is this machine online, and the host spelled right? suibi invite --host ADDRESS on the server makes a \
@@ -328,24 +346,22 @@ impl<'a> Joining<'a> {
         let mut replica = open_replica(&path, device).map_err(ClientError::from)?;
         let epoch = EpochOf { id: membership.id, epoch }.to_string();
         replica.set_meta(EPOCH, &epoch).map_err(ClientError::from)?;
-        let (mut carried, mut left_behind) = (0, 0);
         carry::gather(data_dir, device).map_err(JoinError::Carry)?;
         let before = carry::may_go_to(data_dir, device, &membership.replica);
         let mut before = before.map_err(|error| JoinError::Carry(error.into()))?;
+        let mut carried = 0;
         if let Some(before) = &mut before {
-            let notes = count(before).map_err(JoinError::Carry)?;
+            carried = count(before).map_err(JoinError::Carry)?;
             if membership.rights.write {
                 carry::carry(before, &mut replica)
                     .map_err(|error| JoinError::Carry(error.into()))?;
-                carried = notes;
-            } else {
-                left_behind = notes;
             }
         }
+        let mut left_behind = 0;
         if let Some(old) = self.old.as_ref().filter(|old| old.replica != membership.replica) {
             let mut old = open_replica(&data_dir.join(&old.replica), &old.device)
                 .map_err(ClientError::from)?;
-            left_behind += old.waiting().map_err(ClientError::from)?;
+            left_behind = old.waiting().map_err(ClientError::from)?;
         }
 
         membership.store(data_dir)?;
@@ -360,10 +376,12 @@ impl<'a> Joining<'a> {
 
     fn look_up(&self) -> Result<Vec<SocketAddr>, JoinError> {
         let address = address(self.line);
-        place::look_up(&address, self.left()).map_err(|source| {
+        let candidates = place::look_up(&address, self.left()).map_err(|source| {
             let host = self.line.host.clone();
             JoinError::Unresolvable { host, source }
-        })
+        })?;
+        let is_own = host::listens_at(self.data_dir, &candidates).map_err(ClientError::from)?;
+        if is_own { Err(JoinError::OwnServer) } else { Ok(candidates) }
     }
 
     /// Asks to be let in, under the key of the invite. Asked again, the answer is the same.
@@ -472,6 +490,9 @@ impl<'a> Joining<'a> {
             RemoteError::Unreachable(address) => return JoinError::Unreachable { address },
             RemoteError::NoAnswer { address, waited } => (address, waited),
             RemoteError::Failed { address, .. } => (address, Duration::ZERO),
+            RemoteError::Io(source) => {
+                return JoinError::Offline { address: candidates[0], source };
+            }
             error => return ClientError::from(error).into(),
         };
         if knows_invite {
@@ -505,10 +526,15 @@ fn remote(
         let mut remote = Remote::new()?;
         let context = ClientContext::new(id, secret, epoch, crate::remote::seed()?);
         remote.protect(Some(context.protection()))?;
-        remote.connect(candidates)?;
         Ok((remote, context))
     };
-    Ok(made().map_err(ClientError::from)?)
+    let (mut remote, context) = made().map_err(ClientError::from)?;
+    // Connecting sends nothing; it fails where the system knows no way.
+    match remote.connect(candidates) {
+        Ok(()) => Ok((remote, context)),
+        Err(RemoteError::Io(source)) => Err(JoinError::Offline { address: candidates[0], source }),
+        Err(error) => Err(ClientError::from(error).into()),
+    }
 }
 
 /// What a server that knows the invite says against it.

@@ -203,7 +203,9 @@ impl Background {
             && let Some(membership) = self.link.membership()
         {
             let data_dir = self.path.parent().unwrap_or(Path::new("."));
-            carry::carry_on(data_dir, membership, &mut self.store)?;
+            if let Err(error) = carry::carry_on(data_dir, membership, &mut self.store) {
+                tracing::warn!(%error, "notes of before the join cannot be taken along");
+            }
         }
         self.link.find(Instant::now() + FIND_WITHIN)?;
         let own = replica::own_chain(&mut self.store)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Interest, Poll, Token, Waker};
 use suibi_coap::{
     Config, Endpoint, Event, Protection, Request, RequestError, RequestId, Response, RttEstimate,
-    Transmit,
+    Stats, Transmit,
 };
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
 use thiserror::Error;
@@ -364,6 +364,11 @@ impl Remote {
     /// What an earlier process measured for `address`.
     pub fn set_rtt(&mut self, address: SocketAddr, estimate: RttEstimate) {
         self.endpoint.set_rtt(address.into(), estimate);
+    }
+
+    /// What went over the wire since the protection was chosen.
+    pub fn stats(&self) -> Stats {
+        self.endpoint.stats()
     }
 
     /// Ends waits from other threads.

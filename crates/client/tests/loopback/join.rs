@@ -346,6 +346,17 @@ fn what_was_written_before_goes_along_and_is_there_once() {
 }
 
 #[test]
+fn a_server_is_not_its_own_device() {
+    let world = World::new();
+    let server = world.serve(None);
+    let line = world.invite("read,write");
+    let error = join(&world.dir("server"), &line, "server", PATIENCE).unwrap_err();
+    assert!(matches!(error, JoinError::OwnServer), "{error:?}");
+    assert_eq!(Membership::load(&world.dir("server")).unwrap(), None);
+    drop(server);
+}
+
+#[test]
 fn who_may_only_read_takes_nothing_along() {
     let world = World::new();
     let _server = world.serve(None);
@@ -353,7 +364,7 @@ fn who_may_only_read_takes_nothing_along() {
     add(&mut home, "private");
     drop(home);
     let joined = world.join("home", &world.invite("read"));
-    assert_eq!((joined.carried, joined.left_behind), (0, 1));
+    assert_eq!((joined.carried, joined.left_behind), (1, 0));
     let mut home = world.joined("home");
     home.sync(PATIENCE, |_| {}).unwrap();
     assert_eq!(on_server(&world, "laptop"), Vec::<String>::new());

@@ -1,6 +1,8 @@
 //! A machine that has joined a server: what passes between the two, and what happens when one of them is not what it was.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::thread;
 use std::time::Duration;
 
 use crate::support::{PATIENCE, Serving, World, copy, eventually, texts};
@@ -202,6 +204,35 @@ fn a_server_that_does_not_know_us_is_silent_and_what_that_may_mean_is_told() {
     let mut tablet = world.client("tablet", server.address);
     sync(&mut tablet);
     assert_eq!(texts(&mut *tablet.reader().unwrap()), ["new", "old"]);
+}
+
+#[test]
+fn what_proves_nothing_is_told_as_a_guess_and_ends_nothing() {
+    let world = World::new();
+    let server = world.serve(None);
+    world.join("phone", &world.invite("read,write"));
+    let oscore = server.oscore;
+    drop(server);
+    // A stranger at the server's address: an answer to everything, under nobody's keys.
+    let stranger = UdpSocket::bind(oscore).unwrap();
+    thread::spawn(move || {
+        let mut buf = [0; 2048];
+        while let Ok((_, from)) = stranger.recv_from(&mut buf) {
+            // 4.03 in the acknowledgement, with the token that came.
+            let token = usize::from(buf[0] & 0x0f);
+            (buf[0], buf[1]) = (0x60 | token as u8, 0x83);
+            if stranger.send_to(&buf[..4 + token], from).is_err() {
+                break;
+            }
+        }
+    });
+    let mut phone = world.joined("phone");
+    let added = add(&mut phone, "kept");
+    assert_eq!((added.receipt, added.waiting), (None, 1));
+    assert!(added.trouble.unwrap().is_offline(), "it is no word of the server");
+    let error = phone.status(Duration::from_millis(300)).unwrap().head.unwrap_err();
+    assert!(matches!(error, ClientError::Unanswered { may_be_another: true, .. }), "{error:?}");
+    assert!(error.to_string().contains("may be another one"), "{error}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 mod model;
 
 use model::{Dice, Replica, Server, contents, next_entry};
-use suibi_client::{Report, Step, SyncError};
+use suibi_client::{Report, Step, Sync, SyncError};
 use suibi_coap::{Code, Response};
 use suibi_journal::{Cursor, FeedPage, Hash, Receipt, Refusal, encode_answers};
 
@@ -34,6 +34,29 @@ fn one_note_is_one_request() {
     assert_eq!(report.receipts[0].position, 1);
     assert!(phone.outbox.is_empty());
     assert_eq!(server.names[&phone.own], "phone");
+}
+
+#[test]
+fn rights_say_what_is_asked() {
+    let (mut phone, mut server) = (Replica::new("phone", 1), Server::default());
+    phone.add("tea");
+    push(&mut phone, &mut server);
+    let mut device = Replica::new("device", 2);
+    device.add("of this device");
+    let within = |rights: &str, replica: &mut Replica, server: &mut Server| {
+        server.asked.clear();
+        let run = Sync::within(rights.parse().unwrap(), "device", Some(replica.own)).comparing();
+        replica.run(run, |request| Some(server.answer(request))).unwrap();
+        server.asked.clone()
+    };
+    // Who may only read gives nothing, not even what the server lacks.
+    let asked = within("read", &mut device, &mut server);
+    assert!(asked.iter().all(|asked| asked.starts_with("GET")), "{asked:?}");
+    assert_eq!((device.outbox.len(), server.feed.len()), (1, 1));
+    // Who may only add asks nothing.
+    assert_eq!(within("write", &mut device, &mut server), ["POST feed"]);
+    assert_eq!((device.outbox.len(), server.feed.len()), (0, 2));
+    assert!(within("write", &mut device, &mut server).is_empty());
 }
 
 #[test]

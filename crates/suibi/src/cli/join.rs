@@ -243,7 +243,7 @@ fn wrong_line(error: InviteLineError, words: &[String]) -> Failure {
 /// Why the join did not happen.
 fn failure(error: &JoinError) -> Failure {
     let exit = match error {
-        JoinError::AlreadyJoined(_) | JoinError::Device(_) => Exit::Usage,
+        JoinError::AlreadyJoined(_) | JoinError::Device(_) | JoinError::OwnServer => Exit::Usage,
         JoinError::Used { .. }
         | JoinError::Expired { .. }
         | JoinError::NotOurs { .. }
@@ -252,6 +252,7 @@ fn failure(error: &JoinError) -> Failure {
         | JoinError::NotConfirmed { .. }
         | JoinError::Unreachable { .. }
         | JoinError::LoopbackElsewhere { .. }
+        | JoinError::Offline { .. }
         | JoinError::Unresolvable { .. }
         | JoinError::Busy { .. }
         | JoinError::Nonsense(_) => Exit::Network,
