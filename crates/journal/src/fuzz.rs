@@ -1,5 +1,8 @@
 //! Plain functions for fuzzing; `cargo test` replays their corpus.
 
+use crate::admission::{
+    ForeignAnswer, ForeignRequest, InviteAnswer, InviteRequest, JoinAnswer, JoinRequest,
+};
 use crate::{
     Change, Content, Cursor, FeedPage, decode_answers, decode_audit, decode_batch, decode_devices,
     decode_heads, decode_invites, encode_answers, encode_audit, encode_batch, encode_devices,
@@ -23,4 +26,10 @@ pub fn entry(bytes: &[u8]) {
     let _ = decode_devices(bytes).map(|devices| same(encode_devices(&devices)));
     let _ = decode_invites(bytes).map(|invites| same(encode_invites(&invites)));
     let _ = decode_audit(bytes).map(|entries| same(encode_audit(&entries)));
+    let _ = JoinRequest::decode(bytes).map(|join| same(join.encode()));
+    let _ = JoinAnswer::decode(bytes).map(|answer| same(answer.encode()));
+    let _ = InviteRequest::decode(bytes).map(|invite| same(invite.encode()));
+    let _ = InviteAnswer::decode(bytes).map(|answer| same(answer.encode()));
+    let _ = ForeignRequest::decode(bytes).map(|foreign| same(foreign.encode()));
+    let _ = ForeignAnswer::decode(bytes).map(|answer| same(answer.encode()));
 }
