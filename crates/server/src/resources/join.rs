@@ -170,7 +170,7 @@ fn free_name(registry: &Registry, journal: JournalId, server: &str, wanted: &str
 }
 
 fn used(at: i64) -> Problem {
-    let text = format!("this invite was used already, at {}; ask for a new one", moment(at));
+    let text = format!("this invite was used already, at {}", moment(at));
     Problem::new(Code::CONFLICT, text)
 }
 
@@ -183,6 +183,5 @@ fn ended(invite: &InviteRow, now: i64, theirs: i64) -> Problem {
     if theirs.abs_diff(now) > SAME_TIME.unsigned_abs() {
         text.push_str(&format!(" (yours shows {})", moment(theirs)));
     }
-    text.push_str("; ask for a new one");
     Problem::new(Code::FORBIDDEN, text)
 }

@@ -282,7 +282,7 @@ fn a_lost_answer_is_given_again_to_the_same_joiner_and_to_nobody_else() {
 
     let stranger = scene.ask(subject, join_request(&own_secret(), "thief"));
     assert_eq!(stranger.code, Code::CONFLICT);
-    let text = "this invite was used already, at T; ask for a new one";
+    let text = "this invite was used already, at T";
     assert_eq!(timeless(&stranger.text()), text);
     assert_eq!(scene.all(LOCAL, "/devices", "name"), ["laptop"]);
 }
@@ -308,14 +308,13 @@ fn an_invite_that_has_ended_says_when_by_which_clock() {
     let subject = scene.old_invite(HOUR, None);
     let late = scene.ask(subject, join_request(&own_secret(), "laptop"));
     assert_eq!(late.code, Code::FORBIDDEN);
-    let text = "this invite ended at T by the server's clock, which now shows T; ask for a new one";
+    let text = "this invite ended at T by the server's clock, which now shows T";
     assert_eq!(timeless(&late.text()), text);
 
     let time = clock::millis() - 365 * 24 * HOUR;
     let wrong = JoinRequest { public: own_secret().public(), name: "laptop".to_owned(), time };
     let late = scene.ask(subject, post("/join", wrong.encode()));
-    let text = "this invite ended at T by the server's clock, which now shows T (yours shows T); \
-                ask for a new one";
+    let text = "this invite ended at T by the server's clock, which now shows T (yours shows T)";
     assert_eq!(timeless(&late.text()), text);
     assert!(late.text().contains(&format!("yours shows {}", super::super::table::moment(time))));
     assert_eq!(scene.all(LOCAL, "/devices", "name"), [""; 0]);
@@ -778,7 +777,7 @@ fn the_documentation_shows_the_tables() {
         address: address.to_owned(),
         detail: detail.to_owned(),
     };
-    let used = "this invite was used already, at 2026-11-23 12:05:02 +08:00; ask for a new one";
+    let used = "this invite was used already, at 2026-11-23 12:05:02 +08:00";
     let entries = [
         entry(
             "2026-11-23T12:04:31",
