@@ -99,6 +99,9 @@ impl Payer {
     }
 }
 
+/// Payers that are remembered while nothing of theirs waits.
+const MAX_IDLE: usize = 64;
+
 /// A queue of which nobody gets more than half.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -152,7 +155,8 @@ impl Queue {
         let Some(load) = self.loads.get_mut(&place.payer) else { return };
         load.jobs -= 1;
         load.bytes -= place.bytes;
-        if load.jobs == 0 {
+        // Those who come again and again are not put in and taken out each time.
+        if load.jobs == 0 && self.loads.len() > MAX_IDLE {
             self.loads.remove(&place.payer);
         }
     }
@@ -187,7 +191,17 @@ mod tests {
         for place in [again, other].into_iter().chain(places.into_iter().skip(1)) {
             queue.leave(place);
         }
-        assert!(queue.is_empty() && queue.loads.is_empty());
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn those_who_have_left_are_forgotten_but_for_a_few() {
+        let mut queue = Queue::new(8, 1000);
+        for number in 0..10_000 {
+            let place = queue.enter(subject(number), 1).unwrap();
+            queue.leave(place);
+        }
+        assert_eq!(queue.loads.len(), MAX_IDLE);
     }
 
     #[test]

@@ -6,7 +6,14 @@ mod support;
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
-use support::{Old, Running, config};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use suibi_coap::{Code, Endpoint, Request};
+use suibi_oscore::ClientContext;
+use suibi_server::{Config, Listen};
+use suibi_store::JournalId;
+use support::{Old, Running, add_device, config, random};
 
 /// So many fit into any socket buffer; after each handful the server is asked whether it is there, so
 /// that all of them are really read.
@@ -58,6 +65,73 @@ fn a_million_random_datagrams_leave_it_serving() {
     }
     honest.post("still serving");
     assert!(server.stop() < std::time::Duration::from_secs(2));
+}
+
+#[test]
+fn a_million_altered_protected_datagrams_leave_it_serving_its_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let device = |name| add_device(dir.path(), name, JournalId::FIRST, "read,write");
+    let (attacked, other) = (device("attacked"), device("other"));
+    let mut config = Config::new(dir.path());
+    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
+    let server = Running::start(config);
+    let door = server.oscore[0];
+    let context = attacked.process(None);
+    let mut honest = server.device(&context);
+    honest.post("before");
+    // Some would open a context of their own, some name a server that is gone, most are of one that is alive.
+    let strange = attacked.process(Some(random()));
+    let new = attacked.process(context.epoch());
+    let recorded: Vec<Vec<u8>> = (0..64)
+        .map(|number| match number % 8 {
+            0 => datagram(&strange, door),
+            1 => datagram(&new, door),
+            _ => datagram(&context, door),
+        })
+        .collect();
+    let mut dice = StdRng::seed_from_u64(4);
+    let mut rude = Old::new(door);
+    let memory = resident_bytes();
+    for sent in 1..=1_000_000 {
+        let mut datagram = recorded[dice.random_range(0..recorded.len())].clone();
+        // Another message each time; what follows the token is what OSCORE answers for.
+        dice.fill_bytes(&mut datagram[2..4]);
+        match dice.random_range(0..4) {
+            0 => datagram.truncate(dice.random_range(HEADER..datagram.len())),
+            1 => datagram.extend([0; 7]),
+            _ => {
+                let at = dice.random_range(HEADER..datagram.len());
+                datagram[at] ^= 1 << dice.random_range(0..8);
+            }
+        }
+        rude.send(&datagram);
+        if sent % HANDFUL == 0 {
+            honest.get("/feed/head");
+            rude = Old::new(door);
+        }
+    }
+    let grown = resident_bytes().saturating_sub(memory);
+    assert!(grown < 128 << 20, "{grown} bytes more");
+    server.device(&other.process(None)).post("after");
+    assert_eq!(honest.texts(), ["before", "after"], "nothing altered was carried out");
+}
+
+/// The header of a message and a token of eight bytes.
+const HEADER: usize = 12;
+
+/// A note under this context, which has not been sent.
+fn datagram(context: &ClientContext, server: SocketAddr) -> Vec<u8> {
+    let mut endpoint = Endpoint::new(suibi_coap::Config::own(), random());
+    endpoint.set_protection(Some(context.protection()));
+    let request = Request::new(Code::POST).path("/notes").payload("altered");
+    endpoint.request(Instant::now(), server.into(), request);
+    endpoint.poll_transmit().unwrap().bytes.to_vec()
+}
+
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
 }
 
 #[test]
