@@ -8,6 +8,7 @@ use suibi_journal::AuditKind;
 use suibi_journal::admission::{JoinAnswer, JoinRequest, MAX_NAME_BYTES};
 use suibi_oscore::{JoinSecret, KeyId, Secret, Transcript, credential};
 use suibi_store::{AccessChange, DeviceRow, InviteRow, Joiner, JournalId};
+use zeroize::Zeroizing;
 
 use super::table::moment;
 use super::{Ask, Decision, Link, Resource, access, devices};
@@ -77,8 +78,10 @@ fn join(
     let name = free_name(registry, invite.journal, &ask.about.device, wanted);
     let id = registry.free_key_id().map_err(|_| access::no_random())?;
     let invite_id = KeyId::from_slice(&invite.key_id).expect("the store keeps no other ids");
-    // Drawn for this join alone; it is wiped at the end of this function.
-    let own = JoinSecret::from_bytes(access::random()?);
+    // Drawn for this join alone, and wiped when this function ends: what was recorded opens nothing later.
+    let mut drawn = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *drawn).map_err(|_| access::no_random())?;
+    let own = JoinSecret::from_bytes(*drawn);
     let own_public = own.public();
     let transcript =
         Transcript { invite: invite_id, device: id, joiner: request.public, server: own_public };
