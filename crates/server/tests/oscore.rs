@@ -13,7 +13,9 @@ use suibi_journal::Cursor;
 use suibi_oscore::ClientContext;
 use suibi_server::{Config, Listen, Reach, Server};
 use suibi_store::{AccessChange, DeviceRow, JournalId, Store as _};
-use support::{Client, Credential, Old, Running, add_device, add_journal, config, random, store};
+use support::{
+    Client, Credential, Old, Running, add_device, add_journal, config, datagram, random, store,
+};
 
 const NOTES: JournalId = JournalId::FIRST;
 
@@ -242,6 +244,50 @@ fn a_revoked_device_is_refused_at_its_next_datagram() {
     refused(&mut server.device(&phone.process(None)), get("/notes"), text);
     let trail = server.owner().get("/audit").text();
     assert!(trail.contains("revoked") && trail.contains("refused"), "{trail}");
+}
+
+#[test]
+fn what_was_recorded_is_carried_out_once_whenever_it_is_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
+    let server = Running::start(protected(dir.path()));
+    let context = phone.process(None);
+    assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
+    let first = datagram(&phone.process(context.epoch()), "the first of its process");
+    let held_back = datagram(&context, "held back");
+    let raw = Old::new(server.oscore[0]);
+    let answer = raw.ask(&first);
+    assert_eq!(raw.ask(&first), answer, "a retransmission is answered as before");
+    let elsewhere = Old::new(server.oscore[0]);
+    elsewhere.send(&first);
+    elsewhere.expect_silence();
+    assert_eq!(server.owner().texts(), ["the first of its process"]);
+    server.stop();
+
+    let server = Running::start(protected(dir.path()));
+    for recorded in [&first, &held_back] {
+        let again = Old::new(server.oscore[0]).ask(recorded);
+        assert_ne!(again[4..], answer[4..], "no two answers under one key and nonce");
+    }
+    assert_eq!(server.owner().texts(), ["the first of its process"]);
+}
+
+#[test]
+fn what_was_recorded_before_a_revocation_is_refused_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
+    let server = Running::start(protected(dir.path()));
+    let context = phone.process(None);
+    assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
+    let alive = datagram(&context, "in a context that is alive");
+    let new = datagram(&phone.process(context.epoch()), "in one of its own");
+    let id: String = phone.id.as_slice().iter().map(|byte| format!("{byte:02x}")).collect();
+    let revoked = server.owner().ask(Request::new(Code::DELETE).path(&format!("/devices/{id}")));
+    assert_eq!(revoked.code, Code::DELETED);
+    for recorded in [alive, new] {
+        Old::new(server.oscore[0]).ask(recorded);
+    }
+    assert_eq!(server.owner().texts(), [""; 0]);
 }
 
 #[test]

@@ -160,6 +160,16 @@ pub(crate) fn add_device(
     Credential { id: KeyId::from_slice(&id).unwrap(), secret: Secret::from_bytes(&secret).unwrap() }
 }
 
+/// A note under this context as it would travel; it has not been sent.
+pub(crate) fn datagram(context: &ClientContext, text: &str) -> Vec<u8> {
+    let mut endpoint = Endpoint::new(suibi_coap::Config::own(), random());
+    endpoint.set_protection(Some(context.protection()));
+    let request = Request::new(Code::POST).path("/notes").payload(text.to_owned());
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 5683));
+    endpoint.request(Instant::now(), anywhere.into(), request);
+    endpoint.poll_transmit().unwrap().bytes.to_vec()
+}
+
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).unwrap();
