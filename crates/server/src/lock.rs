@@ -213,6 +213,40 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_file_is_read_as_documented() {
+        let formats = include_str!("../../../docs/formats.md");
+        let (_, block) = formats.split_once("```text server.lock\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), block).unwrap();
+        let running = read(&mut File::open(path.path()).unwrap()).unwrap();
+        let local = LocalCredential {
+            id: KeyId::from_slice(&[0x0a, 0x1b, 0x2c, 0x3d]).unwrap(),
+            secret: Secret::from_bytes(&[7; 32]).unwrap(),
+            epoch: [1, 2, 3, 4, 5, 6, 7, 8],
+        };
+        let addresses = |text: &str| vec![text.parse().unwrap()];
+        let expected = Running {
+            pid: Some(4711),
+            oscore: addresses("127.0.0.1:5683"),
+            coap: addresses("[::1]:5684"),
+            plain: addresses("127.0.0.1:4242"),
+            local: Some(local),
+        };
+        assert_eq!(running, expected);
+        assert!(!format!("{running:?}").contains("07070707"), "{running:?}");
+    }
+
+    #[test]
+    fn a_credential_that_is_cut_off_is_none() {
+        let whole = "0a1b 0707 0102030405060708";
+        assert!(local(whole).is_some());
+        for len in 0..whole.len() {
+            assert_eq!(local(&whole[..len]), None, "{len}");
+        }
+    }
+
+    #[test]
     fn who_only_looks_keeps_nobody_from_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         drop(Lock::take(dir.path()).unwrap());
