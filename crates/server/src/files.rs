@@ -66,8 +66,8 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
     }
     fs::set_permissions(data_dir, Permissions::from_mode(0o700))?;
     tracing::info!(data_dir = %data_dir.display(), "closed to other users of this machine");
-    // Whoever was faster than that.
-    if is_empty && fs::read_dir(data_dir)?.next().is_some() {
+    // Whoever was faster than that. Where others could not write it was another process of ours.
+    if mode & OTHERS_WRITE != 0 && is_empty && fs::read_dir(data_dir)?.next().is_some() {
         return Err(refused("somebody put something there just now".to_owned()));
     }
     Ok(())
