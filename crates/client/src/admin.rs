@@ -9,7 +9,7 @@ use suibi_journal::{
     AuditEntry, DeviceInfo, InviteInfo, decode_audit, decode_devices, decode_invites,
 };
 
-use crate::client::ClientError;
+use crate::error::ClientError;
 use crate::host;
 use crate::link::Link;
 use crate::membership::Membership;

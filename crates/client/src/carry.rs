@@ -15,7 +15,8 @@ use std::time::Duration;
 use suibi_journal::{ChainId, Cursor};
 use suibi_store::{JournalId, SqliteStore, Store as _, StoreError, Write};
 
-use crate::client::{Client, ClientConfig, ClientError, open_replica};
+use crate::client::{Client, ClientConfig, open_replica};
+use crate::error::ClientError;
 use crate::membership::Membership;
 use crate::place::{EMBEDDED_REPLICA, Place};
 

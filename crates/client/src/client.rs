@@ -1,31 +1,29 @@
 //! What programs use: a replica, its outbox, and the server behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use suibi_coap::{Request, Response, RttEstimate};
+use suibi_coap::{Request, Response};
+use suibi_journal::admission::MAX_NAME_BYTES;
 use suibi_journal::{
     Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError,
 };
-use suibi_oscore::KeyId;
 use suibi_store::{
-    Expect, JournalId, NoteRefused, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore,
-    Store as _, StoreError, Write,
+    Expect, JournalId, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _,
+    StoreError, Write,
 };
-use thiserror::Error;
 
 use crate::carry;
-use crate::host::HostError;
-use crate::link::{Epoch, Link};
+use crate::error::ClientError;
+use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
-use crate::place::{self, Place, PlaceError};
-use crate::private::{PrivateFileError, array_from_hex, hex};
+use crate::place::{self, Place};
+use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
 use crate::sync::{Refused, Report, Sync, SyncError};
@@ -42,12 +40,6 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(4);
 /// So often in a row is a joined server silent before we say what that may mean.
 const SILENT_OFTEN: u32 = 3;
 
-/// The key under which a joined replica counts that.
-const SILENT: &str = "silent";
-
-/// The longest name of a device that a server takes, in bytes.
-const MAX_DEVICE_BYTES: usize = 64;
-
 /// Whose notes, where they are kept, and where their server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfig {
@@ -57,126 +49,6 @@ pub struct ClientConfig {
     pub place: Place,
     /// The name under which others see what is written here; 1 to 64 bytes without control characters.
     pub device: String,
-}
-
-/// Why something could not be done.
-#[derive(Debug, Error)]
-pub enum ClientError {
-    /// The replica.
-    #[error("the notes kept here")]
-    Store(#[from] StoreError),
-    /// The note itself.
-    #[error(transparent)]
-    Note(#[from] NoteRefused),
-    /// The server's address.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// No answer from the server.
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    /// The server's answer.
-    #[error(transparent)]
-    Sync(#[from] SyncError),
-    /// The embedded server.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The membership, or another small file beside the replicas.
-    #[error(transparent)]
-    Files(#[from] PrivateFileError),
-    /// A joined place without a membership: it was removed meanwhile.
-    #[error("this machine has not joined any server ({} is missing)", .0.display())]
-    NotJoined(PathBuf),
-    /// The server says, and has proved to be the server, that this device was cut off. What is here is kept.
-    #[error("the server «{server}» has cut this device off (it knows it as «{device}»)")]
-    Revoked {
-        /// What the server calls this device.
-        device: String,
-        /// What the server calls itself.
-        server: String,
-    },
-    /// A note cannot be added: this device may only read in the journal that it has joined.
-    #[error("«{device}» may read the journal «{journal}» on «{server}» and not write there")]
-    ReadOnly {
-        /// What the server calls this device.
-        device: String,
-        /// The journal.
-        journal: String,
-        /// What the server calls itself.
-        server: String,
-    },
-    /// Nothing can be asked: this device may only add notes to the journal that it has joined.
-    #[error(
-        "«{device}» may add notes to the journal «{journal}» on «{server}» and read nothing there"
-    )]
-    WriteOnly {
-        /// What the server calls this device.
-        device: String,
-        /// The journal.
-        journal: String,
-        /// What the server calls itself.
-        server: String,
-    },
-    /// An owner's command, and this device is none of the server's administrators.
-    #[error("«{device}» may not administer the server «{server}» that this machine has joined")]
-    NotAdmin {
-        /// What the server calls this device.
-        device: String,
-        /// What the server calls itself.
-        server: String,
-    },
-    /// A joined server is silent, several times in a row.
-    ///
-    /// A server keeps silent to a device that it does not know, so it may be one whose data is older than the join. That
-    /// and `may_be_another` are guesses: silence proves nothing.
-    #[error(
-        "no answer {tries} times in a row; {}", unanswered(*.may_be_another)
-    )]
-    Unanswered {
-        /// How often nobody answered, by now.
-        tries: u32,
-        /// Something answered without proving who it is: another program at that address, or a forger.
-        may_be_another: bool,
-        /// The last time.
-        source: RemoteError,
-    },
-    /// The system's clock.
-    #[error("the clock of this machine")]
-    Clock(#[from] TimeError),
-    /// The device's name.
-    #[error(
-        "a device's name has 1 to {MAX_DEVICE_BYTES} bytes and no control characters, «{0}» does not fit"
-    )]
-    Device(String),
-    /// A thread could not be started.
-    #[error("no thread for the background")]
-    Thread(#[source] std::io::Error),
-}
-
-fn unanswered(may_be_another: bool) -> &'static str {
-    if may_be_another {
-        "something at that address answers that cannot prove to be the server: it may be another one by now"
-    } else {
-        "perhaps the server does not know this device any more: its data may come from a backup made before this device \
-         joined"
-    }
-}
-
-impl ClientError {
-    /// Whether it only says that the server is out of reach: what was written is kept, and goes there later.
-    pub fn is_offline(&self) -> bool {
-        match self {
-            Self::Remote(_) | Self::Unanswered { .. } => true,
-            Self::Place(error) => !error.is_permanent(),
-            Self::Sync(error) => !error.is_permanent(),
-            Self::Host(error) => !error.is_permanent(),
-            _ => false,
-        }
-    }
-
-    /// Whether the replica writes nothing more until it is opened anew.
-    pub(crate) fn is_broken(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Broken(_)))
-    }
 }
 
 /// A note that was added: durable here, perhaps on the server as well.
@@ -273,8 +145,7 @@ impl Client {
     /// When the replica cannot be opened, or the device's name does not fit.
     pub fn open(mut config: ClientConfig) -> Result<Self, ClientError> {
         let device = &config.device;
-        if device.is_empty() || device.len() > MAX_DEVICE_BYTES || device.contains(char::is_control)
-        {
+        if device.is_empty() || device.len() > MAX_NAME_BYTES || device.contains(char::is_control) {
             return Err(ClientError::Device(config.device));
         }
         let (membership, file) = match &config.place {
@@ -423,8 +294,7 @@ impl Client {
         if self.membership.is_none() || self.is_broken {
             return outcome;
         }
-        let before: u32 =
-            self.store.meta(SILENT)?.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let before = remember::silent(&mut self.store)?;
         let is_silence = |error: &ClientError| {
             matches!(error, ClientError::Remote(RemoteError::NoAnswer { .. }))
         };
@@ -433,8 +303,11 @@ impl Client {
             Err(error) if error.is_offline() => before,
             _ => 0,
         };
-        if tries != before {
-            self.store.set_meta(SILENT, &tries.to_string())?;
+        if tries != before
+            && let Err(error) = remember::keep_silent(&mut self.store, tries)
+        {
+            tracing::debug!(%error, "not counted");
+            self.is_broken = matches!(error, StoreError::Broken(_));
         }
         let may_be_another = self.link.as_ref().and_then(Link::hint).is_some();
         match outcome {
@@ -614,80 +487,14 @@ fn new_link(
     store: &mut SqliteStore,
 ) -> Result<Link, ClientError> {
     let epoch = match &membership {
-        Some(Membership { id, .. }) => remembered_epoch(store, *id)?,
+        Some(Membership { id, .. }) => remember::epoch(store, *id)?,
         None => None,
     };
     let mut link = Link::new(config.place.clone(), config.device.clone(), membership, epoch)?;
-    if let Some((address, estimate)) = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip)
-    {
+    if let Some((address, estimate)) = remember::round_trip(store)? {
         link.remote.set_rtt(address, estimate);
     }
     Ok(link)
-}
-
-/// The key of the remembered round trip in the replica's `meta`.
-const ROUND_TRIP: &str = "round-trip";
-
-/// The key under which a replica remembers what its server drew at its last start.
-pub(crate) const EPOCH: &str = "epoch";
-
-/// That, and for which credential; as text `0a1b2c3d 0011223344556677`.
-pub(crate) struct EpochOf {
-    pub(crate) id: KeyId,
-    pub(crate) epoch: Epoch,
-}
-
-impl fmt::Display for EpochOf {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, *hex(&self.epoch))
-    }
-}
-
-/// What is remembered for this credential. It is no more than a guess that saves a round trip, so one that makes no
-/// sense is none.
-fn remembered_epoch(store: &mut SqliteStore, id: KeyId) -> Result<Option<Epoch>, StoreError> {
-    let text = store.meta(EPOCH)?.unwrap_or_default();
-    let epoch = text.strip_prefix(&id.to_string()).and_then(|rest| rest.strip_prefix(' '));
-    Ok(epoch.and_then(array_from_hex).map(|epoch| *epoch))
-}
-
-/// Keeps what the next process saves time with: what the server drew, and the round trip to it.
-pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
-    if let (Some(epoch), Some(Membership { id, .. })) = (link.epoch(), link.membership())
-        && remembered_epoch(store, *id)? != Some(epoch)
-    {
-        store.set_meta(EPOCH, &EpochOf { id: *id, epoch }.to_string())?;
-    }
-    remember_round_trip(store, link)
-}
-
-/// Keeps the measured round trip for the next process. That is a write, so only what is news is kept; the loopback
-/// needs no memory.
-fn remember_round_trip(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
-    let (Some(address), Some(now)) = (link.remote.address(), link.remote.rtt()) else {
-        return Ok(());
-    };
-    if address.ip().is_loopback() {
-        return Ok(());
-    }
-    let before = store.meta(ROUND_TRIP)?.as_deref().and_then(parse_round_trip);
-    let is_news = before.is_none_or(|(old_address, old)| {
-        let (old, new) = (old.timeout(Duration::ZERO), now.timeout(Duration::ZERO));
-        old_address != address || new > old * 2 || new * 2 < old
-    });
-    if is_news {
-        let RttEstimate { srtt, rttvar } = now;
-        let text = format!("{address} {} {}", srtt.as_micros(), rttvar.as_micros());
-        store.set_meta(ROUND_TRIP, &text)?;
-    }
-    Ok(())
-}
-
-fn parse_round_trip(text: &str) -> Option<(SocketAddr, RttEstimate)> {
-    let mut words = text.split(' ');
-    let address = words.next()?.parse().ok()?;
-    let mut micros = || Some(Duration::from_micros(words.next()?.parse().ok()?));
-    Some((address, RttEstimate { srtt: micros()?, rttvar: micros()? }))
 }
 
 /// The time now, at this machine's offset.
@@ -698,16 +505,6 @@ fn now() -> Result<NoteTime, TimeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_round_trip_is_read_as_it_was_written() {
-        let (address, estimate) = parse_round_trip("192.0.2.1:5683 1500 20").unwrap();
-        assert_eq!(address, "192.0.2.1:5683".parse().unwrap());
-        assert_eq!(estimate.srtt, Duration::from_micros(1500));
-        assert_eq!(estimate.rttvar, Duration::from_micros(20));
-        assert!(parse_round_trip("192.0.2.1:5683 1500").is_none());
-        assert!(parse_round_trip("").is_none());
-    }
 
     #[test]
     fn a_note_to_the_embedded_server_of_another_process_takes_one_round_trip() {

@@ -2,14 +2,18 @@
 //!
 //! [`Client`] is what programs use: a note is durable in the replica first, delivery follows, and no wait is longer
 //! than it says. Underneath, [`Sync`] decides what to ask (it owns no socket, no file, no clock), [`Remote`] carries
-//! requests over UDP, and the [`Host`] runs the embedded server where nobody set up another one.
+//! requests over UDP, and the [`Host`] runs the embedded server where nobody set up another one. With an invite a
+//! machine becomes a device of a server elsewhere ([`join`]), and what was written before goes along.
+//!
+//! All of it speaks OSCORE (RFC 8613), to the embedded server with the credential in its lock, to a joined one with that
+//! of the [`Membership`]; only a [`Place::Server`], which somebody named, is spoken to without.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //! use suibi_client::{Client, ClientConfig, Place};
 //!
 //! let data_dir = std::path::PathBuf::from("/tmp/suibi");
-//! let place = Place::Embedded { data_dir: data_dir.clone() };
+//! let place = Place::of(&data_dir)?;
 //! let mut client = Client::open(ClientConfig { data_dir, place, device: "laptop".into() })?;
 //! let added = client.add("first", None, Default::default())?;
 //! match added.receipt {
@@ -22,22 +26,27 @@
 mod admin;
 mod carry;
 mod client;
+mod error;
 mod host;
 mod join;
+mod join_error;
 mod link;
 mod live;
 mod membership;
 mod pending;
 mod place;
 mod private;
+mod remember;
 mod remote;
 mod replica;
 mod sync;
 
 pub use admin::Admin;
-pub use client::{Added, Client, ClientConfig, ClientError, Status, Synced};
+pub use client::{Added, Client, ClientConfig, Status, Synced};
+pub use error::ClientError;
 pub use host::{Door, Found, Host, HostError, find_or_become};
-pub use join::{JoinError, Joined, join, join_again};
+pub use join::{Joined, join, join_again};
+pub use join_error::JoinError;
 pub use live::LiveEvent;
 pub use membership::Membership;
 pub use place::{DEFAULT_PORT, Place, PlaceError};

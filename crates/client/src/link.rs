@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use suibi_coap::{Code, Request, Response};
 use suibi_oscore::{ClientContext, Hint};
 
-use crate::client::ClientError;
+use crate::error::ClientError;
 use crate::host::{self, Door, Found, Host};
 use crate::membership::Membership;
 use crate::place::{self, Place};

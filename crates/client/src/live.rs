@@ -13,8 +13,10 @@ use suibi_journal::{Cursor, Note, Receipt, Rights};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::carry;
-use crate::client::{ClientError, SILENCE, SharedMine, lock, open_replica, remember};
+use crate::client::{SILENCE, SharedMine, lock, open_replica};
+use crate::error::ClientError;
 use crate::link::Link;
+use crate::remember::remember;
 use crate::remote::{Patience, RemoteError, Stop};
 use crate::replica;
 use crate::sync::{MAX_BYTES, Refused, Sync, SyncError};

@@ -4,7 +4,7 @@ use suibi_coap::{Request, Response};
 use suibi_journal::{ChainId, Hash, NoteId, Receipt};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
-use crate::client::ClientError;
+use crate::error::ClientError;
 use crate::sync::{Keep, Report, Step, Sync};
 
 /// Does what `sync` wants, one step after the other, until it is done or fails; `ask` is how the server is asked.

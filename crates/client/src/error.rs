@@ -1,0 +1,134 @@
+//! Why something could not be done, and what may be behind it.
+
+use std::path::PathBuf;
+
+use suibi_journal::TimeError;
+use suibi_journal::admission::MAX_NAME_BYTES;
+use suibi_store::{NoteRefused, StoreError};
+use thiserror::Error;
+
+use crate::host::HostError;
+use crate::place::PlaceError;
+use crate::private::PrivateFileError;
+use crate::remote::RemoteError;
+use crate::sync::SyncError;
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// The replica.
+    #[error("the notes kept here")]
+    Store(#[from] StoreError),
+    /// The note itself.
+    #[error(transparent)]
+    Note(#[from] NoteRefused),
+    /// The server's address.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// No answer from the server.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The server's answer.
+    #[error(transparent)]
+    Sync(#[from] SyncError),
+    /// The embedded server.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The membership, or another small file beside the replicas.
+    #[error(transparent)]
+    Files(#[from] PrivateFileError),
+    /// A joined place without a membership: it was removed meanwhile.
+    #[error("this machine has not joined any server ({} is missing)", .0.display())]
+    NotJoined(PathBuf),
+    /// The server says, and has proved to be the server, that this device was cut off. What is here is kept.
+    #[error("the server «{server}» has cut this device off (it knows it as «{device}»)")]
+    Revoked {
+        /// What the server calls this device.
+        device: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// A note cannot be added: this device may only read in the journal that it has joined.
+    #[error("«{device}» may read the journal «{journal}» on «{server}» and not write there")]
+    ReadOnly {
+        /// What the server calls this device.
+        device: String,
+        /// The journal.
+        journal: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// Nothing can be asked: this device may only add notes to the journal that it has joined.
+    #[error(
+        "«{device}» may add notes to the journal «{journal}» on «{server}» and read nothing there"
+    )]
+    WriteOnly {
+        /// What the server calls this device.
+        device: String,
+        /// The journal.
+        journal: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// An owner's command, and this device is none of the server's administrators.
+    #[error("«{device}» may not administer the server «{server}» that this machine has joined")]
+    NotAdmin {
+        /// What the server calls this device.
+        device: String,
+        /// What the server calls itself.
+        server: String,
+    },
+    /// A joined server is silent, several times in a row.
+    ///
+    /// A server keeps silent to a device that it does not know, so it may be one whose data is older than the join. That
+    /// and `may_be_another` are guesses: silence proves nothing.
+    #[error(
+        "no answer {tries} times in a row; {}", unanswered(*.may_be_another)
+    )]
+    Unanswered {
+        /// How often nobody answered, by now.
+        tries: u32,
+        /// Something answered without proving who it is: another program at that address, or a forger.
+        may_be_another: bool,
+        /// The last time.
+        source: RemoteError,
+    },
+    /// The system's clock.
+    #[error("the clock of this machine")]
+    Clock(#[from] TimeError),
+    /// The device's name.
+    #[error(
+        "a device's name has 1 to {MAX_NAME_BYTES} bytes and no control characters, «{0}» does not fit"
+    )]
+    Device(String),
+    /// A thread could not be started.
+    #[error("no thread for the background")]
+    Thread(#[source] std::io::Error),
+}
+
+fn unanswered(may_be_another: bool) -> &'static str {
+    if may_be_another {
+        "something at that address answers that cannot prove to be the server: it may be another one by now"
+    } else {
+        "perhaps the server does not know this device any more: its data may come from a backup made before this device \
+         joined"
+    }
+}
+
+impl ClientError {
+    /// Whether it only says that the server is out of reach: what was written is kept, and goes there later.
+    pub fn is_offline(&self) -> bool {
+        match self {
+            Self::Remote(_) | Self::Unanswered { .. } => true,
+            Self::Place(error) => !error.is_permanent(),
+            Self::Sync(error) => !error.is_permanent(),
+            Self::Host(error) => !error.is_permanent(),
+            _ => false,
+        }
+    }
+
+    /// Whether the replica writes nothing more until it is opened anew.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Broken(_)))
+    }
+}
