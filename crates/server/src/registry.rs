@@ -28,6 +28,7 @@ use crate::caller::{Caller, LOCAL, Who, of_device, of_invite};
 use crate::clock;
 use crate::gate::Gate;
 use crate::hex::hex;
+use crate::listen;
 
 /// Own numbers of a fixed context that are reserved at once (RFC 8613 Appendix B.1.1).
 pub(crate) const RESERVED_AT_ONCE: u64 = 4096;
@@ -363,9 +364,7 @@ impl Registry {
 
 /// Four random bytes.
 pub(crate) fn random_key_id() -> io::Result<KeyId> {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(KeyId::from_slice(&bytes).expect("four bytes fit a key id"))
+    Ok(KeyId::from_slice(&listen::random::<4>()?).expect("four bytes fit a key id"))
 }
 
 #[cfg(test)]
