@@ -217,3 +217,62 @@ fn a_server_whose_writer_panics_acknowledges_nothing_and_ends() {
     assert!(scene.plain.recv(&mut [0; 2048]).is_err());
     assert!(Lock::take(scene.dir.path()).is_ok(), "the data is free for the next one");
 }
+
+/// Asks as one of the owner's own commands does.
+fn owner(scene: &Scene, request: suibi_coap::Request) -> suibi_coap::Response {
+    let running = lock::running(scene.dir.path()).unwrap().unwrap();
+    let LocalCredential { id, secret, epoch } = running.local.unwrap();
+    let context =
+        suibi_oscore::ClientContext::new(id, secret, Some(epoch), listen::random().unwrap());
+    let mut endpoint =
+        suibi_coap::Endpoint::new(suibi_coap::Config::own(), listen::random().unwrap());
+    endpoint.set_protection(Some(context.protection()));
+    let socket = client(running.oscore[0]);
+    let peer = running.oscore[0].into();
+    endpoint.request(Instant::now(), peer, request);
+    let mut buf = [0; 2048];
+    loop {
+        while let Some(transmit) = endpoint.poll_transmit() {
+            socket.send(&transmit.bytes).unwrap();
+        }
+        if let Some(suibi_coap::Event::Response { response, .. }) = endpoint.poll_event() {
+            return response;
+        }
+        let len = socket.recv(&mut buf).expect("no answer");
+        endpoint.handle_datagram(Instant::now(), peer, &buf[..len]);
+    }
+}
+
+#[test]
+fn a_full_disk_lets_nobody_in_and_nobody_who_is_in_is_kept_out() {
+    use suibi_coap::{Code, Request};
+    let mut scene = Scene::new();
+    assert_eq!(scene.post("before").0, CREATED);
+    let wanted = suibi_journal::admission::InviteRequest {
+        journal: None,
+        rights: suibi_journal::Rights::READ_WRITE,
+        lasts: None,
+        name: None,
+    };
+    let invite = || {
+        Request::new(Code::POST)
+            .path("/invites")
+            .content_format(suibi_coap::ContentFormat::CBOR)
+            .payload(wanted.encode())
+    };
+    let invites =
+        || Request::new(Code::GET).path("/invites").accept(suibi_coap::ContentFormat::CBOR);
+    let none = owner(&scene, invites()).payload;
+    scene.fail_with(|| StoreError::Full);
+    let refused = owner(&scene, invite());
+    assert_eq!(
+        (refused.code, refused.text().as_str()),
+        (Code::SERVICE_UNAVAILABLE, "not kept: the disk is full")
+    );
+    assert_eq!(owner(&scene, invites()).payload, none, "what is not kept does not count");
+    assert!(owner(&scene, Request::new(Code::GET).path("/notes")).text().ends_with(" before\n"));
+    scene.recover();
+    let made = owner(&scene, invite());
+    assert_eq!(made.code, Code::CREATED, "{}", made.text());
+    assert_ne!(owner(&scene, invites()).payload, none);
+}
