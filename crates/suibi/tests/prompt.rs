@@ -5,98 +5,8 @@
 mod machinery;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use machinery::{Home, Server, assert_each_once};
-
-/// A terminal with a prompt in it. Its tmux server ends with it.
-struct Terminal {
-    socket: String,
-}
-
-impl Terminal {
-    /// Opens one that runs `suibi` as `home` would; the exit code appears when it has ended.
-    fn open(home: &Home, arguments: &str) -> Self {
-        let socket = home.path().join("tmux").display().to_string();
-        let terminal = Self { socket };
-        let program = home.command(&[]);
-        let variables: String = program
-            .get_envs()
-            .filter(|(name, _)| *name != "NO_COLOR")
-            .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
-            .map(|(name, value)| format!("{name}='{value}' "))
-            .collect();
-        let line = format!(
-            "cd '{}'; env -i {variables} TERM=\"$TERM\" TZ=Asia/Shanghai SUIBI_DEVICE=laptop '{}' {arguments}; echo \"ended $?\"; sleep 600",
-            home.path().display(),
-            env!("CARGO_BIN_EXE_suibi"),
-        );
-        terminal.tmux(&[
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-x",
-            "80",
-            "-y",
-            "24",
-            "sh",
-            "-c",
-            &line,
-        ]);
-        terminal
-    }
-
-    #[track_caller]
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .args(["-u", "-S", &self.socket])
-            .args(arguments)
-            .env("LANG", "C.UTF-8")
-            .output()
-            .expect("tmux is needed; scripts/test installs it");
-        assert!(output.status.success(), "tmux {arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn typed(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
-    }
-
-    fn key(&self, key: &str) {
-        self.tmux(&["send-keys", key]);
-    }
-
-    fn line(&self, text: &str) {
-        self.typed(text);
-        self.key("Enter");
-    }
-
-    /// Everything shown so far, without the empty rest of the screen.
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p", "-S", "-100"]).trim_end().to_owned()
-    }
-
-    /// Waits until `text` is shown.
-    #[track_caller]
-    fn expect(&self, text: &str) -> String {
-        let started = Instant::now();
-        loop {
-            let screen = self.screen();
-            if screen.contains(text) {
-                return screen;
-            }
-            assert!(started.elapsed() < machinery::PATIENCE, "{text:?} never came:\n{screen}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = Command::new("tmux").args(["-S", &self.socket, "kill-server"]).output();
-    }
-}
+use machinery::{Home, Server, Terminal, assert_each_once};
 
 #[test]
 fn each_line_is_a_note_and_words_of_the_exercise_are_commands() {
@@ -164,7 +74,7 @@ fn others_appear_above_the_line_that_is_being_typed() {
 fn ctrl_c_clears_the_line_and_twice_leaves() {
     let home = Home::new();
     let terminal = Terminal::open(&home, "");
-    terminal.expect("unprotected on loopback");
+    terminal.expect("This machine is its own server.");
     terminal.typed("not this");
     terminal.expect("not this");
     terminal.key("C-c");

@@ -1,7 +1,7 @@
 //! A person's home directory, with nothing of the real one shining through.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,17 +15,23 @@ use super::{BOUND, texts_of_json};
 pub(crate) struct Home {
     dir: TempDir,
     server: Option<String>,
+    data_dir: Option<PathBuf>,
 }
 
 impl Home {
     /// A device on which nothing is set up: it will be its own server.
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), server: None }
+        Self { dir: tempfile::tempdir().unwrap(), server: None, data_dir: None }
     }
 
-    /// A device whose server is at `address`.
+    /// A device whose server has an unprotected listener at `address`.
     pub(crate) fn with_server(address: SocketAddr) -> Self {
         Self { server: Some(format!("coap://{address}")), ..Self::new() }
+    }
+
+    /// The owner of the server on `data_dir`, at its machine.
+    pub(crate) fn of_owner(data_dir: &Path) -> Self {
+        Self { data_dir: Some(data_dir.to_owned()), ..Self::new() }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -38,6 +44,9 @@ impl Home {
         hermetic(&mut command, self.path()).args(arguments);
         if let Some(server) = &self.server {
             command.env("SUIBI_SERVER", server);
+        }
+        if let Some(data_dir) = &self.data_dir {
+            command.env("SUIBI_DATA_DIR", data_dir);
         }
         command
     }

@@ -7,6 +7,7 @@ pub(crate) mod fixed;
 pub(crate) mod home;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod terminal;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use suibi_store::{JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _};
 pub(crate) use home::Home;
 pub(crate) use process::{Finished, run};
 pub(crate) use server::Server;
+pub(crate) use terminal::Terminal;
 pub(crate) use wire::Wire;
 
 /// How long a thing may take that has no bound of its own, on a busy machine.

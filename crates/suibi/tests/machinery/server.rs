@@ -93,7 +93,13 @@ impl Server {
         }
     }
 
-    /// The address of its first CoAP listener.
+    /// A server on `data_dir` that devices can join, on a loopback port that the system picks.
+    #[track_caller]
+    pub(crate) fn start_encrypted(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &["--listen", "127.0.0.1:0"])
+    }
+
+    /// The address of its first unprotected CoAP listener.
     pub(crate) fn address(&self) -> SocketAddr {
         self.coap[0]
     }
