@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::process::{Finished, run};
-use super::{BOUND, texts_of_json};
+use super::{BOUND, Server, texts_of_json};
 
 /// One device: an empty home directory, and where its server is, if that is not itself.
 #[derive(Debug)]
@@ -65,6 +65,22 @@ impl Home {
     #[track_caller]
     pub(crate) fn suibi_with_input(&self, input: &[u8], arguments: &[&str]) -> Finished {
         run(&mut self.command(arguments), input, BOUND)
+    }
+
+    /// The line of an invite to `server`, at whose machine this is, made with these further arguments.
+    #[track_caller]
+    pub(crate) fn invite(&self, server: &Server, arguments: &[&str]) -> String {
+        let host = server.oscore[0].to_string();
+        let arguments = [&["invite", "--host", &host], arguments].concat();
+        let line = self.suibi(&arguments).expect_success().out;
+        assert!(line.starts_with("suibi://") && line.lines().count() == 1, "{line:?}");
+        line.trim_end().to_owned()
+    }
+
+    /// Joins with a line under this name.
+    #[track_caller]
+    pub(crate) fn join(&self, line: &str, name: &str) -> Finished {
+        self.suibi(&["join", "--name", name, line]).expect_success()
     }
 
     /// Adds a note and tells whether the server has acknowledged it.

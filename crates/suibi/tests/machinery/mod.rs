@@ -57,6 +57,54 @@ pub(crate) fn wait_until(what: &str, mut question: impl FnMut() -> bool) {
     }
 }
 
+/// What `finished` said: standard output, its exit code, standard error; what differs from run to run is the same:
+/// ports, dates and times, keys, the home directory.
+pub(crate) fn told(home: &Home, finished: &Finished) -> String {
+    let code = finished.status.code().map_or("by a signal".to_owned(), |code| code.to_string());
+    let text = format!("{}--- {code}\n{}", finished.out, finished.err);
+    masked(&text.replace(&home.path().display().to_string(), "~"))
+}
+
+/// `text` with every port, date, time, id and key replaced.
+pub(crate) fn masked(text: &str) -> String {
+    // d: a digit, x: a hexadecimal digit; the longer ones first.
+    const SHAPES: [(&str, &str); 7] = [
+        ("dddd-dd-ddTdd:dd:dd.ddd", "2026-11-23T09:05:00.000"),
+        ("dddd-dd-dd dd:dd", "2026-11-23 09:05"),
+        (" dd:dd", " 09:05"),
+        ("127.0.0.1:ddddd", "127.0.0.1:5683"),
+        ("127.0.0.1:dddd", "127.0.0.1:5683"),
+        (" xxxxxxxx\n", " 0a1b2c3d\n"),
+        ("\"xxxxxxxx\"", "\"0a1b2c3d\""),
+    ];
+    let fits = |shape: &str, rest: &str| {
+        let mut chars = rest.chars();
+        shape.chars().all(|wanted| {
+            chars.next().is_some_and(|c| match wanted {
+                'd' => c.is_ascii_digit(),
+                'x' => c.is_ascii_digit() || ('a'..='f').contains(&c),
+                _ => c == wanted,
+            })
+        })
+    };
+    let mut masked = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(code) = rest.strip_prefix("/#") {
+            masked.push_str("/#…");
+            let end = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            rest = &code[code.find(end).unwrap_or(code.len())..];
+        } else if let Some((shape, same)) = SHAPES.iter().find(|(shape, _)| fits(shape, rest)) {
+            masked.push_str(same);
+            rest = &rest[shape.len()..];
+        } else {
+            masked.push(c);
+            rest = &rest[c.len_utf8()..];
+        }
+    }
+    masked
+}
+
 /// The texts of all notes in the database of a server that is not running.
 #[track_caller]
 pub(crate) fn stored_notes(data_dir: &Path) -> Vec<String> {
