@@ -4,11 +4,11 @@
 
 mod machinery;
 
-use std::net::UdpSocket;
-use std::time::Duration;
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Command;
 
 use machinery::home::Added;
-use machinery::{BOUND, Home, Server, Terminal, assert_each_once, masked, run, told};
+use machinery::{BOUND, Home, Server, Terminal, assert_each_once, free_port, masked, run, told};
 
 /// A server that devices can join, and its owner.
 struct Place {
@@ -20,7 +20,8 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let server = Server::start_encrypted(data.path());
+        let mut command = Server::command(data.path(), &["--listen", "127.0.0.1:0"]);
+        let server = Server::spawn(command.env("SUIBI_DEVICE", "home"));
         let owner = Home::of_owner(data.path());
         Self { data, server, owner }
     }
@@ -50,10 +51,29 @@ fn a_new_device_joins_with_two_commands_and_takes_its_notes_along() {
     assert_eq!(home.add("和这一条"), Added::Saved);
 
     let invited = place.owner.suibi(&["invite", "--host", &place.server.oscore[0].to_string()]);
-    insta::assert_snapshot!(told(&place.owner, &invited), @"");
+    insta::assert_snapshot!(told(&place.owner, &invited), @"
+    suibi://127.0.0.1:5683/#…
+    --- 0
+    Copy the line below. On the other device:
+
+        suibi join
+
+    journal  notes
+    may      read and write
+    valid    once, until 09:05 (15 min)
+    server   127.0.0.1:5683
+
+    Only this machine finds it there.
+    ");
     let line = invited.out.trim();
     let joined = home.suibi(&["join", "--name", "laptop", line]).expect_success();
-    insta::assert_snapshot!(told(&home, &joined), @"");
+    insta::assert_snapshot!(told(&home, &joined), @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as laptop, encrypted
+      journal notes: this device may read and write
+      2 notes written here before go along
+    ✓ in step with the server · 2 sent, 1 received
+    ");
 
     let all = texts(&["written at the server", "written before, alone", "和这一条"]);
     assert_each_once(&home.log(), &all);
@@ -101,7 +121,12 @@ fn a_drop_adds_notes_and_sees_none() {
     let home = Home::new();
     let line = place.invite(&["--rights", "write", "--name", "thermometer"]);
     let joined = home.suibi(&["join", &line]).expect_success();
-    insta::assert_snapshot!(told(&home, &joined), @"");
+    insta::assert_snapshot!(told(&home, &joined), @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as thermometer, encrypted
+      journal notes: this device may add notes and see none (a drop)
+    ✓ in step with the server · 0 sent, 0 received
+    ");
     assert_eq!(home.add("21 °C"), Added::Saved);
     let log = home.suibi(&["log"]).expect_success();
     assert!(!log.out.contains("a secret") && log.out.contains("21 °C"), "{log:#?}");
@@ -124,7 +149,11 @@ fn a_reader_sees_everything_and_writes_nothing() {
     let home = place.device("screen", &["--rights", "read"]);
     assert_each_once(&home.log(), &texts(&["to be seen"]));
     let refused = home.suibi(&["add", "not to be"]).expect_refusal(&[4]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 4
+    error: «screen» may read the journal «notes» on «home» and not write there; nothing was written
+    hint: another invite can allow it: suibi invite --rights read,write on the server
+    ");
     assert_each_once(&home.log(), &texts(&["to be seen"]));
     assert_each_once(&place.owner.log(), &texts(&["to be seen"]));
 }
@@ -153,7 +182,7 @@ fn a_line_that_is_none_is_refused_before_anybody_is_asked() {
         None => format!("{}A", &line[..line.len() - 1]),
     };
     // A line of version 2, with its check right.
-    let newer = "suibi://h/#AgABcoS7";
+    let newer = "suibi://h/#AgECA1KTe9M";
     let mut all = String::new();
     for wrong in ["lunch", &line[..line.len() - 7], "suibi://", &mistyped, newer] {
         let refused = home.suibi(&["join", wrong]).expect_refusal(&[2]);
@@ -163,19 +192,68 @@ fn a_line_that_is_none_is_refused_before_anybody_is_asked() {
     all.push_str(&format!("\n{}", told(&home, &refused)));
     let refused = home.suibi_with_input(b"\n", &["join"]).expect_refusal(&[2]);
     all.push_str(&format!("\n{}", told(&home, &refused)));
-    insta::assert_snapshot!(all, @"");
+    insta::assert_snapshot!(all, @"
+
+    --- 2
+    error: that is no line of an invite; nothing was done
+    hint: the line begins with suibi:// and is printed by `suibi invite` on the server; to write it as a note: suibi add join lunch
+
+    --- 2
+    error: the line is cut off: its end is missing; nothing was done
+    hint: copy all of it once more, from suibi:// to its last character
+
+    --- 2
+    error: the line is cut off: its end is missing; nothing was done
+    hint: copy all of it once more, from suibi:// to its last character
+
+    --- 2
+    error: the line has a slip in it: a character is wrong, missing or too many; nothing was done
+    hint: copy all of it once more, from suibi:// to its last character
+
+    --- 2
+    error: the line was made by a newer suibi than this one; nothing was done
+    hint: update suibi on this machine, then join with the same line
+
+    --- 2
+    error: that is no line of an invite; nothing was done
+    hint: the line begins with suibi:// and is printed by `suibi invite` on the server; to write it as a note: suibi add join us for lunch
+
+    --- 2
+    error: no line came in; nothing was done
+    hint: `suibi invite` on the server prints one: suibi join LINE, or suibi join and paste it
+    ");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "it left something behind");
     home.join(&line, "laptop");
+}
+
+/// The arguments that let `command` run with another clock, such as `+1 day`.
+fn with_clock(offset: &str, command: &Command) -> Command {
+    let mut faked = Command::new("faketime");
+    faked.env_clear().args(["-f", offset]).arg(command.get_program()).args(command.get_args());
+    faked.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Timeouts are none of its business.
+    faked.env("DONT_FAKE_MONOTONIC", "1").current_dir(command.get_current_dir().unwrap());
+    faked
 }
 
 #[test]
 fn an_invite_that_has_expired() {
     let place = Place::new();
-    let line = place.invite(&["--expires", "1s"]);
-    std::thread::sleep(Duration::from_millis(1_200));
+    let line = place.invite(&[]);
+    let Place { server, data, .. } = place;
+    let address = server.oscore[0].to_string();
+    server.kill();
+    // Two hours later by the server's clock.
+    let command = Server::command(data.path(), &["--listen", &address]);
+    let _server = Server::spawn(&mut with_clock("+2h", &command));
     let home = Home::new();
-    let refused = home.suibi(&["join", &line]).expect_refusal(&[4]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    let mut command = with_clock("+2h", &home.command(&["join", "--name", "laptop", &line]));
+    let refused = run(&mut command, b"", BOUND).expect_refusal(&[4]);
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 4
+    error: this invite ended at 2026-11-23 09:05:00 +00:00 by the server's clock, which now shows 2026-11-23 09:05:00 +00:00; ask for a new one
+    hint: ask for another one: suibi invite on the server; --expires 1h lasts longer
+    ");
 }
 
 #[test]
@@ -185,7 +263,11 @@ fn an_invite_that_was_used() {
     Home::new().join(&line, "the first");
     let home = Home::new();
     let refused = home.suibi(&["join", "--name", "the second", &line]).expect_refusal(&[4]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 4
+    error: this invite was used already, at 2026-11-23 09:05:00 +00:00; ask for a new one
+    hint: an invite lets one device in: ask for another one (suibi invite on the server); if it was not you who used it, suibi devices there shows who did
+    ");
     let devices = place.owner.suibi(&["devices"]).expect_success();
     assert!(!devices.out.contains("the second"), "{devices:#?}");
 }
@@ -196,13 +278,22 @@ fn a_machine_that_has_joined_already() {
     let home = place.device("laptop", &[]);
     let line = place.invite(&[]);
     let refused = home.suibi(&["join", &line]).expect_refusal(&[2]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 2
+    error: this machine has joined the server «home» (127.0.0.1:5683) as «laptop» already
+    hint: suibi status shows it; suibi join --again LINE leaves it for the one of the line
+    ");
 
     let elsewhere = Place::new();
     home.add("in the first place");
     let line = elsewhere.invite(&[]);
     let joined = home.suibi(&["join", "--again", "--name", "laptop", &line]).expect_success();
-    insta::assert_snapshot!(told(&home, &joined), @"");
+    insta::assert_snapshot!(told(&home, &joined), @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as laptop, encrypted
+      journal notes: this device may read and write
+    ✓ in step with the server · 0 sent, 0 received
+    ");
     home.add("in the second place");
     assert_each_once(&place.owner.log(), &texts(&["in the first place"]));
 }
@@ -213,12 +304,16 @@ fn a_name_that_no_device_can_have() {
     let line = place.invite(&[]);
     let home = Home::new();
     let refused = home.suibi(&["join", "--name", &"长".repeat(22), &line]).expect_refusal(&[2]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 2
+    error: «长长长长长长长长长长长长长长长长长长长长长长» is no name for a device: 1 to 64 bytes, no control characters, no space at its ends
+    hint: choose another one: suibi join --name NAME LINE
+    ");
     home.join(&line, "short");
 }
 
 #[test]
-fn a_server_that_is_down_or_elsewhere_on_loopback() {
+fn a_line_that_leads_to_loopback_where_no_server_is() {
     let place = Place::new();
     let line = place.invite(&[]);
     let Place { server, data, .. } = place;
@@ -226,24 +321,50 @@ fn a_server_that_is_down_or_elsewhere_on_loopback() {
     server.kill();
     let home = Home::new();
     let refused = home.suibi_within(2 * BOUND, &["join", &line]).expect_refusal(&[5]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 5
+    error: the line leads to 127.0.0.1:5683, which is this machine itself, and its server is not here
+    hint: on the server: suibi serve --listen :5683, then suibi invite --host NAME with a name or an address that others can reach
+    ");
     // The line is not lost by it.
     let server = Server::start_with(data.path(), &["--listen", &address.to_string()]);
     home.join(&line, "laptop");
     drop(server);
 }
 
+/// The line with another place in it. 0.0.0.0 is this machine, and not what loopback is taken for.
+fn elsewhere(line: &str, address: SocketAddr) -> String {
+    let (_, code) = line.rsplit_once('#').unwrap();
+    format!("suibi://0.0.0.0:{}/#{code}", address.port())
+}
+
+#[test]
+fn a_server_that_is_down() {
+    let place = Place::new();
+    let line = place.invite(&[]);
+    let line = elsewhere(&line, free_port());
+    let home = Home::new();
+    let refused = home.suibi_within(3 * BOUND, &["join", &line]).expect_refusal(&[5]);
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 5
+    error: nobody listens at 0.0.0.0:5683
+    hint: start the server (suibi serve), or ask for a line with its right port; then join with the same line again
+    ");
+}
+
 #[test]
 fn a_server_that_does_not_answer() {
     let place = Place::new();
-    // Whoever has this port says nothing. The name is not loopback's, whatever it leads to.
-    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    let code = place.invite(&[]).rsplit_once('#').unwrap().1.to_owned();
+    // Whoever has this port says nothing, as a firewall does.
+    let silent = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let line = elsewhere(&place.invite(&[]), silent.local_addr().unwrap());
     let home = Home::new();
-    let line = format!("suibi://{address}/#{code}");
     let refused = home.suibi_within(3 * BOUND, &["join", &line]).expect_refusal(&[5]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 5
+    error: nobody answers at 0.0.0.0:5683 (waited 10 s)
+    hint: is the server running, and does its firewall let UDP in? Then join with the same line again; the invite is not lost
+    ");
 }
 
 #[test]
@@ -260,7 +381,11 @@ fn a_host_that_is_not_known() {
         .filter(|line| !line.starts_with("caused by"))
         .map(|line| format!("{line}\n"))
         .collect();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    --- 5
+    error: the address of «no-such-host.invalid» is not found
+    hint: is this machine online, and the host spelled right? suibi invite --host ADDRESS on the server makes a line with an address in digits
+    ");
 }
 
 #[test]
@@ -271,17 +396,38 @@ fn another_server_than_the_one_that_made_the_line() {
         .replace(&place.server.oscore[0].to_string(), &other.server.oscore[0].to_string());
     let home = Home::new();
     let refused = home.suibi_within(3 * BOUND, &["join", &line]).expect_refusal(&[4]);
-    insta::assert_snapshot!(told(&home, &refused), @"");
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 4
+    error: a server answers at 127.0.0.1:5683, and does not know this invite
+    hint: is it the server that made the line? It may be another one, or its data older than the invite: ask for another one (suibi invite on the server)
+    ");
 }
 
 #[test]
 fn a_clock_that_is_wrong_by_a_year_is_told() {
     let place = Place::new();
-    let home = Home::new();
-    let line = place.invite(&[]);
-    let mut command = home.command(&["join", "--name", "laptop", &line]);
-    let joined = run(command.env("SUIBI_NOW", "2020-11-23T09:05:00.000+00:00"), b"", BOUND);
-    insta::assert_snapshot!(told(&home, &joined.expect_success()), @"");
+    let mut told_both = String::new();
+    for offset in ["-366d", "+800d"] {
+        let home = Home::new();
+        let line = place.invite(&[]);
+        let mut command = with_clock(offset, &home.command(&["join", "--name", "laptop", &line]));
+        let joined = run(&mut command, b"", BOUND).expect_success();
+        told_both.push_str(&told(&home, &joined));
+    }
+    insta::assert_snapshot!(told_both, @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as laptop, encrypted
+      journal notes: this device may read and write
+    ! this machine's clock (2026-11-23 09:05) is 365 days behind the server's: new notes would be dated by it
+    hint: set the clock of whichever is wrong, for example: timedatectl set-ntp true
+    ✓ in step with the server · 0 sent, 0 received
+    --- 0
+    ✓ joined 127.0.0.1:5683 as laptop 2, encrypted
+      journal notes: this device may read and write
+    ! this machine's clock (2026-11-23 09:05) is 2 years ahead of the server's: new notes would be dated by it
+    hint: set the clock of whichever is wrong, for example: timedatectl set-ntp true
+    ✓ in step with the server · 0 sent, 0 received
+    ");
 }
 
 #[test]
@@ -300,11 +446,19 @@ fn a_server_that_nobody_else_reaches_makes_no_useless_line() {
     let place = Place::new();
     let refused = place.owner.suibi(&["invite"]).expect_refusal(&[5]);
     let id = place.server.id().to_string();
-    insta::assert_snapshot!(told(&place.owner, &refused).replace(&id, "1234"), @"");
+    insta::assert_snapshot!(told(&place.owner, &refused).replace(&id, "1234"), @"
+    --- 5
+    error: the server (process 1234) listens on loopback only: no other device can reach it
+    hint: end it, and start it for others: suibi serve --listen :5683
+    ");
     assert_eq!(refused.out, "");
     let none = Home::new();
     let refused = none.suibi(&["invite"]).expect_refusal(&[5]);
-    insta::assert_snapshot!(told(&none, &refused), @"");
+    insta::assert_snapshot!(told(&none, &refused), @"
+    --- 5
+    error: no server runs on this machine, so nobody could come in
+    hint: start one, and leave it running: suibi serve
+    ");
     for (host, port) in [("h:0", true), ("coap://h", true), ("", true)] {
         let refused = place.owner.suibi(&["invite", "--host", host]).expect_refusal(&[2]);
         assert_eq!(refused.err.contains("HOST:PORT"), port, "{refused:#?}");
@@ -316,13 +470,42 @@ fn what_programs_are_told() {
     let place = Place::new();
     let host = place.server.oscore[0].to_string();
     let invited = place.owner.suibi(&["invite", "--host", &host, "--json"]).expect_success();
-    insta::assert_snapshot!(masked(&invited.out), @"");
+    insta::assert_snapshot!(masked(&invited.out), @r#"
+    {
+      "version": 1,
+      "line": "suibi://127.0.0.1:5683/#…",
+      "id": "0a1b2c3d",
+      "journal": "notes",
+      "rights": [
+        "read",
+        "write"
+      ],
+      "name": null,
+      "expires": "2026-11-23T09:05:00.000+00:00"
+    }
+    "#);
     assert_eq!(invited.err, "");
     let json: serde_json::Value = serde_json::from_str(&invited.out).unwrap();
     let home = Home::new();
     let line = json["line"].as_str().unwrap();
     let joined = home.suibi(&["join", "--name", "laptop", "--json", line]).expect_success();
-    insta::assert_snapshot!(masked(&joined.out), @"");
+    insta::assert_snapshot!(masked(&joined.out), @r#"
+    {
+      "version": 1,
+      "address": "127.0.0.1:5683",
+      "server": "home",
+      "journal": "notes",
+      "device": "laptop",
+      "rights": [
+        "read",
+        "write"
+      ],
+      "carried": 0,
+      "left_behind": 0,
+      "clock_off": null,
+      "waiting": 0
+    }
+    "#);
     let status = home.suibi(&["status", "--json"]).expect_success();
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["server"]["encrypted"], true);

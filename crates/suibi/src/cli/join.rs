@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use suibi_client::{JoinError, Joined, join, join_again};
-use suibi_journal::Rights;
 use suibi_oscore::{InviteLine, InviteLineError};
 
 use super::{Context, shape, sync};
@@ -145,11 +144,14 @@ fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
     let ui = &context.ui;
     let membership = &joined.membership;
     ui.say(format_args!(
-        "{GOOD}✓{GOOD:#} joined {} as {DAY}{}{DAY:#}: {} the journal {DAY}{}{DAY:#}, encrypted all the way",
+        "{GOOD}✓{GOOD:#} joined {} as {DAY}{}{DAY:#}, encrypted",
         membership.address,
         harmless(&membership.device),
-        may_with(membership.rights),
+    ));
+    ui.say(format_args!(
+        "  journal {}: this device may {}",
         harmless(&membership.journal),
+        super::may(membership.rights)
     ));
     let notes = |count| if count == 1 { "1 note".to_owned() } else { format!("{count} notes") };
     match (joined.carried, membership.rights.write) {
@@ -187,17 +189,6 @@ fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// `it may read and write`, before `the journal …`.
-fn may_with(rights: Rights) -> &'static str {
-    match (rights.read, rights.write, rights.admin) {
-        (true, true, false) => "it may read and write",
-        (true, false, false) => "it may only read",
-        (false, true, false) => "a drop, it may add notes to, and read nothing of,",
-        (_, _, true) => "it may read and write, and administer,",
-        (false, false, false) => "it may do nothing in",
-    }
 }
 
 fn place(line: &InviteLine) -> String {
@@ -260,5 +251,8 @@ fn failure(error: &JoinError) -> Failure {
             Exit::Data
         }
     };
-    Failure::new(exit, error.to_string()).because_of(error).hint(error.hint())
+    let what = error.to_string();
+    // The hint says it, and how.
+    let what = what.trim_end_matches("; ask for a new one");
+    Failure::new(exit, what).because_of(error).hint(error.hint())
 }

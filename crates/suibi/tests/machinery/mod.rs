@@ -68,12 +68,15 @@ pub(crate) fn told(home: &Home, finished: &Finished) -> String {
 /// `text` with every port, date, time, id and key replaced.
 pub(crate) fn masked(text: &str) -> String {
     // d: a digit, x: a hexadecimal digit; the longer ones first.
-    const SHAPES: [(&str, &str); 7] = [
+    const SHAPES: [(&str, &str); 10] = [
+        ("dddd-dd-dd dd:dd:dd", "2026-11-23 09:05:00"),
         ("dddd-dd-ddTdd:dd:dd.ddd", "2026-11-23T09:05:00.000"),
         ("dddd-dd-dd dd:dd", "2026-11-23 09:05"),
         (" dd:dd", " 09:05"),
         ("127.0.0.1:ddddd", "127.0.0.1:5683"),
         ("127.0.0.1:dddd", "127.0.0.1:5683"),
+        ("0.0.0.0:ddddd", "0.0.0.0:5683"),
+        ("0.0.0.0:dddd", "0.0.0.0:5683"),
         (" xxxxxxxx\n", " 0a1b2c3d\n"),
         ("\"xxxxxxxx\"", "\"0a1b2c3d\""),
     ];

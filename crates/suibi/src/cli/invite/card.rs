@@ -11,6 +11,9 @@ const ROWS_BELOW: usize = 2;
 /// Text beside the code is at least so wide, or it stands below it.
 const NARROWEST: usize = 30;
 
+/// Columns where there is no terminal.
+const UNFOLDED: usize = 100;
+
 /// Between the code and the text.
 const GAP: usize = 2;
 
@@ -31,8 +34,11 @@ pub(super) struct Card {
 }
 
 impl Card {
-    /// The lines for a terminal of so many columns and rows, without colours where there are none.
-    pub(super) fn lines(&self, (width, height): (usize, usize), paint: Paint) -> Vec<String> {
+    /// The lines for a terminal of so many columns and rows; without one there is no code, since nobody scans a file.
+    pub(super) fn lines(&self, size: Option<(usize, usize)>, paint: Paint) -> Vec<String> {
+        let Some((width, height)) = size else {
+            return self.text(UNFOLDED, "Copy the line below");
+        };
         let room = (width, height.saturating_sub(ROWS_BELOW));
         let Some(code) = Qr::of(&self.line) else { return self.text(width, "Copy the line below") };
         let Some(code_lines) = code.lines(room, paint) else {
@@ -136,7 +142,7 @@ mod tests {
     }
 
     fn seen(card: &Card, size: (usize, usize)) -> String {
-        anstream::adapter::strip_str(&card.lines(size, Paint::OnLight).join("\n")).to_string()
+        anstream::adapter::strip_str(&card.lines(Some(size), Paint::OnLight).join("\n")).to_string()
     }
 
     #[test]

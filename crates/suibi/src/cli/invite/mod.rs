@@ -106,15 +106,9 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         lasts: clock::stretch(left),
         until: format!("until {}", clock::moment(ends)?),
     };
-    let (size, paint) = match ui.talk_size() {
-        Some(size) => {
-            let background = std::env::var("COLORFGBG").ok();
-            (size, Paint::choose(ui.talk_has_colours(), background.as_deref()))
-        }
-        // Nobody scans a file.
-        None => ((100, 0), Paint::OnDark),
-    };
-    for row in card.lines(size, paint) {
+    let background = std::env::var("COLORFGBG").ok();
+    let paint = Paint::choose(ui.talk_has_colours(), background.as_deref());
+    for row in card.lines(ui.talk_size(), paint) {
         ui.say(row);
     }
     use io::Write as _;
