@@ -130,20 +130,20 @@ impl fmt::Display for ListenerKind {
     }
 }
 
-/// `coap 127.0.0.1:5683, unprotected, open to this machine only`;
-/// `oscore 0.0.0.0:5683, encrypted, for devices that were invited, reached by …`.
+/// `oscore 0.0.0.0:5683, encrypted, for invited devices, at every address of this machine`;
+/// `coap 127.0.0.1:5683, unprotected, open to this machine only`.
 impl fmt::Display for ListenerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, address, reach } = self;
-        match kind {
-            ListenerKind::Oscore => {
-                write!(
-                    f,
-                    "{kind} {address}, encrypted, for invited devices, within reach of {reach}"
-                )
-            }
-            _ => write!(f, "{kind} {address}, unprotected, open to {reach}"),
+        if *kind != ListenerKind::Oscore {
+            return write!(f, "{kind} {address}, unprotected, open to {reach}");
         }
+        let who = match reach {
+            Reach::ThisMachine => "for this machine only",
+            Reach::OneAddress => "for invited devices, at this address",
+            Reach::EveryInterface => "for invited devices, at every address of this machine",
+        };
+        write!(f, "{kind} {address}, encrypted, {who}")
     }
 }
 

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use suibi_journal::DeviceInfo;
 
-use super::Context;
 use super::owner::Owner;
+use super::{Context, shape};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
@@ -209,7 +209,10 @@ fn is_meant(device: &DeviceInfo, context: &Context) -> Result<bool, Failure> {
     let name = harmless(&device.name);
     if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Err(Failure::usage(format!("{name} was not cut off: nobody can be asked here"))
-            .hint("say that it is meant: suibi devices revoke --yes NAME"));
+            .hint(format!(
+                "say that it is meant: suibi devices revoke --yes {}",
+                shape::quoted(&[device.name.clone().into()])
+            )));
     }
     context.ui.ask(format_args!(
         "Cut off {name} ({}, joined {})? It is refused from this moment on and can only come back with a new invite. [y/N] ",

@@ -91,34 +91,34 @@ impl Card {
                 lines.push(format!("{DIM}{label:<7}{DIM:#}  {piece}"));
             }
         }
-        if let Some(about) = self.about_the_host() {
+        let about = self.about_the_host();
+        if !about.is_empty() {
             lines.push(String::new());
-            lines.extend(wrap(&about, width).into_iter().map(|line| format!("{DIM}{line}{DIM:#}")));
+        }
+        for sentence in about {
+            lines.extend(wrap(&sentence, width).iter().map(|line| format!("{DIM}{line}{DIM:#}")));
         }
         lines
     }
 
-    /// What the owner should know about the name in the line.
-    fn about_the_host(&self) -> Option<String> {
+    /// What the owner should know about the name in the line, a line for each sentence.
+    fn about_the_host(&self) -> Vec<String> {
         let host = &self.host;
-        if self.needs_forwarding && !host.is_loopback() {
-            return Some(format!(
-                "The server listens on loopback only: something has to carry datagrams from {host} to it."
-            ));
-        }
         if host.is_loopback() {
-            return Some("Only this machine finds it there.".to_owned());
+            return vec!["Only this machine finds it there.".to_owned()];
+        }
+        if self.needs_forwarding {
+            return vec![format!(
+                "The server listens on loopback only: something has to carry datagrams from {host} to it."
+            )];
         }
         let near = if host.is_private() { ", good inside its network" } else { "" };
-        match host.chosen {
-            Chosen::Outward => Some(format!(
-                "That is this machine's own address{near}. --host NAME chooses another one."
-            )),
-            Chosen::Listener if host.is_private() => {
-                Some(format!("The server listens there{near}. --host NAME chooses another one."))
-            }
-            Chosen::Listener | Chosen::Named | Chosen::Joined => None,
-        }
+        let whose = match host.chosen {
+            Chosen::Outward => "this machine's own address",
+            Chosen::Listener if host.is_private() => "where the server listens",
+            Chosen::Listener | Chosen::Named | Chosen::Joined => return Vec::new(),
+        };
+        vec![format!("That is {whose}{near}."), "Another one: --host NAME".to_owned()]
     }
 }
 
@@ -182,7 +182,7 @@ mod tests {
         server   192.168.1.5
 
         That is this machine's own address, good inside its network.
-        --host NAME chooses another one.
+        Another one: --host NAME
         (for a QR code this terminal is too small: 60x12, it takes 37x21)
         ");
     }
@@ -191,7 +191,7 @@ mod tests {
     fn the_owner_is_told_who_finds_the_server_there() {
         let about = |text: &str, chosen, needs_forwarding| {
             let host = Host { chosen, ..Host::parse(text, 5683).unwrap() };
-            Card { host, needs_forwarding, ..card() }.about_the_host().unwrap_or_default()
+            Card { host, needs_forwarding, ..card() }.about_the_host().join(" ")
         };
         insta::assert_snapshot!(
             [
@@ -204,9 +204,9 @@ mod tests {
             ]
             .join("\n"),
             @"
-            That is this machine's own address, good inside its network. --host NAME chooses another one.
-            That is this machine's own address. --host NAME chooses another one.
-            The server listens there, good inside its network. --host NAME chooses another one.
+            That is this machine's own address, good inside its network. Another one: --host NAME
+            That is this machine's own address. Another one: --host NAME
+            That is where the server listens, good inside its network. Another one: --host NAME
 
             The server listens on loopback only: something has to carry datagrams from notes.example.org to it.
             Only this machine finds it there.
