@@ -32,13 +32,31 @@ fn configured(text: &str) -> Home {
 fn help_of_every_command() {
     let home = Home::new();
     for command in [
-        "", "add", "log", "today", "on", "search", "tags", "sync", "status", "watch", "serve",
-        "demo", "config",
+        "",
+        "add",
+        "log",
+        "today",
+        "on",
+        "search",
+        "tags",
+        "sync",
+        "status",
+        "watch",
+        "serve",
+        "invite",
+        "join",
+        "devices",
+        "devices rename",
+        "devices revoke",
+        "devices export",
+        "audit",
+        "demo",
+        "config",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = home.suibi(&arguments).expect_success();
         assert_eq!(help.err, "");
-        let name = if command.is_empty() { "suibi" } else { command };
+        let name = if command.is_empty() { "suibi".to_owned() } else { command.replace(' ', "_") };
         insta::assert_snapshot!(format!("help_{name}"), help.out);
         let widest = help.out.lines().map(|line| line.chars().count()).max().unwrap();
         assert!(widest <= 100, "{command} --help is {widest} columns wide");
@@ -118,7 +136,12 @@ fn mistakes_end_with_two_and_a_sentence() {
         (&["--server", "coap://192.0.2.1", "log"], "not encrypted"),
         (&["config", "get", "colour"], "there is no setting called `colour`"),
         (&["config", "set", "plain-max", "1000000"], "from 16 to 65507"),
-        (&["serve"], "nothing to listen on"),
+        (&["serve", "--listen", "5683"], "5683"),
+        (&["invite", "--rights", "fly"], "read, write and admin"),
+        (&["invite", "--expires", "soon"], "90s, 15m, 2h or 7d"),
+        (&["devices", "export", "kettle", "--format", "pdf"], "aiocoap"),
+        (&["audit", "-n", "0"], "N is 1 or more"),
+        (&["--server", "coap://127.0.0.1:9", "devices"], "leave it out"),
         (&["serve", "--plain", "127.0.0.1:0,reply=maybe"], "reply=maybe"),
         (&["search"], "WORDS"),
         (&["search"], "hint: suibi search --help says more"),

@@ -251,7 +251,7 @@ fn an_invite_that_has_expired() {
     let refused = run(&mut command, b"", BOUND).expect_refusal(&[4]);
     insta::assert_snapshot!(told(&home, &refused), @"
     --- 4
-    error: this invite ended at 2026-11-23 09:05:00 +00:00 by the server's clock, which now shows 2026-11-23 09:05:00 +00:00; ask for a new one
+    error: this invite ended at 2026-11-23 09:05:00 +00:00 by the server's clock, which now shows 2026-11-23 09:05:00 +00:00
     hint: ask for another one: suibi invite on the server; --expires 1h lasts longer
     ");
 }
@@ -265,7 +265,7 @@ fn an_invite_that_was_used() {
     let refused = home.suibi(&["join", "--name", "the second", &line]).expect_refusal(&[4]);
     insta::assert_snapshot!(told(&home, &refused), @"
     --- 4
-    error: this invite was used already, at 2026-11-23 09:05:00 +00:00; ask for a new one
+    error: this invite was used already, at 2026-11-23 09:05:00 +00:00
     hint: an invite lets one device in: ask for another one (suibi invite on the server); if it was not you who used it, suibi devices there shows who did
     ");
     let devices = place.owner.suibi(&["devices"]).expect_success();

@@ -26,8 +26,9 @@ const MAX_INPUT_BYTES: u64 = 64 << 10;
 /// `suibi join`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without LINE, or with -, it is read from standard input: it then stays out of the shell's history.
-What this machine wrote before goes along. A join that was cut short is taken up by the same line again.
+Without LINE, or with -, it is read from standard input, and so stays out of the
+shell's history. What this machine wrote before goes along. A join that was cut
+short is taken up by the same line again.
 
 Examples:
   suibi join                        asks for the line

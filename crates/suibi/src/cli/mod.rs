@@ -68,7 +68,7 @@ Examples:
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Talk to the unprotected listener coap://HOST:PORT instead of the server that was joined
+    /// Talk to this unprotected listener, coap://HOST:PORT, and to no other
     #[arg(long, global = true, value_name = "URI")]
     server: Option<String>,
     /// Allow --server beyond this machine; the way there is not encrypted

@@ -20,17 +20,19 @@ const DEFAULT_LISTEN: &str = ":5683";
 /// `suibi serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without any listener named it is --listen :5683: devices that were invited (suibi invite) come in there,
-encrypted; everybody else hears nothing. The others are unprotected and only there when you name them.
+Where no listener is named, it is --listen :5683. Devices that were invited
+(suibi invite) come in there, encrypted, and nobody else. The other listeners
+are unprotected, and there only when you name them.
 
-ADDR is HOST:PORT: 127.0.0.1:4242, localhost:4242, [::]:5683, a host name, :5683 (every interface,
-IPv4 and IPv6); port 0 lets the system pick. After --plain ADDR, options for that listener alone:
+ADDR is HOST:PORT: 127.0.0.1:4242, localhost:4242, [::]:5683, a host name, :5683
+(every interface, IPv4 and IPv6); port 0 lets the system pick. After --plain
+ADDR, options for that listener alone:
 ADDR,reply=always|never|auto,words=course|compat,max=BYTES,anyone
 
 Examples:
-  suibi serve                                       on every interface, encrypted
+  suibi serve                                   on every interface, encrypted
   suibi serve --listen 192.168.1.5:5683 --plain 127.0.0.1:4242
-  suibi serve --insecure-coap 127.0.0.1:5683        for coap-client and its like on this machine
+  suibi serve --insecure-coap 127.0.0.1:5683    for coap-client on this machine
 
 SIGINT or SIGTERM ends it; what was acknowledged is on disk.")]
 pub(super) struct ServeArgs {

@@ -68,7 +68,9 @@ pub(crate) fn told(home: &Home, finished: &Finished) -> String {
 /// `text` with every port, date, time, id and key replaced.
 pub(crate) fn masked(text: &str) -> String {
     // d: a digit, x: a hexadecimal digit; the longer ones first.
-    const SHAPES: [(&str, &str); 10] = [
+    const SHAPES: [(&str, &str); 12] = [
+        ("(waited d s)", "(waited 10 s)"),
+        ("(waited dd s)", "(waited 10 s)"),
         ("dddd-dd-dd dd:dd:dd", "2026-11-23 09:05:00"),
         ("dddd-dd-ddTdd:dd:dd.ddd", "2026-11-23T09:05:00.000"),
         ("dddd-dd-dd dd:dd", "2026-11-23 09:05"),

@@ -22,8 +22,8 @@ use crate::render::wrap::harmless;
 /// `suibi devices export`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The keys are shown this once. They must never be copied, nor restored from a backup: a program that
-counts its messages again from an older number gives its notes away.
+The keys are told this once. They must never be copied, nor restored from a
+backup: a program that counts its messages again gives its notes away.
 
 Examples:
   suibi devices export kettle --format libcoap --rights write --dir kettle

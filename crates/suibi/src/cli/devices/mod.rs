@@ -21,12 +21,12 @@ use crate::render::wrap::harmless;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  suibi devices                          who has joined, what each may do, when it was last heard of
+  suibi devices                        who may do what, and was last heard of when
   suibi devices rename phone 手机
-  suibi devices revoke 'old laptop'      its next datagram is refused
+  suibi devices revoke 'old laptop'    its next datagram is refused
   suibi devices export kettle --format libcoap --rights write --dir kettle
 
-Where two devices have one name, the id says which; it stands in the last column.")]
+Where two devices have one name, the id in the last column says which.")]
 pub(super) struct DevicesArgs {
     #[command(subcommand)]
     command: Option<DevicesCommand>,

@@ -23,14 +23,14 @@ use card::Card;
 /// `suibi invite`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The line goes to standard output, everything else to standard error. It opens the journal once, for one
-device; whoever has it first is in, so hand it over as you would a key.
+The line goes to standard output, everything else to standard error. It lets
+in one device, whichever has it first: hand it over as you would a key.
 
 Examples:
-  suibi invite                                      a laptop or a phone of your own
-  suibi invite --rights write --name thermometer    a drop: it can add notes and see none
-  suibi invite --journal family --expires 2d        another journal on the same server
-  suibi invite --host notes.example.org             the name under which others find the server")]
+  suibi invite                                  a laptop or a phone of your own
+  suibi invite --rights write --name sensor     a drop: adds notes, sees none
+  suibi invite --journal family --expires 2d    another journal, kept apart
+  suibi invite --host notes.example.org         where others find the server")]
 pub(super) struct InviteArgs {
     /// The journal that the device joins; a name that is new makes one [default: your own]
     #[arg(long, value_name = "NAME")]
