@@ -261,8 +261,9 @@ fn a_full_disk_lets_nobody_in_and_nobody_who_is_in_is_kept_out() {
             .payload(wanted.encode())
     };
     let invites =
-        || Request::new(Code::GET).path("/invites").accept(suibi_coap::ContentFormat::CBOR);
+        || Request::new(Code::GET).path("/invites").accept(suibi_coap::ContentFormat::JSON);
     let none = owner(&scene, invites()).payload;
+    assert!(none.starts_with(b"{"), "{none:?}");
     scene.fail_with(|| StoreError::Full);
     let refused = owner(&scene, invite());
     assert_eq!(
