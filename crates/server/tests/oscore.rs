@@ -329,8 +329,7 @@ fn a_door_that_is_reached_over_loopback_is_the_owners_too() {
     assert_eq!(
         listeners,
         [format!(
-            "oscore {address}, encrypted, for invited devices, within reach of everybody who reaches any address \
-             of this machine"
+            "oscore {address}, encrypted, for invited devices, at every address of this machine"
         )]
     );
 }
