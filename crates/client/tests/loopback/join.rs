@@ -346,6 +346,21 @@ fn what_was_written_before_goes_along_and_is_there_once() {
 }
 
 #[test]
+fn a_drop_takes_along_what_was_written_before_without_asking_what_is_there() {
+    let world = World::new();
+    let _server = world.serve(None);
+    let mut home = world.embedded();
+    add(&mut home, "written before");
+    drop(home);
+    assert_eq!(world.join("home", &world.invite("write")).carried, 1);
+    let mut home = world.joined("home");
+    assert_eq!(home.waiting().unwrap(), 1);
+    let synced = home.sync(PATIENCE, |_| {}).unwrap();
+    assert_eq!((synced.receipts.len(), synced.waiting), (1, 0));
+    assert_eq!(on_server(&world, "laptop"), ["written before"]);
+}
+
+#[test]
 fn a_server_is_not_its_own_device() {
     let world = World::new();
     let server = world.serve(None);
