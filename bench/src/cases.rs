@@ -119,9 +119,9 @@ impl Case {
             Kind::ProtectedNotes { shape } => {
                 let (server, owner) = Server::protected(&options.server, data.path())?;
                 let peer = server.address.into();
-                let mut work = Protected::new(Notes, peer, shape.sockets, &owner);
+                let mut work = Protected::new(Notes, peer, shape.sockets, &owner)?;
                 let figures = Self::load(&server, shape, options, &mut work)?;
-                let mut days = Protected::new(Days, peer, 1, &owner);
+                let mut days = Protected::new(Days, peer, 1, &owner)?;
                 Self::all_are_kept(server, data.path(), figures, &mut days)
             }
             Kind::Pushes { devices, batch } => {

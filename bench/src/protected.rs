@@ -27,14 +27,24 @@ pub(crate) struct Protected<W> {
 
 impl<W: Work> Protected<W> {
     /// So many clients of the server, all with the credential of its machine's owner.
-    pub(crate) fn new(work: W, peer: Peer, sockets: usize, owner: &LocalCredential) -> Self {
-        let client = |n: usize| {
-            let mut seed = [7; 32];
-            seed[..8].copy_from_slice(&(n as u64).to_be_bytes());
-            ClientContext::new(owner.id, owner.secret.clone(), Some(owner.epoch), seed).protection()
+    ///
+    /// # Errors
+    /// When the system has no random bytes.
+    pub(crate) fn new(
+        work: W,
+        peer: Peer,
+        sockets: usize,
+        owner: &LocalCredential,
+    ) -> Result<Self, Failure> {
+        let client = |_| {
+            let mut seed = [0; 32];
+            // Two clients of one seed would have the same keys, and the server would take one for a replay.
+            getrandom::fill(&mut seed)?;
+            let epoch = Some(owner.epoch);
+            Ok(ClientContext::new(owner.id, owner.secret.clone(), epoch, seed).protection())
         };
-        let sockets = (0..sockets).map(client).collect();
-        Self { work, peer, sockets, waiting: HashMap::new() }
+        let sockets = (0..sockets).map(client).collect::<Result<_, Failure>>()?;
+        Ok(Self { work, peer, sockets, waiting: HashMap::new() })
     }
 }
 
