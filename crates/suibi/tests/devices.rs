@@ -8,7 +8,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use machinery::home::Added;
-use machinery::{Home, Server, Terminal, assert_each_once, masked, told, wait_until};
+use machinery::{
+    Home, Server, Terminal, assert_documented, assert_each_once, masked, told, wait_until,
+};
 
 /// A server with a laptop, a phone and a drop, in this order.
 fn server_with_three() -> (tempfile::TempDir, Server, Home, [Home; 3]) {
@@ -194,6 +196,7 @@ fn the_audit_trail_tells_who_came_and_who_went() {
     );
     assert!(audit.out.contains("127.0.0.1:"), "{audit:#?}");
     let last = owner.suibi(&["audit", "--limit", "2", "--json"]).expect_success();
+    assert_documented(&last.out);
     insta::assert_snapshot!(masked(&last.out), @r#"
     {
       "version": 1,
@@ -225,6 +228,7 @@ fn the_audit_trail_tells_who_came_and_who_went() {
 fn what_programs_are_told_about_devices() {
     let (_data, _server, owner, _homes) = server_with_three();
     let listed = owner.suibi(&["devices", "--json"]).expect_success();
+    assert_documented(&listed.out);
     insta::assert_snapshot!(masked(&listed.out), @r#"
     {
       "version": 1,
@@ -321,6 +325,8 @@ fn keys_for_other_programs_are_files_for_their_owner_alone() {
         let text = fs::read_to_string(owner.path().join("more").join(file)).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
     }
+    let json = export("lock", &["--format", "libcoap", "--json"]).expect_success();
+    assert_documented(&json.out);
     let printed = export("door", &["--format", "libcoap"]).expect_success();
     assert!(printed.out.contains("master_secret,hex,"), "{printed:#?}");
     assert!(printed.err.contains("Never copy them"), "{printed:#?}");

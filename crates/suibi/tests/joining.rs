@@ -8,7 +8,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 
 use machinery::home::Added;
-use machinery::{BOUND, Home, Server, Terminal, assert_each_once, free_port, masked, run, told};
+use machinery::{
+    BOUND, Home, Server, Terminal, assert_documented, assert_each_once, free_port, masked, run,
+    told,
+};
 
 /// A server that devices can join, and its owner.
 struct Place {
@@ -134,11 +137,7 @@ fn a_drop_adds_notes_and_sees_none() {
     home.sync().expect_success();
     home.suibi(&["devices"]).expect_refusal(&[4]);
     assert_each_once(&place.owner.log(), &texts(&["a secret", "21 °C"]));
-    let files = std::process::Command::new("grep")
-        .args(["-rl", "a secret"])
-        .arg(home.path())
-        .output()
-        .unwrap();
+    let files = Command::new("grep").args(["-rl", "a secret"]).arg(home.path()).output().unwrap();
     assert_eq!(String::from_utf8(files.stdout).unwrap(), "", "it has what it must not see");
 }
 
@@ -470,6 +469,7 @@ fn what_programs_are_told() {
     let place = Place::new();
     let host = place.server.oscore[0].to_string();
     let invited = place.owner.suibi(&["invite", "--host", &host, "--json"]).expect_success();
+    assert_documented(&invited.out);
     insta::assert_snapshot!(masked(&invited.out), @r#"
     {
       "version": 1,
@@ -489,6 +489,7 @@ fn what_programs_are_told() {
     let home = Home::new();
     let line = json["line"].as_str().unwrap();
     let joined = home.suibi(&["join", "--name", "laptop", "--json", line]).expect_success();
+    assert_documented(&joined.out);
     insta::assert_snapshot!(masked(&joined.out), @r#"
     {
       "version": 1,
@@ -507,6 +508,7 @@ fn what_programs_are_told() {
     }
     "#);
     let status = home.suibi(&["status", "--json"]).expect_success();
+    assert_documented(&status.out);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["server"]["encrypted"], true);
     assert_eq!(status["server"]["embedded"], false);

@@ -110,6 +110,29 @@ pub(crate) fn masked(text: &str) -> String {
     masked
 }
 
+/// Every name in a JSON document stands in docs/cli.md.
+#[track_caller]
+pub(crate) fn assert_documented(json: &str) {
+    fn names(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+            serde_json::Value::Object(members) => {
+                for (name, value) in members {
+                    found.push(name.clone());
+                    names(value, found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let document = include_str!("../../../../docs/cli.md");
+    let mut found = Vec::new();
+    names(&serde_json::from_str(json).unwrap(), &mut found);
+    for name in found {
+        assert!(document.contains(&format!("\"{name}\":")), "docs/cli.md does not have {name:?}");
+    }
+}
+
 /// The texts of all notes in the database of a server that is not running.
 #[track_caller]
 pub(crate) fn stored_notes(data_dir: &Path) -> Vec<String> {

@@ -38,7 +38,7 @@ pub(super) struct InviteArgs {
     /// What the device may do: read,write, or read alone, or write alone (a drop); admin besides
     #[arg(long, value_name = "RIGHTS", default_value = "read,write")]
     rights: Rights,
-    /// How long the line is good for: 90s, 15m, 2h, 7d
+    /// How long the line is good for, 1m to 7d: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = stretch)]
     expires: Duration,
     /// What the device is to be called [default: it says so itself]
