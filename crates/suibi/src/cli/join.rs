@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use suibi_client::{JoinError, Joined, join, join_again};
 use suibi_oscore::{InviteLine, InviteLineError};
+use zeroize::Zeroizing;
 
 use super::{Context, shape, sync};
 use crate::clock;
@@ -64,11 +65,11 @@ struct JoinJson {
 }
 
 pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let text = match args.line.as_slice() {
+    let text = Zeroizing::new(match args.line.as_slice() {
         [] => read_line(context)?,
         [dash] if dash == "-" => read_line(context)?,
         words => words.join(" "),
-    };
+    });
     let line: InviteLine = text.parse().map_err(|error| wrong_line(error, &args.line))?;
     let settings = &context.settings;
     let data_dir = settings.journal_dir()?;

@@ -239,25 +239,22 @@ fn misfit(error: &clap::Error) -> bool {
 }
 
 /// What a device may do, after `it may`.
-fn may(rights: Rights) -> &'static str {
-    match (rights.read, rights.write, rights.admin) {
-        (true, true, false) => "read and write",
-        (true, false, false) => "read only",
-        (false, true, false) => "add notes and see none (a drop)",
-        (_, _, true) => "read, write and administer",
-        (false, false, false) => "nothing",
+fn may(rights: Rights) -> String {
+    if rights.is_drop() {
+        return "add notes and see none (a drop)".to_owned();
+    }
+    let words = [(rights.read, "read"), (rights.write, "write"), (rights.admin, "administer")];
+    let words: Vec<_> = words.iter().filter(|(has, _)| *has).map(|(_, word)| *word).collect();
+    match words.as_slice() {
+        [] => "nothing".to_owned(),
+        [only] => format!("{only} only"),
+        [all @ .., last] => format!("{} and {last}", all.join(", ")),
     }
 }
 
 /// The same for a table.
-fn rights_in_short(rights: Rights) -> &'static str {
-    match (rights.read, rights.write, rights.admin) {
-        (true, true, false) => "read, write",
-        (true, false, false) => "read",
-        (false, true, false) => "add (a drop)",
-        (_, _, true) => "read, write, admin",
-        (false, false, false) => "nothing",
-    }
+fn rights_in_short(rights: Rights) -> String {
+    if rights.is_drop() { "add (a drop)".to_owned() } else { rights.to_string().replace(',', ", ") }
 }
 
 /// How many notes: `-n N`.
@@ -344,6 +341,20 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn rights_in_words() {
+        let said = |text: &str| {
+            let rights: Rights = text.parse().unwrap();
+            format!("{} / {}", may(rights), rights_in_short(rights))
+        };
+        assert_eq!(said("read,write"), "read and write / read, write");
+        assert_eq!(said("read"), "read only / read");
+        assert_eq!(said("write"), "add notes and see none (a drop) / add (a drop)");
+        let all = "read, write and administer / read, write, admin";
+        assert_eq!(said("read,write,admin"), all);
+        assert_eq!(said("admin,write"), "write and administer / write, admin");
+    }
 
     #[test]
     fn the_tables_of_the_first_word_rule_match_the_command_line() {

@@ -75,11 +75,14 @@ pub(crate) fn place(session: &Session, named: Option<&str>) -> String {
         return format!("{WAITING}{named}, not encrypted{WAITING:#}");
     }
     match session.membership() {
-        Some(membership) => format!(
-            "{DIM}Journal {} on {}, encrypted.{DIM:#}",
-            harmless(&membership.journal),
-            membership.address
-        ),
+        Some(membership) => {
+            let journal = harmless(&membership.journal);
+            let limits = match membership.rights.read && membership.rights.write {
+                true => String::new(),
+                false => format!(" This device may {}.", super::may(membership.rights)),
+            };
+            format!("{DIM}Journal {journal} on {}, encrypted.{limits}{DIM:#}", membership.address)
+        }
         None => format!(
             "{DIM}This machine is its own server. For other devices, too: suibi serve{DIM:#}"
         ),
@@ -112,7 +115,11 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
         Ok(head) => {
             let rtt = status.rtt.map(|rtt| format!(" in {}", milliseconds(rtt)));
             let rtt = rtt.unwrap_or_default();
-            text.push_str(&format!("{GOOD}answers{GOOD:#}{rtt}, feed at #{}\n", head.position));
+            text.push_str(&format!("{GOOD}answers{GOOD:#}{rtt}"));
+            if session.rights().read {
+                text.push_str(&format!(", feed at #{}", head.position));
+            }
+            text.push('\n');
         }
         Err(error) => {
             text.push_str(&format!("{WAITING}{}{WAITING:#}\n", session::chain(error)));

@@ -56,8 +56,8 @@ enum Format {
     Libcoap,
 }
 
-/// What `devices export` prints with `--json`.
-#[derive(Debug, Serialize)]
+/// What `devices export` prints with `--json`. Keys are in it, so there is no `Debug`.
+#[derive(Serialize)]
 struct ExportJson {
     version: u32,
     id: String,
@@ -69,7 +69,7 @@ struct ExportJson {
 }
 
 /// One file: where it was written, or what would be in it.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 struct FileJson {
     name: String,
     path: Option<String>,

@@ -1,5 +1,7 @@
 //! What a person is shown of an invite: the code, and beside or below it what it is good for.
 
+use zeroize::Zeroizing;
+
 use super::host::{Chosen, Host};
 use crate::render::qr::{Paint, Qr};
 use crate::render::style::{DAY, DIM};
@@ -19,7 +21,7 @@ const GAP: usize = 2;
 
 /// What an invite is good for, in words.
 pub(super) struct Card {
-    pub(super) line: String,
+    pub(super) line: Zeroizing<String>,
     pub(super) host: Host,
     /// Whether the server listens on loopback alone, so that somebody else has to carry datagrams to it.
     pub(super) needs_forwarding: bool,
@@ -129,7 +131,7 @@ mod tests {
     fn card() -> Card {
         let host = Host { chosen: Chosen::Outward, ..Host::parse("192.168.1.5", 5683).unwrap() };
         Card {
-            line: "suibi://192.168.1.5:5683/#ABcdEfGHIjklmnopqRSTuvwXYZ012345-_".to_owned(),
+            line: "suibi://192.168.1.5:5683/#ABcdEfGHIjklmnopqRSTuvwXYZ012345-_".to_owned().into(),
             host,
             needs_forwarding: false,
             journal: "notes".to_owned(),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use suibi_journal::Rights;
 use suibi_journal::admission::{InviteAnswer, InviteRequest};
 use suibi_oscore::{InviteLine, KeyId, Secret};
+use zeroize::Zeroizing;
 
 use super::Context;
 use super::owner::Owner;
@@ -49,11 +50,11 @@ pub(super) struct InviteArgs {
     host: Option<String>,
 }
 
-/// What `invite` prints with `--json`.
-#[derive(Debug, Serialize)]
-struct InviteJson {
+/// What `invite` prints with `--json`. The line is a secret, so there is no `Debug`.
+#[derive(Serialize)]
+struct InviteJson<'a> {
     version: u32,
-    line: String,
+    line: &'a str,
     id: String,
     journal: String,
     rights: Vec<&'static str>,
@@ -72,12 +73,15 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         name: args.name,
     })?;
     let id = KeyId::from_slice(&answer.id).expect("an answer's id has been checked");
-    let line = InviteLine {
-        host: host.name.clone(),
-        port: host.port,
-        id,
-        secret: Secret::from_bytes(&answer.secret).expect("16 bytes are a secret"),
-    };
+    let line = Zeroizing::new(
+        InviteLine {
+            host: host.name.clone(),
+            port: host.port,
+            id,
+            secret: Secret::from_bytes(&answer.secret).expect("16 bytes are a secret"),
+        }
+        .to_string(),
+    );
     // The two clocks may differ: what is left is true on both.
     let left = answer.expires - answer.time;
     let ends = clock::now()?.millis() + left;
@@ -86,7 +90,7 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         let InviteAnswer { journal, rights, name, .. } = answer;
         ui.json(&InviteJson {
             version: VERSION,
-            line: line.to_string(),
+            line: &line,
             id: id.to_string(),
             journal,
             rights: rights_json(rights),
@@ -96,13 +100,13 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         return Ok(Exit::Done);
     }
     let card = Card {
-        line: line.to_string(),
+        line,
         needs_forwarding: owner.is_on_loopback_only(),
         host,
         journal: answer.journal,
         is_new_journal: answer.is_new_journal,
         name: answer.name,
-        may: super::may(answer.rights).to_owned(),
+        may: super::may(answer.rights),
         lasts: clock::stretch(left),
         until: format!("until {}", clock::moment(ends)?),
     };
@@ -112,7 +116,7 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         ui.say(row);
     }
     use io::Write as _;
-    writeln!(ui.out(), "{}", card.line)?;
+    writeln!(ui.out(), "{}", &*card.line)?;
     Ok(Exit::Done)
 }
 
