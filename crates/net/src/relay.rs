@@ -10,6 +10,9 @@
 //! Each client address has a socket of its own towards the target, so that the server sees as many
 //! peers as there are. The dice are the same in every run with the same seed; who throws them first
 //! is up to the scheduler, so a run is alike, not identical.
+//!
+//! Where dice do not do, because somebody on the path means harm, every datagram passes through the
+//! hands of the caller: [`Relay::start_through`].
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -90,6 +93,20 @@ impl Relay {
     ///
     /// When the socket, the poll or the thread cannot be made.
     pub fn start(target: SocketAddr, faults: Faults) -> io::Result<Self> {
+        Self::start_through(target, faults, |direction, _, datagram| vec![(direction, datagram)])
+    }
+
+    /// The same with somebody on the path, who is given every datagram with the client whose it is, before the dice
+    /// are thrown. What is returned travels instead, towards the server or that client.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Relay::start`].
+    pub fn start_through(
+        target: SocketAddr,
+        faults: Faults,
+        hands: impl FnMut(Direction, SocketAddr, Vec<u8>) -> Vec<(Direction, Vec<u8>)> + Send + 'static,
+    ) -> io::Result<Self> {
         let loopback = match target {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -110,6 +127,7 @@ impl Relay {
             held: BinaryHeap::new(),
             order: 0,
             buf: vec![0; BUFFER_LEN],
+            hands: Box::new(hands),
         };
         let thread = std::thread::Builder::new().name("relay".into()).spawn(|| path.run())?;
         Ok(Self { address, shared, waker, thread: Some(thread) })
@@ -191,11 +209,17 @@ impl Shared {
     }
 }
 
+/// Where a datagram is going.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Direction {
+pub enum Direction {
+    /// From a client to the server.
     Up = 0,
+    /// From the server to a client.
     Down = 1,
 }
+
+/// Somebody on the path: takes a datagram, gives what travels instead.
+type Hands = Box<dyn FnMut(Direction, SocketAddr, Vec<u8>) -> Vec<(Direction, Vec<u8>)> + Send>;
 
 fn dice(faults: Faults, direction: Direction) -> StdRng {
     StdRng::seed_from_u64(faults.seed.wrapping_mul(2).wrapping_add(direction as u64))
@@ -235,6 +259,7 @@ struct Path {
     held: BinaryHeap<Reverse<Held>>,
     order: u64,
     buf: Vec<u8>,
+    hands: Hands,
 }
 
 impl Path {
@@ -322,10 +347,16 @@ impl Path {
 
     /// Decides what happens to the first `len` bytes of the buffer.
     fn carry(&mut self, direction: Direction, client: SocketAddr, len: usize) {
+        for (direction, bytes) in (self.hands)(direction, client, self.buf[..len].to_vec()) {
+            self.throw(direction, client, bytes);
+        }
+    }
+
+    fn throw(&mut self, direction: Direction, client: SocketAddr, bytes: Vec<u8>) {
         let now = Instant::now();
         let copies = lock(&self.shared).throw(direction, now);
         for due in copies.into_iter().flatten() {
-            let bytes = self.buf[..len].to_vec();
+            let bytes = bytes.clone();
             let held = Held { due, order: self.order, direction, client, bytes };
             self.order += 1;
             if due <= now {
@@ -477,6 +508,28 @@ mod tests {
         server.send_to(b"and back", from).unwrap();
         receive(&client);
         assert!(start.elapsed() >= 2 * delay);
+    }
+
+    #[test]
+    fn hands_on_the_path_change_drop_and_send_back() {
+        let server = socket();
+        let hands = |direction, _, bytes: Vec<u8>| match &bytes[..] {
+            b"drop" => vec![],
+            b"back" => vec![(Direction::Down, bytes)],
+            _ => vec![(direction, [&bytes[..], b"!"].concat())],
+        };
+        let target = server.local_addr().unwrap();
+        let relay = Relay::start_through(target, Faults::default(), hands).unwrap();
+        let client = socket();
+        client.connect(relay.address()).unwrap();
+        client.send(b"drop").unwrap();
+        client.send(b"back").unwrap();
+        assert_eq!(receive(&client).0, b"back");
+        client.send(b"on").unwrap();
+        let (bytes, from) = receive(&server);
+        assert_eq!(bytes, b"on!");
+        server.send_to(b"answer", from).unwrap();
+        assert_eq!(receive(&client).0, b"answer!");
     }
 
     #[test]
