@@ -443,6 +443,23 @@ fn forged_answers_end_nothing_and_are_not_acknowledged() {
 }
 
 #[test]
+fn a_forged_reset_ends_no_request() {
+    let (mut world, phone, server, _) = protected(1);
+    world.link(phone, server).drop_next(2);
+    let now = world.now();
+    let asked = world.node(phone).ask(now, server, post("milk"));
+    world.run_for(MS);
+    let reset = Message::empty(Type::Reset, decode(&world.node(phone).sent[0]).id);
+    let now = world.now();
+    let node = world.node(phone);
+    node.endpoint.handle_datagram(now, address(server), &wire::encode(&reset));
+    assert!(node.endpoint.poll_event().is_none());
+    world.run();
+    assert_eq!(world.node(phone).answer(asked).unwrap().text(), "milk");
+    assert_eq!(world.link(phone, server).carried, 3, "it was sent until it came");
+}
+
+#[test]
 fn forged_notifications_end_no_observation() {
     let (mut world, phone, server, _) = protected(1);
     let now = world.now();

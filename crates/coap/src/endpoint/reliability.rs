@@ -160,6 +160,14 @@ impl Endpoint {
     }
 
     pub(super) fn on_reset(&mut self, now: Instant, peer: PeerKey, id: MessageId) {
+        // Anybody can send these four bytes, and a protected request is not for anybody to end.
+        let is_of_request = |sent: &Transmission| matches!(sent.purpose, Purpose::Request(_));
+        if self.protection.is_some()
+            && self.transmissions.get(&(peer, id)).is_some_and(is_of_request)
+        {
+            self.stats.ignored += 1;
+            return;
+        }
         let Some(transmission) = self.settle(now, peer, id, true) else {
             self.stats.ignored += 1;
             return;
