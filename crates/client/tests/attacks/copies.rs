@@ -1,0 +1,110 @@
+//! Old copies and second copies of what is on the disks: no key and nonce comes again, and nobody is locked out.
+//! What becomes of chains that fork that way is tried in tests/loopback/joined.rs.
+
+use std::fs;
+
+use crate::scene::{Scene, add, deliver, everything};
+use crate::support::{PATIENCE, copy, texts};
+
+#[test]
+fn a_client_that_was_copied_and_runs_twice_uses_no_nonce_twice() {
+    let mut scene = Scene::new();
+    scene.join("phone", "read,write");
+    deliver(&mut scene.process("phone"), "before");
+    copy(&scene.world.dir("phone"), &scene.world.dir("clone"));
+    let (mut phone, mut clone) = (scene.process("phone"), scene.process("clone"));
+    for n in 0..5 {
+        let ours = add(&mut phone, &format!("phone {n}"));
+        let theirs = add(&mut clone, &format!("clone {n}"));
+        // Two that write one chain: what is acknowledged is kept, what is not is refused by name and stays.
+        assert!(ours.trouble.is_none() && theirs.trouble.is_none(), "{ours:?} {theirs:?}");
+        assert!(ours.receipt.is_some() || !ours.refused.is_empty(), "{ours:?}");
+        assert!(theirs.receipt.is_some() || !theirs.refused.is_empty(), "{theirs:?}");
+    }
+    // New processes on both, after a restart of the server as well.
+    scene.restart();
+    for _ in 0..2 {
+        drop((phone, clone));
+        (phone, clone) = (scene.process("phone"), scene.process("clone"));
+        phone.sync(PATIENCE, |_| {}).unwrap();
+        clone.sync(PATIENCE, |_| {}).unwrap();
+    }
+    let on_server = scene.notes();
+    let here = |client: &suibi_client::Client| texts(&mut *client.reader().unwrap());
+    for n in 0..5 {
+        for (who, client) in [("phone", &phone), ("clone", &clone)] {
+            let text = format!("{who} {n}");
+            let count = |notes: &[String]| notes.iter().filter(|note| **note == text).count();
+            assert_eq!(count(&here(client)), 1, "{text} is lost or doubled where it was written");
+            assert!(count(&on_server) <= 1, "{text} is doubled on the server");
+        }
+    }
+    assert!(on_server.contains(&"phone 0".to_owned()));
+}
+
+#[test]
+fn a_client_restored_from_an_older_copy_uses_no_nonce_twice_and_goes_on() {
+    let mut scene = Scene::new();
+    scene.join("phone", "read,write");
+    deliver(&mut scene.process("phone"), "one");
+    copy(&scene.world.dir("phone"), &scene.world.dir("backup"));
+    // Each time the same backup, as if the disk were rolled back again and again.
+    let mut expected = vec!["one".to_owned()];
+    for n in 0..4 {
+        if n % 2 == 1 {
+            scene.restart();
+        }
+        let mut phone = scene.process("phone");
+        everything(&mut phone);
+        let text = format!("round {n}");
+        deliver(&mut phone, &text);
+        expected.push(text);
+        drop(phone);
+        fs::remove_dir_all(scene.world.dir("phone")).unwrap();
+        copy(&scene.world.dir("backup"), &scene.world.dir("phone"));
+    }
+    assert_eq!(scene.notes(), expected);
+    let mut phone = scene.process("phone");
+    everything(&mut phone);
+    assert_eq!(texts(&mut *phone.reader().unwrap()), expected);
+}
+
+#[test]
+fn a_server_restored_from_an_older_copy_uses_no_nonce_twice_and_gets_back_what_devices_have() {
+    let mut scene = Scene::new();
+    scene.join("phone", "read,write");
+    scene.join("laptop", "read,write");
+    let mut phone = scene.process("phone");
+    let mut laptop = scene.process("laptop");
+    deliver(&mut phone, "one");
+    everything(&mut laptop);
+    let (data, backup) = (scene.world.dir("server"), scene.world.dir("backup"));
+    scene.stop();
+    copy(&data, &backup);
+    scene.start();
+    let mut expected = vec!["one".to_owned()];
+    for n in 0..3 {
+        // What is acknowledged now is not in the backup.
+        let new = [format!("phone {n}"), format!("laptop {n}")];
+        deliver(&mut phone, &new[0]);
+        deliver(&mut laptop, &new[1]);
+        expected.extend(new);
+        let acknowledged = scene.take_requests();
+        scene.stop();
+        fs::remove_dir_all(&data).unwrap();
+        copy(&backup, &data);
+        scene.start();
+
+        // What was recorded does not come back by itself, but from those who have it.
+        let _ = scene.stranger().send(&acknowledged);
+        assert_eq!(scene.notes(), ["one"]);
+        everything(&mut phone);
+        everything(&mut laptop);
+        everything(&mut phone);
+        expected.sort();
+        assert_eq!(scene.notes(), expected);
+        for client in [&phone, &laptop] {
+            assert_eq!(texts(&mut *client.reader().unwrap()), expected);
+        }
+    }
+}
