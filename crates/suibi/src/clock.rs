@@ -63,7 +63,7 @@ pub(crate) fn stretch(millis: i64) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
-    let seconds = millis.abs() / 1000;
+    let seconds = millis.saturating_abs() / 1000;
     let (number, one, many) = match seconds {
         0..MINUTE => (seconds, "s", "s"),
         MINUTE..HOUR => (seconds / MINUTE, "min", "min"),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use suibi_client::{Admin, ClientError, Membership, Place, SyncError};
+use suibi_client::{Admin, ClientError, DEFAULT_PORT, Membership, Place, SyncError};
 use suibi_coap::Code;
 use suibi_journal::admission::{ForeignAnswer, ForeignRequest, InviteAnswer, InviteRequest};
 use suibi_journal::{AuditEntry, DeviceInfo};
@@ -17,9 +17,6 @@ use crate::settings::{Key, Origin};
 
 /// How long the server may take for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-/// Where CoAP listens when nobody says otherwise (RFC 7252 §12.6).
-const COAP_PORT: u16 = 5683;
 
 /// The server whose owner asks.
 pub(super) struct Owner {
@@ -93,7 +90,7 @@ impl Owner {
             return Host::parse(named, self.port());
         }
         if let Some(membership) = &self.membership {
-            let host = Host::parse(&membership.address, COAP_PORT)?;
+            let host = Host::parse(&membership.address, DEFAULT_PORT)?;
             return Ok(Host { chosen: Chosen::Joined, ..host });
         }
         let pid = self.running.as_ref().and_then(|running| running.pid);
@@ -135,11 +132,12 @@ impl Owner {
     /// The port that goes with a host that names none: of the listener for others, else of any.
     fn port(&self) -> u16 {
         if let Some(membership) = &self.membership {
-            return Host::parse(&membership.address, COAP_PORT).map_or(COAP_PORT, |host| host.port);
+            return Host::parse(&membership.address, DEFAULT_PORT)
+                .map_or(DEFAULT_PORT, |host| host.port);
         }
         let listeners = self.listeners();
         let beyond = listeners.iter().find(|address| !address.ip().is_loopback());
-        beyond.or(listeners.first()).map_or(COAP_PORT, |address| address.port())
+        beyond.or(listeners.first()).map_or(DEFAULT_PORT, |address| address.port())
     }
 
     pub(super) fn invite(&mut self, invite: &InviteRequest) -> Result<InviteAnswer, Failure> {

@@ -68,7 +68,9 @@ pub(crate) fn told(home: &Home, finished: &Finished) -> String {
 /// `text` with every port, date, time, id and key replaced.
 pub(crate) fn masked(text: &str) -> String {
     // d: a digit, x: a hexadecimal digit; the longer ones first.
-    const SHAPES: [(&str, &str); 12] = [
+    const SHAPES: [(&str, &str); 13] = [
+        // A line that is good beyond midnight.
+        ("until dddd-dd-dd dd:dd", "until 09:05"),
         ("(waited d s)", "(waited 10 s)"),
         ("(waited dd s)", "(waited 10 s)"),
         ("dddd-dd-dd dd:dd:dd", "2026-11-23 09:05:00"),

@@ -139,8 +139,10 @@ fn text(devices: &[DeviceInfo], now: i64) -> String {
             let journal = if several { device.journal.clone() } else { String::new() };
             let seen = match (device.revoked, device.seen) {
                 (Some(at), _) => format!("cut off {}", clock::minute(at)),
-                (None, Some(at)) if now - at < 60_000 => "just now".to_owned(),
-                (None, Some(at)) => format!("{} ago", clock::stretch(now - at)),
+                (None, Some(at)) => match now.saturating_sub(at) {
+                    ..60_000 => "just now".to_owned(),
+                    ago => format!("{} ago", clock::stretch(ago)),
+                },
                 (None, None) => "-".to_owned(),
             };
             let foreign = if device.foreign { ", foreign" } else { "" };

@@ -38,27 +38,27 @@ pub(super) struct Card {
 impl Card {
     /// The lines for a terminal of so many columns and rows; without one there is no code, since nobody scans a file.
     pub(super) fn lines(&self, size: Option<(usize, usize)>, paint: Paint) -> Vec<String> {
-        let Some((width, height)) = size else {
-            return self.text(UNFOLDED, "Copy the line below");
-        };
+        const ALONE: &str = "Copy the line below";
+        const WITH_CODE: &str = "Scan the code, or copy the line below";
+        let Some((width, height)) = size else { return self.text_above(UNFOLDED, ALONE) };
         let room = (width, height.saturating_sub(ROWS_BELOW));
-        let Some(code) = Qr::of(&self.line) else { return self.text(width, "Copy the line below") };
+        let Some(code) = Qr::of(&self.line) else { return self.text_above(width, ALONE) };
         let Some(code_lines) = code.lines(room, paint) else {
             let (columns, rows) = code.smallest();
-            let mut lines = self.text(width, "Copy the line below");
-            lines.push(format!(
-                "{DIM}(for a QR code this terminal is too small: {width}x{height}, it takes {columns}x{}){DIM:#}",
+            let small = format!(
+                "{DIM}For a QR code this terminal is too small: {width}x{height}, it takes {columns}x{}.{DIM:#}",
                 rows + ROWS_BELOW
-            ));
+            );
+            let mut lines = self.text_above(width, ALONE);
+            lines.insert(lines.len() - 1, small);
             return lines;
         };
         let code_width = columns(&anstream::adapter::strip_str(&code_lines[0]).to_string());
         let beside = width.saturating_sub(code_width + GAP);
         if beside < NARROWEST {
-            let text = self.text(width, "Scan the code, or copy the line below");
-            return code_lines.into_iter().chain(text).collect();
+            return code_lines.into_iter().chain(self.text_above(width, WITH_CODE)).collect();
         }
-        let text = self.text(beside, "Scan the code, or copy the line below");
+        let text = self.text(beside, WITH_CODE);
         let above = code_lines.len().saturating_sub(text.len()) / 2;
         let blank = " ".repeat(code_width);
         let rows = code_lines.len().max(text.len());
@@ -71,6 +71,13 @@ impl Card {
                 }
             })
             .collect()
+    }
+
+    /// The text and an empty line, so that the line of the invite stands by itself.
+    fn text_above(&self, width: usize, how: &str) -> Vec<String> {
+        let mut lines = self.text(width, how);
+        lines.push(String::new());
+        lines
     }
 
     fn text(&self, width: usize, how: &str) -> Vec<String> {
@@ -185,7 +192,7 @@ mod tests {
 
         That is this machine's own address, good inside its network.
         Another one: --host NAME
-        (for a QR code this terminal is too small: 60x12, it takes 37x21)
+        For a QR code this terminal is too small: 60x12, it takes 37x21.
         ");
     }
 

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use crate::failure::Failure;
+use suibi_client::DEFAULT_PORT;
 
-/// Where CoAP listens when nobody says otherwise (RFC 7252 §12.6).
-const COAP_PORT: u16 = 5683;
+use crate::failure::Failure;
 
 /// A place of which the system knows by which of its own addresses it would send there. Nobody is there: both are
 /// kept for documentation (RFC 5737, RFC 3849), and nothing is sent.
@@ -140,7 +139,7 @@ impl fmt::Display for Host {
             false => f.write_str(&self.name)?,
         }
         match self.port {
-            COAP_PORT => Ok(()),
+            DEFAULT_PORT => Ok(()),
             port => write!(f, ":{port}"),
         }
     }

@@ -3,7 +3,7 @@
 mod card;
 pub(super) mod host;
 
-use std::io;
+use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -83,8 +83,8 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         .to_string(),
     );
     // The two clocks may differ: what is left is true on both.
-    let left = answer.expires - answer.time;
-    let ends = clock::now()?.millis() + left;
+    let left = answer.expires.saturating_sub(answer.time);
+    let ends = clock::now()?.millis().saturating_add(left);
     let ui = &mut context.ui;
     if ui.json {
         let InviteAnswer { journal, rights, name, .. } = answer;
@@ -115,7 +115,6 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
     for row in card.lines(ui.talk_size(), paint) {
         ui.say(row);
     }
-    use io::Write as _;
     writeln!(ui.out(), "{}", &*card.line)?;
     Ok(Exit::Done)
 }
