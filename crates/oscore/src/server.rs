@@ -83,16 +83,18 @@ pub const SERVER_ID: KeyId = KeyId::from_slice(b"s").expect("one byte");
 ///
 /// For foreign clients that have one context for ever (Appendix B.1): see [`FixedContext`]. Our own
 /// numbers are used only up to what the caller has stored ([`poll_reservation`]); after a start
-/// nothing is carried out before the client has sent an Echo value of this start (B.1.2). Its
-/// numbers are the client's to keep: one that goes back to an old copy of its state breaks its own
-/// context, as RFC 8613 §7.5 says.
+/// nothing is carried out before the client has sent an Echo value of this start (B.1.2). Every
+/// answer has a number of our own. The client's numbers are the client's to keep: one that goes
+/// back to an old copy of its state breaks its half of the context, as RFC 8613 §7.5 says; ours
+/// holds, since a request's nonce is never used again for an answer.
 ///
 /// [`poll_reservation`]: Self::poll_reservation
 ///
 /// # Bounds
 ///
-/// [`ContextLimits`]; besides, 500 attempts a second to open a context that is not alive, per
-/// credential, so that forgeries cost little.
+/// [`ContextLimits`]; besides, 4,000 attempts a second to open a context that is not alive,
+/// per credential: forgeries cost a few percent of a core then, and who wants to keep a device's new
+/// processes out has to send more than that.
 #[derive(Clone)]
 pub struct ServerContexts(Arc<Mutex<State>>);
 
@@ -388,7 +390,7 @@ impl State {
             let keys = &mut self.credentials.get_mut(id)?.keys;
             let Keys::Fixed(fixed) = keys else { return None };
             self.to_reserve.insert(*id);
-            return fixed.protect(request, response, is_notification, &mut self.stats);
+            return fixed.protect(request, response, &mut self.stats);
         }
         let live = self.table.get_mut(context)?;
         let is_first = live.spend(request);

@@ -440,7 +440,7 @@ fn forgeries_are_tried_so_often_and_no_more_and_the_living_go_on() {
         assert!(world.deliver(&mut server, &forged).is_nothing());
     }
     let stats = server.contexts.stats();
-    assert_eq!((stats.refused, stats.limited), (499, 1_501), "one was the phone's");
+    assert_eq!((stats.refused, stats.limited), (999, 1_001), "one was the phone's");
     assert_eq!(world.ask(&mut phone, &mut server, "still alive"), 1);
     server.later(Duration::from_millis(100));
     let mut next = world.client("phone", server.contexts.epoch(PHONE));

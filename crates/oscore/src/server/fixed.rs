@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rand::{Rng, rngs::StdRng};
 use suibi_coap::{Binding, Code, OptionNumber, Request, Response};
 
-use super::{ContextStats, SERVER_ID, allowance::Allowance, paired::Opened, table::spend};
+use super::{ContextStats, SERVER_ID, allowance::Allowance, paired::Opened};
 use crate::{
     Context, KeyId, Number, OscoreOption, Parameters, ReplayWindow, RequestId, Secret,
     UnprotectError,
@@ -14,10 +14,14 @@ use crate::{
 /// How many numbers are reserved at once; the next ones are asked for when half of them are used.
 const CHUNK: u64 = 1_024;
 /// How often a request is answered with an Echo value before the client is known to be there: each
-/// such answer takes a number, and a recorded request can be sent again and again until then.
-const CHALLENGES: Allowance = Allowance::new(Duration::from_millis(50), 100);
+/// such answer takes a number, and a recorded request can be sent again and again until then. Below
+/// the 256 a second by which a restored server gets ahead of what it has used.
+const CHALLENGES: Allowance = Allowance::new(Duration::from_millis(5), 100);
 
 /// The one context that a foreign client has, for ever.
+///
+/// Every answer has a number of our own, never the request's: a client that was restored counts its
+/// requests anew, and what its window says is worth no more than its memory then.
 pub struct FixedContext {
     /// The client's id.
     pub id: KeyId,
@@ -49,8 +53,6 @@ pub(super) struct Fixed {
     secret: Secret,
     salt: Vec<u8>,
     context: Context,
-    /// Request numbers whose nonce has made an answer already.
-    spent: ReplayWindow,
     reserved: u64,
     /// What the caller was asked to reserve; not above `reserved`: nothing.
     asked: u64,
@@ -75,7 +77,6 @@ impl Fixed {
             secret,
             salt,
             context,
-            spent: ReplayWindow::new(),
             reserved,
             asked: 0,
             awaited: Some(rng.random()),
@@ -109,6 +110,11 @@ impl Fixed {
             stats.refused += 1;
             return Opened::Ignore;
         }
+        // What could not be answered is not carried out; the client sends it once more.
+        if !self.has_number() {
+            stats.numberless += 1;
+            return Opened::Ignore;
+        }
         let opened = match self.awaited {
             None => self.context.unprotect_request(outer, option),
             Some(_) => self.context.verify_request(outer, option),
@@ -128,11 +134,9 @@ impl Fixed {
             if request.echo_value().is_none_or(|value| **value != echo) {
                 return self.challenge(now, id, echo, stats);
             }
-            // Made after our start, so its number is above all that were answered before. No
-            // window has judged it: its nonce stays unused, and the answer has its own number.
+            // Made after our start; what was made before it has a lower number.
             self.awaited = None;
             *self.context.window() = ReplayWindow::after(id.piv);
-            self.spent = ReplayWindow::after(id.piv);
             request.options.remove(OptionNumber::ECHO);
         }
         stats.verified += 1;
@@ -151,10 +155,6 @@ impl Fixed {
             stats.limited += 1;
             return Opened::Ignore;
         }
-        if !self.has_number() {
-            stats.numberless += 1;
-            return Opened::Ignore;
-        }
         stats.challenged += 1;
         let response = Response::new(Code::UNAUTHORIZED).echo(&echo);
         self.context
@@ -166,17 +166,14 @@ impl Fixed {
         &mut self,
         request: u64,
         response: &Response,
-        is_notification: bool,
         stats: &mut ContextStats,
     ) -> Option<Response> {
-        let is_first = spend(&mut self.spent, request);
-        let number = if is_first && !is_notification { Number::OfRequest } else { Number::Own };
-        if number == Number::Own && !self.has_number() {
+        if !self.has_number() {
             stats.numberless += 1;
             return None;
         }
         let id = RequestId { kid: self.context.recipient(), piv: request };
-        self.context.protect_response(response, id, number, None).ok()
+        self.context.protect_response(response, id, Number::Own, None).ok()
     }
 
     fn has_number(&self) -> bool {
