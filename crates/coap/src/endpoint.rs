@@ -349,12 +349,17 @@ impl Endpoint {
             return Some(key);
         }
         if let Some(forgotten) = self.peers.make_room().ok()? {
-            self.recent.forget_peer(forgotten);
-            self.uploads.forget_peer(forgotten);
-            self.representations.forget_peer(forgotten);
+            self.forget_transfers(forgotten);
         }
         let allowance = Allowance::new(peer.address, self.config.limit_unproven);
         Some(self.peers.add(peer, self.rng.random(), allowance))
+    }
+
+    /// Forgets what a peer sent and was sent, which is forgotten itself.
+    fn forget_transfers(&mut self, peer: PeerKey) {
+        self.recent.forget_peer(peer);
+        self.uploads.forget_peer(peer);
+        self.representations.forget_peer(peer);
     }
 
     fn on_forget(&mut self, now: Instant) {

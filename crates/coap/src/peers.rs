@@ -190,21 +190,28 @@ impl Peers {
         }
         for _ in 0..TRIES {
             let Some(index) = self.by_use.first() else { break };
-            let slot = &mut self.slots[index as usize];
-            let key = PeerKey { index, generation: slot.generation };
-            if !slot.state.as_ref().is_some_and(PeerState::is_idle) {
-                self.touch(key);
-                continue;
+            let key = PeerKey { index, generation: self.slots[index as usize].generation };
+            if self.remove(key) {
+                return Ok(Some(key));
             }
-            if let Some(state) = slot.state.take() {
-                self.index.remove(&state.peer);
-            }
-            slot.generation = slot.generation.wrapping_add(1);
-            self.by_use.remove(&mut self.links, index);
-            self.free.push(index);
-            return Ok(Some(key));
+            self.touch(key);
         }
         Err(Full)
+    }
+
+    /// Forgets a peer if it is idle, and says whether it was.
+    pub(crate) fn remove(&mut self, key: PeerKey) -> bool {
+        if !self.get(key).is_some_and(PeerState::is_idle) {
+            return false;
+        }
+        let slot = &mut self.slots[key.index as usize];
+        if let Some(state) = slot.state.take() {
+            self.index.remove(&state.peer);
+        }
+        slot.generation = slot.generation.wrapping_add(1);
+        self.by_use.remove(&mut self.links, key.index);
+        self.free.push(key.index);
+        true
     }
 
     /// Adds a peer that [`Peers::find`] does not find and [`Peers::make_room`] made room for.

@@ -3,10 +3,13 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use suibi_coap::{
-    Code, Config, Endpoint, Event, Message, MessageId, OptionNumber, Options, Request,
+    Code, Config, Endpoint, Event, Message, MessageId, OptionNumber, Options, Peer, Request,
     RequestError, Response, Subject, Type, wire,
 };
 use suibi_sim::{NodeId, World};
@@ -135,6 +138,36 @@ fn forged_requests_get_silence_and_unprotected_ones_what_the_protection_says() {
     let plain = wire::encode(&Message { kind: Type::NonConfirmable, ..plain });
     let answer = decode(&replies(&mut server, now, peer(9), &plain)[0]);
     assert_eq!((answer.code, answer.kind), (Code::UNAUTHORIZED, Type::NonConfirmable));
+}
+
+#[test]
+fn strangers_push_out_nothing_that_is_known_of_others() {
+    let now = start();
+    let (phone, toy) = (Toy::new(7, &[7]), Toy::new(0, &[7]));
+    let mut phones = Endpoint::new(Config::own(), [2; 32]);
+    phones.set_protection(phone.protection());
+    let few = Config { max_peers: 4, max_remembered: 4, ..Config::own() };
+    let mut server = Endpoint::new(few, [1; 32]);
+    server.set_protection(toy.protection());
+    phones.request(now, peer(1), post("milk"));
+    let asked = sent(&mut phones).remove(0);
+    let home = Peer::from(SocketAddr::from(([192, 0, 2, 1], 9)));
+    server.handle_datagram(now, home, &asked);
+    let Some(Event::Request { exchange, .. }) = server.poll_event() else { panic!("a true one") };
+    server.respond(now, exchange, Response::new(Code::CHANGED));
+    let answered = sent(&mut server);
+
+    let mut plain = Message::empty(Type::Confirmable, MessageId(1));
+    plain.code = Code::GET;
+    let mut forged = Message { code: Code::POST, payload: "a key?".into(), ..plain.clone() };
+    forged.options.set(OptionNumber::OSCORE, vec![7, 0, 0, 0, 0, 0, 0, 0, 1]);
+    for port in 1..100 {
+        let stranger = Peer::from(SocketAddr::from(([192, 0, 2, 2], port)));
+        assert_eq!(replies(&mut server, now, stranger, &wire::encode(&plain)).len(), 1);
+        assert!(replies(&mut server, now, stranger, &wire::encode(&forged)).is_empty());
+    }
+    assert_eq!((server.stats().peers, server.stats().remembered), (1, 1));
+    assert_eq!(replies(&mut server, now, home, &asked), answered, "the answer is still there");
 }
 
 #[test]

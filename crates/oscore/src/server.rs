@@ -93,8 +93,8 @@ pub const SERVER_ID: KeyId = KeyId::from_slice(b"s").expect("one byte");
 /// # Bounds
 ///
 /// [`ContextLimits`]; besides, 4,000 attempts a second to open a context that is not alive,
-/// per credential: forgeries cost a few percent of a core then, and who wants to keep a device's new
-/// processes out has to send more than that.
+/// per credential: forgeries cost a few percent of a core at most, and who wants to keep new
+/// processes of a device out has to send more than that.
 #[derive(Clone)]
 pub struct ServerContexts(Arc<Mutex<State>>);
 

@@ -117,7 +117,9 @@ impl Lock {
         local: Option<&LocalCredential>,
         listeners: &[ListenerInfo],
     ) -> io::Result<()> {
-        let mut text = Zeroizing::new(format!("pid {}\n", std::process::id()));
+        // Grown text would leave copies of the secret behind.
+        let mut text = Zeroizing::new(String::with_capacity(1024 + 64 * listeners.len()));
+        text.push_str(&format!("pid {}\n", std::process::id()));
         // Before the listeners: who finds those can rely on it.
         if let Some(LocalCredential { id, secret, epoch }) = local {
             let secret = Zeroizing::new(hex(secret.as_bytes()));
@@ -154,7 +156,7 @@ fn take_from_those_who_look(file: &File) -> io::Result<bool> {
 }
 
 fn read(file: &mut File) -> io::Result<Running> {
-    let mut text = Zeroizing::new(String::new());
+    let mut text = Zeroizing::new(String::with_capacity(4096));
     file.take(1 << 16).read_to_string(&mut text)?;
     let mut running = Running::default();
     // Unknown lines are those of a later version.
@@ -221,7 +223,7 @@ mod tests {
         std::fs::write(path.path(), block).unwrap();
         let running = read(&mut File::open(path.path()).unwrap()).unwrap();
         let local = LocalCredential {
-            id: KeyId::from_slice(&[0x0a, 0x1b, 0x2c, 0x3d]).unwrap(),
+            id: KeyId::from_slice(&[0x0a, 0x1b, 0x2c, 0x3d, 0x4e]).unwrap(),
             secret: Secret::from_bytes(&[7; 32]).unwrap(),
             epoch: [1, 2, 3, 4, 5, 6, 7, 8],
         };

@@ -198,8 +198,7 @@ impl Registry {
     ///
     /// Appendix B.1.1 of RFC 8613 goes on at the end of the stored reservation. A restored backup has an old one, so
     /// the numbers begin at the time as well: 256 for each second since 2025. A backup repeats nothing then, unless the
-    /// server before it sent more than 256 messages a second under own numbers (notifications, for the most part) from
-    /// its start until the backup's.
+    /// server before it answered more than 256 times a second from its start until the backup's, or both run at once.
     pub(crate) fn first_reserved(now_millis: i64, reserved: u64) -> u64 {
         let seconds = (now_millis / 1000 - NUMBERS_BEGIN).max(0).unsigned_abs();
         reserved.max(seconds << 8) + RESERVED_AT_ONCE
@@ -363,7 +362,7 @@ impl Registry {
 }
 
 /// Four random bytes.
-pub(crate) fn random_key_id() -> io::Result<KeyId> {
+fn random_key_id() -> io::Result<KeyId> {
     Ok(KeyId::from_slice(&listen::random::<4>()?).expect("four bytes fit a key id"))
 }
 

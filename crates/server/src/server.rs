@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
-use suibi_oscore::{Secret, ServerContexts};
+use suibi_oscore::{KeyId, Secret, ServerContexts};
 use suibi_store::{Access, AccessChange, OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::gate::Gate;
 use crate::limits::Rate;
 use crate::lock::{self, LocalCredential, Lock, LockError, Running};
 use crate::net_thread::{Channels, Done, NetThread, WAKER};
-use crate::registry::{self, Registry};
+use crate::registry::Registry;
 use crate::resources::About;
 use crate::stop::StopSignal;
 use crate::writer::{Open, Writer};
@@ -93,7 +93,8 @@ impl Server {
         let no_store = |source| ServeError::Store { data_dir: data_dir.clone(), source };
         let mut writer = Writer::new(open).map_err(no_store)?;
         let access = reserve(&mut writer).map_err(no_store)?;
-        let id = registry::random_key_id()?;
+        // Longer than those of devices and invites, so that it is none of theirs.
+        let id = KeyId::from_slice(&listen::random::<5>()?).expect("five bytes fit a key id");
         let secret = Zeroizing::new(listen::random::<32>()?);
         let secret = Secret::from_bytes(&*secret).expect("32 bytes are a secret");
         let registry = Registry::new(access, contexts, gate, id, secret.clone());

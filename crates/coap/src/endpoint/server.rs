@@ -153,15 +153,27 @@ impl Endpoint {
                 Some(request)
             }
             UnprotectedRequest::Respond(response) => {
+                let is_protected = response.options.has(OptionNumber::OSCORE);
                 self.send_message(now, exchange, response);
+                if !is_protected {
+                    self.forget_stranger(exchange);
+                }
                 None
             }
             UnprotectedRequest::Ignore => {
-                // Remembered, it would be acknowledged when it comes again.
-                self.recent.forget_message(exchange.peer, exchange.id);
                 self.stats.ignored += 1;
+                self.forget_stranger(exchange);
                 None
             }
+        }
+    }
+
+    /// What proves nothing leaves nothing behind, so that nobody pushes out what is known of others. When it comes
+    /// again it gets the same again; remembered, it would be acknowledged.
+    fn forget_stranger(&mut self, exchange: &Exchange) {
+        self.recent.forget_message(exchange.peer, exchange.id);
+        if !self.is_proven(exchange.peer) && self.peers.remove(exchange.peer) {
+            self.forget_transfers(exchange.peer);
         }
     }
 

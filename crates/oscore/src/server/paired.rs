@@ -22,7 +22,7 @@ use crate::{
 pub(super) type Epoch = [u8; 8];
 
 /// How often a context that is not alive is tried, for one credential: keys have to be derived to
-/// tell a device's new process from a forgery. Some ten microseconds each, so a few percent of a core.
+/// tell a device's new process from a forgery. Each takes one to ten microseconds.
 const OPENING: Allowance = Allowance::new(Duration::from_micros(250), 1_000);
 
 /// What the server knows of a paired credential.
