@@ -6,9 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use suibi_journal::Rights;
+use suibi_journal::hex::{array_from_hex, from_hex, to_hex};
 use suibi_oscore::{KeyId, Secret};
+use zeroize::Zeroizing;
 
-use crate::private::{self, Header, Lines, PrivateFileError, array_from_hex, from_hex, hex};
+use crate::private::{self, Header, Lines, PrivateFileError};
 
 /// What the file says that it is.
 const HEADER: Header = Header {
@@ -62,7 +64,7 @@ impl Membership {
             rights: lines.parse("rights", |text| text.parse().ok())?,
             id: lines.parse("id", |text| KeyId::from_slice(&from_hex(text)?))?,
             secret: lines.parse("secret", |text| {
-                Secret::from_bytes(array_from_hex::<32>(text)?.as_slice())
+                Secret::from_bytes(&*Zeroizing::new(array_from_hex::<32>(text)?))
             })?,
             replica: lines.parse("replica", |text| is_file_name(text).then(|| text.to_owned()))?,
         }))
@@ -75,7 +77,8 @@ impl Membership {
     /// When it cannot be written; then whatever was there is there still.
     pub fn store(&self, data_dir: &Path) -> Result<(), PrivateFileError> {
         let rights = self.rights.to_string();
-        let (id, secret) = (hex(self.id.as_slice()), hex(self.secret.as_bytes()));
+        let id = self.id.to_string();
+        let secret = Zeroizing::new(to_hex(self.secret.as_bytes()));
         let lines = [
             ("address", self.address.as_str()),
             ("server", &self.server),
@@ -147,9 +150,9 @@ mod tests {
     #[test]
     fn nothing_tells_the_secret() {
         let membership = membership();
-        let secret = hex(membership.secret.as_bytes());
+        let secret = to_hex(membership.secret.as_bytes());
         let told = format!("{membership:?}");
-        assert!(!told.contains(&*secret) && !told.contains("7, 7"), "{told}");
+        assert!(!told.contains(&secret) && !told.contains("7, 7"), "{told}");
     }
 
     #[test]

@@ -5,10 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
+use suibi_journal::hex::{array_from_hex, from_hex, to_hex};
 use suibi_oscore::{JoinSecret, KeyId};
 use zeroize::Zeroizing;
 
-use crate::private::{self, Header, Lines, PrivateFileError, array_from_hex, from_hex, hex};
+use crate::private::{self, Header, Lines, PrivateFileError};
 
 const HEADER: Header =
     Header { what: "suibi join", version: 1, words: &["invite", "secret", "replaces"] };
@@ -34,7 +35,7 @@ impl Pending {
         Ok(Some(Self {
             invite: lines.parse("invite", |text| KeyId::from_slice(&from_hex(text)?))?,
             secret: lines.parse("secret", |text| {
-                array_from_hex(text).map(|bytes| JoinSecret::from_bytes(*bytes))
+                array_from_hex(text).map(Zeroizing::new).map(|bytes| JoinSecret::from_bytes(*bytes))
             })?,
             replaces: lines.parse("replaces", |text| match text {
                 "yes" => Some(true),
@@ -46,7 +47,7 @@ impl Pending {
 
     /// Durable when this returns.
     pub(crate) fn store(&self, data_dir: &Path) -> Result<(), PrivateFileError> {
-        let secret = hex(&*Zeroizing::new(self.secret.to_bytes()));
+        let secret = Zeroizing::new(to_hex(&*Zeroizing::new(self.secret.to_bytes())));
         let invite = self.invite.to_string();
         let replaces = if self.replaces { "yes" } else { "no" };
         let lines =

@@ -201,40 +201,6 @@ fn flush_names(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 2));
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            text.push(char::from(DIGITS[usize::from(digit)]));
-        }
-    }
-    text
-}
-
-/// Hexadecimal digits as bytes.
-pub(crate) fn from_hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    if !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
-    for pair in text.as_bytes().chunks_exact(2) {
-        let mut value = 0;
-        for digit in pair {
-            value = value * 16 + char::from(*digit).to_digit(16)?;
-        }
-        bytes.push(u8::try_from(value).ok()?);
-    }
-    Some(bytes)
-}
-
-/// [`from_hex`] of exactly `N` bytes.
-pub(crate) fn array_from_hex<const N: usize>(text: &str) -> Option<Zeroizing<[u8; N]>> {
-    let bytes = from_hex(text)?;
-    <[u8; N]>::try_from(bytes.as_slice()).ok().map(Zeroizing::new)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,14 +285,5 @@ mod tests {
         let (_dir, path) = file();
         assert!(write(&path, &HEADER, &[("a", "1\nb 2")]).is_err());
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn hexadecimal_digits_there_and_back() {
-        let bytes = [0x00, 0x5f, 0xff];
-        assert_eq!(hex(&bytes).as_str(), "005fff");
-        assert_eq!(from_hex("005FfF").unwrap().as_slice(), bytes);
-        assert!(from_hex("0").is_none() && from_hex("0g").is_none() && from_hex("é").is_none());
-        assert!(array_from_hex::<2>("0102").is_some() && array_from_hex::<3>("0102").is_none());
     }
 }

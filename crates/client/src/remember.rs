@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use suibi_coap::RttEstimate;
+use suibi_journal::hex::{array_from_hex, to_hex};
 use suibi_oscore::KeyId;
 use suibi_store::{SqliteStore, StoreError};
 
 use crate::error::ClientError;
 use crate::link::{Epoch, Link};
 use crate::membership::Membership;
-use crate::private::{array_from_hex, hex};
 
 /// What the server of a membership drew at its last start, and for which credential: `0a1b2c3d 0011223344556677`.
 const EPOCH: &str = "epoch";
@@ -40,7 +40,7 @@ pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), Clien
 pub(crate) fn epoch(store: &mut SqliteStore, id: KeyId) -> Result<Option<Epoch>, StoreError> {
     let text = store.meta(EPOCH)?.unwrap_or_default();
     let epoch = text.strip_prefix(&id.to_string()).and_then(|rest| rest.strip_prefix(' '));
-    Ok(epoch.and_then(array_from_hex).map(|epoch| *epoch))
+    Ok(epoch.and_then(array_from_hex))
 }
 
 pub(crate) fn keep_epoch(
@@ -48,7 +48,7 @@ pub(crate) fn keep_epoch(
     id: KeyId,
     epoch: Epoch,
 ) -> Result<(), StoreError> {
-    store.set_meta(EPOCH, &format!("{id} {}", *hex(&epoch)))
+    store.set_meta(EPOCH, &format!("{id} {}", to_hex(&epoch)))
 }
 
 /// The round trip to the server, and at which address.

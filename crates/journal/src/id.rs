@@ -6,6 +6,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::hex::array_from_hex;
+
 /// Why a text is no id or hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum IdError {
@@ -167,16 +169,7 @@ fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], IdError> {
-    let error = IdError::Hex(2 * N);
-    if text.len() != 2 * N {
-        return Err(error);
-    }
-    let mut bytes = [0; N];
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let digit = |at: usize| char::from(digits[at]).to_digit(16).ok_or(error);
-        *byte = (digit(0)? * 16 + digit(1)?) as u8;
-    }
-    Ok(bytes)
+    array_from_hex(text).ok_or(IdError::Hex(2 * N))
 }
 
 #[cfg(test)]

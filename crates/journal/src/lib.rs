@@ -37,6 +37,7 @@ pub mod entry;
 pub mod feed;
 pub mod fold;
 pub mod fuzz;
+pub mod hex;
 pub mod id;
 pub mod query;
 pub mod render;

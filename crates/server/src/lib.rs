@@ -30,7 +30,6 @@ mod error;
 mod files;
 mod freshness;
 mod gate;
-mod hex;
 mod limits;
 mod listen;
 mod lock;

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use suibi_journal::hex::{from_hex, to_hex};
 use suibi_oscore::{KeyId, Secret};
 use zeroize::Zeroizing;
 
 use crate::config::ListenerInfo;
 use crate::files;
-use crate::hex::{hex, unhex};
 
 /// Somebody who only looks holds a shared lock for a moment, and so keeps us from taking ours: so often is it tried
 /// again, each time so much later.
@@ -122,10 +122,10 @@ impl Lock {
         text.push_str(&format!("pid {}\n", std::process::id()));
         // Before the listeners: who finds those can rely on it.
         if let Some(LocalCredential { id, secret, epoch }) = local {
-            let secret = Zeroizing::new(hex(secret.as_bytes()));
-            text.push_str(&format!("local {} ", hex(id.as_slice())));
+            let secret = Zeroizing::new(to_hex(secret.as_bytes()));
+            text.push_str(&format!("local {} ", to_hex(id.as_slice())));
             text.push_str(&secret);
-            text.push_str(&format!(" {}\n", hex(epoch)));
+            text.push_str(&format!(" {}\n", to_hex(epoch)));
         }
         for listener in listeners {
             text.push_str(&format!("{} {}\n", listener.kind, listener.address));
@@ -175,7 +175,7 @@ fn read(file: &mut File) -> io::Result<Running> {
 
 /// `ID SECRET EPOCH` in hexadecimal digits.
 fn local(words: &str) -> Option<LocalCredential> {
-    let mut words = words.split(' ').map(|word| unhex(word).map(Zeroizing::new));
+    let mut words = words.split(' ').map(|word| from_hex(word).map(Zeroizing::new));
     let (id, secret, epoch) = (words.next()??, words.next()??, words.next()??);
     Some(LocalCredential {
         id: KeyId::from_slice(&id)?,

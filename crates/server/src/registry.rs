@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use suibi_coap::{Peer, Subject};
+use suibi_journal::hex::to_hex;
 use suibi_journal::{DeviceInfo, InviteInfo, Rights};
 use suibi_oscore::{FixedContext, KeyId, Secret, ServerContexts, invite_key};
 use suibi_store::{Access, AccessChange, AccessDone, DeviceRow, InviteRow, JournalId};
@@ -27,7 +28,6 @@ use suibi_store::{Access, AccessChange, AccessDone, DeviceRow, InviteRow, Journa
 use crate::caller::{Caller, LOCAL, Who, of_device, of_invite};
 use crate::clock;
 use crate::gate::Gate;
-use crate::hex::hex;
 use crate::listen;
 
 /// Own numbers of a fixed context that are reserved at once (RFC 8613 Appendix B.1.1).
@@ -117,13 +117,13 @@ impl Registry {
 
     /// The device of this key id, in hexadecimal digits as [`DeviceInfo::id`] has it.
     pub(crate) fn device_by_id(&self, id: &str) -> Option<&DeviceRow> {
-        self.devices().find(|row| hex(&row.key_id) == id)
+        self.devices().find(|row| to_hex(&row.key_id) == id)
     }
 
     /// What others may know of a device.
     pub(crate) fn device_info(&self, row: &DeviceRow) -> DeviceInfo {
         DeviceInfo {
-            id: hex(&row.key_id),
+            id: to_hex(&row.key_id),
             name: row.name.clone(),
             journal: self.journal_name(row.journal).to_owned(),
             rights: row.rights,
@@ -146,13 +146,13 @@ impl Registry {
 
     /// The invite of this key id, in hexadecimal digits as [`InviteInfo::id`] has it.
     pub(crate) fn invite_by_id(&self, id: &str) -> Option<&InviteRow> {
-        self.invites().find(|row| hex(&row.key_id) == id)
+        self.invites().find(|row| to_hex(&row.key_id) == id)
     }
 
     /// What others may know of an invite.
     pub(crate) fn invite_info(&self, row: &InviteRow) -> InviteInfo {
         InviteInfo {
-            id: hex(&row.key_id),
+            id: to_hex(&row.key_id),
             journal: self.journal_name(row.journal).to_owned(),
             rights: row.rights,
             name: row.name.clone(),
@@ -174,7 +174,7 @@ impl Registry {
 
     /// Whether this is the key id of the owner's own commands, in hexadecimal digits.
     pub(crate) fn is_local_id(&self, id: &str) -> bool {
-        hex(self.local.as_slice()) == id
+        to_hex(self.local.as_slice()) == id
     }
 
     /// Four random bytes that name nobody yet.

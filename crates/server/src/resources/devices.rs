@@ -3,6 +3,7 @@
 use serde_json::json;
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::admission::{ForeignAnswer, ForeignRequest};
+use suibi_journal::hex::to_hex;
 use suibi_journal::{AuditKind, DeviceInfo, encode_devices};
 use suibi_oscore::SERVER_ID;
 use suibi_store::{AccessChange, DeviceRow, JournalId};
@@ -11,7 +12,6 @@ use super::access::{self, TEXT_JSON_SEQ, listed};
 use super::table::{heading, minute, moment, table};
 use super::{Ask, Decision, Link, Resource};
 use crate::caller::Need;
-use crate::hex::hex;
 use crate::problem::Problem;
 use crate::registry::{RESERVED_AT_ONCE, Registry};
 
@@ -95,7 +95,7 @@ impl Resource for Devices {
         let detail = format!("{}, {}", answer.rights, access::by(ask));
         let trail = access::audit(ask, AuditKind::Exported, &row.name, &answer.journal, detail);
         Ok(access::keep(AccessChange::AddDevice(row), trail, move |_, _| {
-            let path = ["devices", &hex(&answer.id)];
+            let path = ["devices", &to_hex(&answer.id)];
             Decision::Answer(access::created(path, answer.encode()))
         }))
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::admission::{InviteAnswer, InviteRequest};
+use suibi_journal::hex::to_hex;
 use suibi_journal::{AuditKind, InviteInfo, encode_invites};
 use suibi_store::{AccessChange, InviteRow, JournalId};
 
@@ -10,7 +11,6 @@ use super::access::{self, TEXT_JSON_SEQ, listed};
 use super::table::{heading, minute, table};
 use super::{Ask, Decision, Link, Resource};
 use crate::caller::Need;
-use crate::hex::hex;
 use crate::problem::Problem;
 use crate::registry::Registry;
 
@@ -143,7 +143,7 @@ impl Wanted {
             expires: self.expires,
             time: self.made,
         };
-        let place = hex(&answer.id);
+        let place = to_hex(&answer.id);
         let trail = suibi_journal::AuditEntry {
             at: self.made,
             what: AuditKind::Invited,

@@ -6,6 +6,7 @@
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::AuditKind;
 use suibi_journal::admission::{JoinAnswer, JoinRequest, MAX_NAME_BYTES};
+use suibi_journal::hex::to_hex;
 use suibi_oscore::{JoinSecret, KeyId, Secret, Transcript, credential};
 use suibi_store::{AccessChange, DeviceRow, InviteRow, Joiner, JournalId};
 use zeroize::Zeroizing;
@@ -13,7 +14,6 @@ use zeroize::Zeroizing;
 use super::table::moment;
 use super::{Ask, Decision, Link, Resource, access, devices};
 use crate::caller::{Need, Who};
-use crate::hex::hex;
 use crate::problem::Problem;
 use crate::registry::Registry;
 
@@ -104,7 +104,7 @@ fn join(
         revoked: None,
     };
     let journal = registry.journal_name(invite.journal);
-    let detail = format!("with invite {}, {}", hex(&invite.key_id), row.rights);
+    let detail = format!("with invite {}, {}", to_hex(&invite.key_id), row.rights);
     let trail = access::audit(ask, AuditKind::Joined, &row.name, journal, detail);
     let change = AccessChange::Join {
         invite: invite.number,
@@ -154,7 +154,7 @@ fn answer(
         server,
         time: now,
     };
-    Ok(access::created(["devices", &hex(&row.key_id)], answer.encode()))
+    Ok(access::created(["devices", &to_hex(&row.key_id)], answer.encode()))
 }
 
 /// The name that is wanted, or with a number if a device of the journal has it. So has the server itself, which writes

@@ -8,6 +8,7 @@ use suibi_coap::{OptionNumber, Request, Subject};
 use suibi_journal::admission::{
     ForeignAnswer, ForeignRequest, InviteAnswer, InviteRequest, JoinAnswer, JoinRequest,
 };
+use suibi_journal::hex::to_hex;
 use suibi_journal::{decode_audit, decode_devices, decode_invites};
 use suibi_oscore::{JoinSecret, KeyId, Secret, ServerContexts, Transcript, credential};
 use suibi_store::{AccessChange, InviteRow, OwnChain, Reader, SqliteOptions, SqliteStore, Store};
@@ -91,7 +92,7 @@ impl Scene {
         let response = self.ask(subject, post("/invites", request.encode()));
         assert_eq!(response.code, Code::CREATED, "{}", response.text());
         let answer = InviteAnswer::decode(&response.payload).unwrap();
-        assert_eq!(response.location_segments(), ["invites", &hex(&answer.id)]);
+        assert_eq!(response.location_segments(), ["invites", &to_hex(&answer.id)]);
         answer
     }
 
@@ -106,7 +107,7 @@ impl Scene {
 
     /// How the invite with this id is known to the Protection.
     fn of(&self, id: &[u8]) -> Subject {
-        of_invite(self.registry.invite_by_id(&hex(id)).unwrap().number)
+        of_invite(self.registry.invite_by_id(&to_hex(id)).unwrap().number)
     }
 
     /// A device of this name, from the invite to its credential.
@@ -116,7 +117,7 @@ impl Scene {
         let response = self.ask(subject, join_request(&own_secret(), name));
         assert_eq!(response.code, Code::CREATED, "{}", response.text());
         let answer = JoinAnswer::decode(&response.payload).unwrap();
-        let number = self.registry.device_by_id(&hex(&answer.id)).unwrap().number;
+        let number = self.registry.device_by_id(&to_hex(&answer.id)).unwrap().number;
         (answer, of_device(number))
     }
 
@@ -176,10 +177,6 @@ impl Scene {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// `/path?query` as a request.
 fn request(method: Code, path: &str) -> Request {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
@@ -237,12 +234,12 @@ fn an_invite_becomes_a_device_and_both_sides_derive_the_same_credential() {
     let response = scene.ask(subject, join_request(&own, "小米手机"));
     assert_eq!(response.code, Code::CREATED, "{}", response.text());
     let answer = JoinAnswer::decode(&response.payload).unwrap();
-    assert_eq!(response.location_segments(), ["devices", &hex(&answer.id)]);
+    assert_eq!(response.location_segments(), ["devices", &to_hex(&answer.id)]);
     assert_eq!((answer.name.as_str(), answer.journal.as_str()), ("小米手机", "notes"));
     assert_eq!((answer.rights, answer.server.as_str()), (Rights::READ_WRITE, "server"));
     assert!(answer.time.abs_diff(clock::millis()) < 60_000);
 
-    let row = scene.registry.device_by_id(&hex(&answer.id)).unwrap().clone();
+    let row = scene.registry.device_by_id(&to_hex(&answer.id)).unwrap().clone();
     let transcript = Transcript {
         invite: KeyId::from_slice(&invite.id).unwrap(),
         device: KeyId::from_slice(&answer.id).unwrap(),
@@ -326,7 +323,7 @@ fn a_revoked_device_does_not_come_back_by_asking_again() {
     let (_, subject) = scene.invite(Rights::READ_WRITE);
     let own = own_secret();
     let joined = scene.ask(subject, join_request(&own, "laptop"));
-    let id = hex(&JoinAnswer::decode(&joined.payload).unwrap().id);
+    let id = to_hex(&JoinAnswer::decode(&joined.payload).unwrap().id);
     assert_eq!(scene.local(request(Code::DELETE, &format!("/devices/{id}"))).code, Code::DELETED);
     let again = scene.ask(subject, join_request(&own, "laptop"));
     let text = "the device that joined with this invite was revoked, at T; ask for a new invite";
@@ -410,7 +407,7 @@ fn an_admin_sees_and_manages_its_own_journal_and_the_owner_all() {
     let family = scene.invite_as(LOCAL, &wanted);
     let subject = scene.of(&family.id);
     let tablet = scene.ask(subject, join_request(&own_secret(), "tablet"));
-    let tablet = hex(&JoinAnswer::decode(&tablet.payload).unwrap().id);
+    let tablet = to_hex(&JoinAnswer::decode(&tablet.payload).unwrap().id);
 
     assert_eq!(scene.all(LOCAL, "/devices", "name"), ["laptop", "tablet"]);
     assert_eq!(scene.all(admin, "/devices", "name"), ["laptop"]);
@@ -432,7 +429,7 @@ fn an_admin_sees_and_manages_its_own_journal_and_the_owner_all() {
         refused(&scene.ask(admin, foreign), Code::NOT_FOUND, &text);
     }
     let withdrawn =
-        scene.ask(admin, request(Code::DELETE, &format!("/invites/{}", hex(&family.id))));
+        scene.ask(admin, request(Code::DELETE, &format!("/invites/{}", to_hex(&family.id))));
     assert_eq!(withdrawn.code, Code::DELETED);
     assert_eq!(scene.all(LOCAL, "/invites", "journal"), ["notes", "family"]);
     assert_eq!(scene.local(request(Code::DELETE, &path)).code, Code::DELETED);
@@ -472,7 +469,7 @@ fn a_device_is_renamed_and_the_name_is_its_own() {
     let mut scene = Scene::new();
     let (laptop, _) = scene.join("laptop", Rights::READ_WRITE);
     scene.join("phone", Rights::READ_WRITE);
-    let path = format!("/devices/{}", hex(&laptop.id));
+    let path = format!("/devices/{}", to_hex(&laptop.id));
     let to = |name: &str| request(Code::PUT, &path).payload(name.to_owned());
     let renamed = scene.local(to("办公室"));
     refused(&renamed, Code::CHANGED, "laptop is now called 办公室");
@@ -498,7 +495,7 @@ fn a_device_is_renamed_and_the_name_is_its_own() {
 fn a_device_is_revoked_once_and_an_admin_may_revoke_itself() {
     let mut scene = Scene::new();
     let (laptop, admin) = scene.join("laptop", Rights::ALL);
-    let path = format!("/devices/{}", hex(&laptop.id));
+    let path = format!("/devices/{}", to_hex(&laptop.id));
     let response = scene.ask(admin, request(Code::DELETE, &path));
     refused(&response, Code::DELETED, "laptop is revoked; its notes stay");
     let again = scene.local(request(Code::DELETE, &path));
@@ -509,7 +506,7 @@ fn a_device_is_revoked_once_and_an_admin_may_revoke_itself() {
     assert_eq!(scene.all(LOCAL, "/audit", "detail")[2], "by laptop");
 
     let text = "this is the server's own device, which cannot be renamed or revoked";
-    let local = format!("/devices/{}", hex(b"loca"));
+    let local = format!("/devices/{}", to_hex(b"loca"));
     for own in [request(Code::DELETE, &local), request(Code::PUT, &local).payload("x")] {
         refused(&scene.local(own), Code::FORBIDDEN, text);
     }
@@ -524,7 +521,7 @@ fn a_device_is_revoked_once_and_an_admin_may_revoke_itself() {
 fn an_invite_that_is_withdrawn_opens_nothing() {
     let mut scene = Scene::new();
     let (invite, subject) = scene.invite(Rights::READ_WRITE);
-    let path = format!("/invites/{}", hex(&invite.id));
+    let path = format!("/invites/{}", to_hex(&invite.id));
     for text in ["is withdrawn", "there is no invite"] {
         let response = scene.local(request(Code::DELETE, &path));
         assert_eq!(response.code, Code::DELETED);
@@ -544,7 +541,7 @@ fn a_foreign_client_gets_a_context_that_is_told_once() {
     assert_eq!(response.code, Code::CREATED, "{}", response.text());
     let answer = ForeignAnswer::decode(&response.payload).unwrap();
     assert_eq!(answer.server_id, b"s");
-    let row = scene.registry.device_by_id(&hex(&answer.id)).unwrap();
+    let row = scene.registry.device_by_id(&to_hex(&answer.id)).unwrap();
     assert_eq!(*row.secret, answer.secret);
     assert_eq!(row.salt.as_deref(), Some(&answer.salt[..]));
     assert_eq!((row.rights, row.name.as_str()), (Rights::DROP, "sensor"));
@@ -655,7 +652,7 @@ fn no_secret_is_in_a_list_or_in_the_trail() {
             let payload = scene.local(get(path).accept(format)).payload;
             for secret in &secrets {
                 assert!(!payload.windows(secret.len()).any(|window| window == secret), "{path}");
-                assert!(!String::from_utf8_lossy(&payload).contains(&hex(secret)), "{path}");
+                assert!(!String::from_utf8_lossy(&payload).contains(&to_hex(secret)), "{path}");
             }
         }
     }
@@ -686,7 +683,7 @@ fn the_documentation_shows_the_json_shapes() {
     };
     scene.invite_as(LOCAL, &wanted);
     let (laptop, _) = scene.join("laptop", Rights::READ_WRITE);
-    scene.local(request(Code::DELETE, &format!("/devices/{}", hex(&laptop.id))));
+    scene.local(request(Code::DELETE, &format!("/devices/{}", to_hex(&laptop.id))));
     for (path, list) in [
         ("/devices", "devices"),
         ("/invites", "invites"),
