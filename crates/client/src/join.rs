@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::Cursor;
-use suibi_journal::admission::{JoinAnswer, JoinRequest, check_name};
+use suibi_journal::admission::{INVITE_ENDED, JoinAnswer, JoinRequest, check_name};
 use suibi_oscore::{
     ClientContext, InviteLine, JoinSecret, KeyId, Secret, Transcript, credential, invite_key,
 };
@@ -364,9 +364,7 @@ fn refusal(response: &Response) -> JoinError {
     let (code, text) = (response.code, response.text().trim().to_owned());
     match code {
         Code::CONFLICT => JoinError::Used { text },
-        Code::FORBIDDEN if text.contains("invite ended") || text.contains("expired") => {
-            JoinError::Expired { text }
-        }
+        Code::FORBIDDEN if text.starts_with(INVITE_ENDED) => JoinError::Expired { text },
         _ => match SyncError::of(response) {
             SyncError::Busy { code, text } => JoinError::Busy { code, text },
             _ => JoinError::Refused { code, text },
@@ -413,7 +411,10 @@ mod tests {
     fn each_no_of_a_server_has_its_own_name() {
         let no = |code, text: &str| refusal(&Response::diagnostic(code, text));
         assert!(matches!(no(Code::CONFLICT, "used"), JoinError::Used { .. }));
-        assert!(matches!(no(Code::FORBIDDEN, "this invite ended at"), JoinError::Expired { .. }));
+        assert!(matches!(
+            no(Code::FORBIDDEN, &format!("{INVITE_ENDED} at")),
+            JoinError::Expired { .. }
+        ));
         assert!(matches!(no(Code::FORBIDDEN, "withdrawn"), JoinError::Refused { .. }));
         assert!(matches!(no(Code::SERVICE_UNAVAILABLE, "full"), JoinError::Busy { .. }));
         assert!(matches!(no(Code::TOO_MANY_REQUESTS, "slow down"), JoinError::Busy { .. }));

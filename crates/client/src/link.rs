@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Request, Response};
+use suibi_journal::admission::DEVICE_REVOKED;
 use suibi_oscore::{ClientContext, Hint};
 
 use crate::error::ClientError;
@@ -14,9 +15,6 @@ use crate::remote::{Patience, Remote, RemoteError};
 
 /// How long to let hosts change before looking again.
 const BETWEEN: Duration = Duration::from_millis(10);
-
-/// How the answer to a device that was cut off begins. It is believed because the server proved to be the server.
-const REVOKED: &str = "this device was revoked";
 
 /// The half of the ID Context that a server draws at each of its starts (R2).
 pub(crate) type Epoch = [u8; 8];
@@ -133,11 +131,12 @@ impl Link {
         }
     }
 
-    /// An answer, unless it says that this device has nothing to ask any more.
+    /// An answer, unless it says that this device has nothing to ask any more. That is believed, since all that a member
+    /// gets as an answer was protected by its server.
     fn admitted(&self, response: Response) -> Result<Response, ClientError> {
         match &self.membership {
             Some(Membership { device, server, .. })
-                if response.code == Code::FORBIDDEN && response.text().starts_with(REVOKED) =>
+                if response.code == Code::FORBIDDEN && response.text() == DEVICE_REVOKED =>
             {
                 Err(ClientError::Revoked { device: device.clone(), server: server.clone() })
             }

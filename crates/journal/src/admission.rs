@@ -17,6 +17,14 @@ pub const MAX_NAME_BYTES: usize = 64;
 const MAX_KEY_ID_BYTES: usize = 7;
 const VERSION: u64 = 1;
 
+/// What a server says in its 4.03, whatever is asked, to a device that was cut off: all of the diagnostic payload.
+///
+/// A program acts on it, and on [`INVITE_ENDED`], so neither is worded anew.
+pub const DEVICE_REVOKED: &str = "this device was revoked";
+
+/// How the diagnostic payload of the 4.03 begins with which a server refuses a join because the invite's time is over.
+pub const INVITE_ENDED: &str = "this invite ended";
+
 /// Why a text is no name of a device or journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 to {MAX_NAME_BYTES} bytes, no control characters, and no space at its ends")]

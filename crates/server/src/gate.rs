@@ -8,6 +8,7 @@ use suibi_coap::{
     Binding, Code, Peer, Protection, ProtectionError, Request, Response, Subject,
     UnprotectedRequest, UnprotectedResponse,
 };
+use suibi_journal::admission::DEVICE_REVOKED;
 
 use crate::caller::LOCAL;
 
@@ -15,7 +16,9 @@ use crate::caller::LOCAL;
 const MAX_REFUSED: usize = 64;
 
 /// What every device is told from the moment on that it is revoked.
-pub(crate) const REVOKED: &str = "this device was revoked";
+pub(crate) fn revoked() -> Response {
+    Response::diagnostic(Code::FORBIDDEN, DEVICE_REVOKED)
+}
 
 /// Turns away who was revoked, and the owner's own credential from other machines.
 ///
@@ -103,8 +106,7 @@ impl Protection for Gated {
         if !self.gate.refuses(subject, peer) {
             return unprotected;
         }
-        let refusal = Response::diagnostic(Code::FORBIDDEN, REVOKED);
-        match self.inner.protect_response(now, &mut binding, refusal, None) {
+        match self.inner.protect_response(now, &mut binding, revoked(), None) {
             Some(refusal) => UnprotectedRequest::Respond(refusal),
             None => UnprotectedRequest::Ignore,
         }
@@ -203,7 +205,7 @@ mod tests {
         let UnprotectedRequest::Respond(refusal) = ask(&gate, of_device(1), "192.0.2.1:5") else {
             panic!("let in");
         };
-        assert_eq!((refusal.code, refusal.text().as_str()), (Code::FORBIDDEN, REVOKED));
+        assert_eq!(refusal, revoked());
         assert!(is_let_in(&gate, of_device(2), "192.0.2.1:5"));
         for _ in 0..1000 {
             assert!(!is_let_in(&gate, of_device(1), "192.0.2.1:5"));

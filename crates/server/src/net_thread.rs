@@ -360,8 +360,7 @@ impl NetThread {
                 // Who was revoked meanwhile observes nothing.
                 let subject = caller.subject();
                 if subject.is_some_and(|who| self.registry.caller(who, caller.address).is_none()) {
-                    let refusal = Response::diagnostic(Code::FORBIDDEN, gate::REVOKED);
-                    return self.respond(now, door, exchange, refusal);
+                    return self.respond(now, door, exchange, gate::revoked());
                 }
                 let Speaks::Coap(endpoint) = &mut self.doors[door].speaks else { return };
                 let told = response.clone();

@@ -87,10 +87,7 @@ impl NetThread {
         address: SocketAddr,
     ) -> Result<Caller, Response> {
         match (exchange.subject(), self.doors[door].kind) {
-            (Some(subject), _) => self
-                .registry
-                .caller(subject, address)
-                .ok_or_else(|| Response::diagnostic(Code::FORBIDDEN, gate::REVOKED)),
+            (Some(subject), _) => self.registry.caller(subject, address).ok_or_else(gate::revoked),
             (None, ListenerKind::Coap) => {
                 let is_distant = !address.ip().to_canonical().is_loopback();
                 if is_distant && !self.unproven.take(now, limits::host(address)) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Exchange, Request, Response};
+use suibi_journal::admission::DEVICE_REVOKED;
 use suibi_journal::{AuditEntry, AuditKind};
 use suibi_store::AccessChange;
 
@@ -123,7 +124,7 @@ impl NetThread {
             let (device, journal) = self.registry.names(subject);
             let entry = AuditEntry {
                 at: clock::millis(),
-                what: AuditKind::Refused(gate::REVOKED.to_owned()),
+                what: AuditKind::Refused(DEVICE_REVOKED.to_owned()),
                 device,
                 journal,
                 address: peer.address.to_string(),
@@ -160,7 +161,7 @@ impl NetThread {
                         Caller { rights: caller.rights, who: caller.who, ..asker.caller };
                     None
                 }
-                None => Some(Response::diagnostic(Code::FORBIDDEN, gate::REVOKED)),
+                None => Some(gate::revoked()),
             },
             None => None,
         };
@@ -248,7 +249,7 @@ impl NetThread {
 
     /// A device that was cut off is told so once more, where it observed something (RFC 7641 §4.2).
     fn end_observations(&mut self, now: Instant, device: u32) {
-        let last = Response::diagnostic(Code::FORBIDDEN, gate::REVOKED);
+        let last = gate::revoked();
         for (door, observation) in self.observers.remove_all_of(of_device(device)) {
             if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
                 endpoint.notify(now, &observation, last.clone());

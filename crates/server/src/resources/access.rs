@@ -48,12 +48,12 @@ fn refusal(refused: &AccessRefused) -> Problem {
     let code = match refused {
         AccessRefused::Used { .. }
         | AccessRefused::DeviceName(_)
-        | AccessRefused::JournalName(_) => Code::CONFLICT,
+        | AccessRefused::JournalName(_)
+        | AccessRefused::Revoked { .. } => Code::CONFLICT,
         AccessRefused::BadName { .. } | AccessRefused::NoRights => Code::BAD_REQUEST,
         AccessRefused::NoJournal | AccessRefused::NoDevice | AccessRefused::NoInvite => {
             Code::NOT_FOUND
         }
-        AccessRefused::Revoked { .. } => Code::FORBIDDEN,
         AccessRefused::KeyId | AccessRefused::BadKey => Code::INTERNAL_SERVER_ERROR,
     };
     Problem::new(code, refused.to_string())

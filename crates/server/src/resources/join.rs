@@ -5,7 +5,7 @@
 
 use suibi_coap::{Code, ContentFormat, Response};
 use suibi_journal::AuditKind;
-use suibi_journal::admission::{JoinAnswer, JoinRequest, MAX_NAME_BYTES};
+use suibi_journal::admission::{INVITE_ENDED, JoinAnswer, JoinRequest, MAX_NAME_BYTES};
 use suibi_journal::hex::to_hex;
 use suibi_oscore::{JoinSecret, KeyId, Secret, Transcript, credential};
 use suibi_store::{AccessChange, DeviceRow, InviteRow, Joiner, JournalId};
@@ -179,7 +179,7 @@ fn used(at: i64) -> Problem {
 
 fn ended(invite: &InviteRow, now: i64, theirs: i64) -> Problem {
     let mut text = format!(
-        "this invite ended at {} by the server's clock, which now shows {}",
+        "{INVITE_ENDED} at {} by the server's clock, which now shows {}",
         moment(invite.expires),
         moment(now)
     );
