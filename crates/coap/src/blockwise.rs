@@ -2,7 +2,7 @@
 
 use std::{
     collections::hash_map::DefaultHasher,
-    hash::{Hash, Hasher},
+    hash::{BuildHasher, Hash, Hasher, RandomState},
 };
 
 use bytes::Bytes;
@@ -88,10 +88,16 @@ impl Slicing {
 /// its format do not come again (RFC 7959 §3.3), save with FETCH.
 ///
 /// Two requests of one peer would have to collide in 64 bits to get into each other's way, and
-/// no peer can get into another's. Behind one address there may be several subjects, and the
+/// no peer can get into another's. Behind one address, which may be forged, there may be several
+/// subjects: `keys` are random, so that nobody can make his request collide with another's. The
 /// bodies that one of them sends at once differ by their Request-Tag (RFC 9175 §3).
-pub(crate) fn cache_key(request: &Request, block1: Option<Block>, subject: Option<Subject>) -> u64 {
-    let mut hasher = DefaultHasher::new();
+pub(crate) fn cache_key(
+    keys: &RandomState,
+    request: &Request,
+    block1: Option<Block>,
+    subject: Option<Subject>,
+) -> u64 {
+    let mut hasher = keys.build_hasher();
     subject.hash(&mut hasher);
     request.method.byte().hash(&mut hasher);
     for (number, value) in request.options.iter() {
@@ -384,4 +390,20 @@ pub(crate) fn too_large(max_body: usize) -> Response {
     let max = u32::try_from(max_body).unwrap_or(u32::MAX);
     response.options.set_uint(OptionNumber::SIZE1, max);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_and_the_endpoint_make_other_keys_of_the_same_question() {
+        let request = Request::new(Code::GET).path("/notes");
+        let [ours, theirs] = [RandomState::new(), RandomState::new()];
+        let key = |keys, subject| cache_key(keys, &request, None, subject);
+        let [one, other] = [1, 2].map(|number| Some(Subject(number)));
+        assert_eq!(key(&ours, one), key(&ours, one));
+        assert!(key(&ours, one) != key(&ours, other) && key(&ours, one) != key(&ours, None));
+        assert_ne!(key(&ours, one), key(&theirs, one), "nobody can compute it");
+    }
 }

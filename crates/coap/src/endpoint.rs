@@ -6,7 +6,7 @@ mod server;
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
+    hash::{Hash, Hasher, RandomState},
     time::{Duration, Instant},
 };
 
@@ -50,6 +50,8 @@ pub struct Endpoint {
     uploads: Bounded<Vec<u8>>,
     /// Responses that go out in blocks.
     representations: Bounded<Response>,
+    /// For the keys of both.
+    hashing: RandomState,
     outbox: VecDeque<Transmit>,
     events: VecDeque<Event>,
     forgetting: Option<TimerKey>,
@@ -108,6 +110,7 @@ impl Endpoint {
             observations: Observations::default(),
             uploads: Bounded::new(&config),
             representations: Bounded::new(&config),
+            hashing: RandomState::new(),
             outbox: VecDeque::new(),
             events: VecDeque::new(),
             forgetting: None,

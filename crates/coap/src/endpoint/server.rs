@@ -66,7 +66,7 @@ impl Endpoint {
         let block2 = Block::of(&request.options, OptionNumber::BLOCK2);
         let bad_block = block1.is_err() || block2.is_err();
         let (block1, block2) = (block1.ok().flatten(), block2.ok().flatten());
-        let cache_key = blockwise::cache_key(&request, block1, exchange.subject());
+        let cache_key = blockwise::cache_key(&self.hashing, &request, block1, exchange.subject());
         let slicing = Slicing { block1, block2, cache_key };
         exchange.slicing = slicing;
         if let Some(refusal) = refused {
