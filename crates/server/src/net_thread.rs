@@ -362,6 +362,9 @@ impl NetThread {
                 if subject.is_some_and(|who| self.registry.caller(who, caller.address).is_none()) {
                     return self.respond(now, door, exchange, gate::revoked());
                 }
+                if !self.observers.has_room(subject) {
+                    return self.respond(now, door, exchange, response);
+                }
                 let Speaks::Coap(endpoint) = &mut self.doors[door].speaks else { return };
                 let told = response.clone();
                 if let Some(id) = endpoint.respond_observed(now, exchange, response) {

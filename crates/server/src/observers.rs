@@ -16,6 +16,9 @@ use crate::resources::Route;
 /// At least so long from round to round, so that a busy writer does not keep everybody busy.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(50);
 
+/// Observations of one credential, from however many addresses, so that it leaves room for others.
+const MAX_OF_ONE: usize = 256;
+
 /// An observation at one of several doors.
 pub(crate) type Observer = (usize, ObservationId);
 
@@ -24,6 +27,8 @@ pub(crate) struct Observers {
     questions: BTreeMap<usize, Question>,
     by_bytes: BTreeMap<(JournalId, Vec<u8>), usize>,
     asks: BTreeMap<Observer, Asks>,
+    /// How many observations there are by the right of each.
+    shares: BTreeMap<Subject, usize>,
     next_number: usize,
     /// Where something may be different from what was told.
     stale: BTreeSet<JournalId>,
@@ -62,11 +67,17 @@ impl Observers {
             questions: BTreeMap::new(),
             by_bytes: BTreeMap::new(),
             asks: BTreeMap::new(),
+            shares: BTreeMap::new(),
             next_number: 0,
             stale: BTreeSet::new(),
             asking: None,
             next_round: now,
         }
+    }
+
+    /// Whether this one may observe one thing more.
+    pub(crate) fn has_room(&self, subject: Option<Subject>) -> bool {
+        subject.and_then(|who| self.shares.get(&who)).is_none_or(|share| *share < MAX_OF_ONE)
     }
 
     /// Somebody has registered, and was answered with `told`.
@@ -102,13 +113,24 @@ impl Observers {
         }
         question.observers.insert(observer);
         self.asks.insert(observer, Asks { question: number, subject: caller.subject() });
+        if let Some(subject) = caller.subject() {
+            *self.shares.entry(subject).or_default() += 1;
+        }
         // Something may have changed between the answer and now.
         self.stale.insert(journal);
     }
 
     /// Somebody does not want to know any more.
     pub(crate) fn remove(&mut self, observer: &Observer) {
-        let Some(Asks { question: number, .. }) = self.asks.remove(observer) else { return };
+        let Some(Asks { question: number, subject }) = self.asks.remove(observer) else { return };
+        if let Some(subject) = subject
+            && let Some(share) = self.shares.get_mut(&subject)
+        {
+            *share -= 1;
+            if *share == 0 {
+                self.shares.remove(&subject);
+            }
+        }
         let Some(question) = self.questions.get_mut(&number) else { return };
         question.observers.remove(observer);
         if question.observers.is_empty()
@@ -326,6 +348,27 @@ mod tests {
         observers.handle_refused_round();
         now += BETWEEN_ROUNDS;
         assert_eq!(observers.poll_round(now).unwrap()[0].1.journal, there);
+    }
+
+    #[test]
+    fn one_credential_leaves_room_for_the_observers_of_others() {
+        let mut observers = Observers::new(Instant::now());
+        let ids = observations(MAX_OF_ONE as u16);
+        let who = Who::Device { number: 1, name: "phone".into() };
+        let phone = Caller { who, ..caller() };
+        let subject = phone.subject();
+        for id in &ids {
+            assert!(observers.has_room(subject));
+            let request = question("/notes");
+            let route = Route::find(&request).unwrap();
+            observers.add((0, *id), &phone, route, request, &response("1"));
+        }
+        assert!(!observers.has_room(subject));
+        assert!(observers.has_room(Some(Subject(7))) && observers.has_room(None));
+        observers.remove(&(0, ids[0]));
+        assert!(observers.has_room(subject));
+        observers.remove_all_of(subject.unwrap());
+        assert!(observers.shares.is_empty());
     }
 
     #[test]
