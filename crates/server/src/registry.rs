@@ -33,8 +33,8 @@ use crate::listen;
 /// Own numbers of a fixed context that are reserved at once (RFC 8613 Appendix B.1.1).
 pub(crate) const RESERVED_AT_ONCE: u64 = 4096;
 
-/// 2025-01-01T00:00:00Z, in seconds since 1970.
-const NUMBERS_BEGIN: i64 = 1_735_689_600;
+/// 2025-01-01T00:00:00Z, in milliseconds since 1970.
+const NUMBERS_BEGIN: i64 = 1_735_689_600_000;
 
 /// An invite is remembered so long after it expired or was used, so that it can say so. Milliseconds.
 const INVITE_KEPT: i64 = 7 * 24 * 3_600_000;
@@ -197,11 +197,13 @@ impl Registry {
     /// What [`DeviceRow::reserved`] has to be before a fixed context is used in this process.
     ///
     /// Appendix B.1.1 of RFC 8613 goes on at the end of the stored reservation. A restored backup has an old one, so
-    /// the numbers begin at the time as well: 256 for each second since 2025. A backup repeats nothing then, unless the
-    /// server before it answered more than 256 times a second from its start until the backup's, or both run at once.
+    /// the numbers begin at the time as well: one for each millisecond since 2025, which lasts until 2059. A backup
+    /// repeats nothing then, even when it is started within the second, unless the server before it used more than one
+    /// number a millisecond from its start until the backup's, or the clock was set back, or both
+    /// run at once.
     pub(crate) fn first_reserved(now_millis: i64, reserved: u64) -> u64 {
-        let seconds = (now_millis / 1000 - NUMBERS_BEGIN).max(0).unsigned_abs();
-        reserved.max(seconds << 8) + RESERVED_AT_ONCE
+        let millis = now_millis.saturating_sub(NUMBERS_BEGIN).max(0).unsigned_abs();
+        reserved.max(millis) + RESERVED_AT_ONCE
     }
 
     /// Something is durable, and counts from now on.
@@ -468,9 +470,10 @@ mod tests {
 
     #[test]
     fn own_numbers_begin_after_the_last_reservation_and_at_the_time() {
-        let day = NUMBERS_BEGIN * 1000 + 24 * 3_600_000;
-        let at_time = (24 * 3600) << 8;
+        let day = NUMBERS_BEGIN + 24 * 3_600_000;
+        let at_time = 24 * 3_600_000;
         assert_eq!(Registry::first_reserved(day, 0), at_time + RESERVED_AT_ONCE);
+        assert_eq!(Registry::first_reserved(day + 1, 0), at_time + 1 + RESERVED_AT_ONCE);
         let later = at_time + 5_000_000;
         assert_eq!(Registry::first_reserved(day, later), later + RESERVED_AT_ONCE);
         // A clock before 2025 is no help and no harm.

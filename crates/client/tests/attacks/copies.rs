@@ -3,6 +3,11 @@
 
 use std::fs;
 
+use suibi_coap::{Code, Message, MessageId, Request, Response, Token, Type, wire};
+use suibi_journal::admission::{ForeignAnswer, ForeignRequest};
+use suibi_oscore::{Context, KeyId, Parameters, RequestId, Secret};
+
+use crate::recorder::protected;
 use crate::scene::{Scene, add, deliver, everything};
 use crate::support::{PATIENCE, copy, texts};
 
@@ -107,4 +112,84 @@ fn a_server_restored_from_an_older_copy_uses_no_nonce_twice_and_gets_back_what_d
             assert_eq!(texts(&mut *client.reader().unwrap()), expected);
         }
     }
+}
+
+/// A client that has one context for its life (RFC 8613 Appendix B.1), and keeps its numbers.
+struct Foreign {
+    context: Context,
+    sent: u16,
+}
+
+impl Foreign {
+    fn new(told: &ForeignAnswer) -> Self {
+        let context = Context::derive(&Parameters {
+            secret: &Secret::from_bytes(&told.secret).unwrap(),
+            salt: &told.salt,
+            id_context: None,
+            sender: KeyId::from_slice(&told.id).unwrap(),
+            recipient: KeyId::from_slice(&told.server_id).unwrap(),
+        });
+        Self { context, sent: 0 }
+    }
+
+    fn protect(&mut self, request: &Request) -> (Vec<u8>, RequestId) {
+        let (outer, id) = self.context.protect_request(request, false).unwrap();
+        let Request { method: code, options, payload } = outer;
+        self.sent += 1;
+        let token = Token::new(&self.sent.to_be_bytes()).unwrap();
+        let (kind, number) = (Type::Confirmable, MessageId(self.sent));
+        let message = Message { kind, code, id: number, token, options, payload };
+        (wire::encode(&message).to_vec(), id)
+    }
+
+    fn unprotect(&self, asked: RequestId, datagram: &[u8]) -> Response {
+        let (Message { code, options, payload, .. }, _) = protected(datagram).unwrap();
+        let outer = Response { code, options, payload };
+        self.context.unprotect_response(&outer, asked, None).unwrap().0
+    }
+
+    /// Adds a note, after a start of the server with the Echo value that it asks for.
+    fn add(&mut self, scene: &Scene, text: &str) -> Code {
+        let request = Request::new(Code::POST).path("/notes").payload(text.to_owned());
+        let socket = scene.stranger();
+        let mut response = Response::new(Code::UNAUTHORIZED);
+        for _ in 0..2 {
+            let request = match response.echo_value() {
+                Some(echo) => request.clone().echo(echo),
+                None => request.clone(),
+            };
+            let (datagram, asked) = self.protect(&request);
+            response = self.unprotect(asked, &socket.ask(&datagram));
+            if response.code != Code::UNAUTHORIZED {
+                break;
+            }
+        }
+        response.code
+    }
+}
+
+/// Its keys are the same for ever, so here it is numbers alone that keep nonces apart: those of the server are not to
+/// come again even when it is put back to an older copy and runs again within the same second.
+#[test]
+fn a_server_restored_in_no_time_uses_no_nonce_twice_towards_a_foreign_client() {
+    let mut scene = Scene::new();
+    // Something for the recorder to see.
+    scene.join("phone", "read,write");
+    let rights = "write".parse().unwrap();
+    let request = ForeignRequest { journal: None, rights, name: "lamp".to_owned() };
+    let told = scene.world.admin("server").export(&request).unwrap();
+    let mut lamp = Foreign::new(&told);
+    assert_eq!(lamp.add(&scene, "zero"), Code::CREATED);
+    let (data, backup) = (scene.world.dir("server"), scene.world.dir("backup"));
+    scene.stop();
+    copy(&data, &backup);
+    for n in 0..6 {
+        fs::remove_dir_all(&data).unwrap();
+        copy(&backup, &data);
+        scene.start();
+        assert_eq!(lamp.add(&scene, &format!("round {n}")), Code::CREATED);
+        scene.stop();
+    }
+    scene.start();
+    assert_eq!(scene.notes(), ["round 5", "zero"]);
 }

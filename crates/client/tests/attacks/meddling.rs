@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use bytes::Bytes;
+use suibi_client::LiveEvent;
 use suibi_coap::{Code, Message, Request, wire};
-use suibi_net::relay::Direction;
+use suibi_net::relay::{Direction, Faults};
 use suibi_oscore::ClientContext;
 
 use crate::scene::{Scene, add, deliver, everything, seed};
@@ -162,4 +163,36 @@ fn an_answer_to_another_request_or_another_device_is_not_believed() {
         }
     }
     assert!(swapped.load(Ordering::SeqCst) > 50);
+}
+
+/// Nobody who means harm, and everything that a network does: notifications with numbers of their own, bodies in blocks,
+/// requests that are repeated under new keys. The recorder looks at all of it.
+#[test]
+fn a_network_that_loses_doubles_and_reorders_makes_nobody_use_a_nonce_twice() {
+    let mut scene = Scene::new();
+    scene.join("phone", "read,write");
+    scene.join("laptop", "read,write");
+    let (mut phone, mut laptop) = (scene.process("phone"), scene.process("laptop"));
+    let events = phone.live().unwrap();
+    assert!(matches!(events.recv_timeout(PATIENCE).unwrap(), LiveEvent::Online));
+    scene.weather(Faults { loss: 0.1, double: 0.2, reorder: 0.2, seed: 8613, ..Faults::default() });
+    let mut expected: Vec<_> = (0..20).map(|n| format!("note {n:02}")).collect();
+    expected.push("large ".repeat(5_000));
+    for (n, text) in expected.iter().enumerate() {
+        if n == 10 {
+            scene.restart();
+        }
+        add(&mut laptop, text);
+    }
+    everything(&mut laptop);
+    expected.sort();
+    let mut seen = Vec::new();
+    while seen.len() < expected.len() {
+        if let LiveEvent::NewNotes(notes) = events.recv_timeout(PATIENCE).unwrap() {
+            seen.extend(notes.into_iter().map(|note| note.text));
+        }
+    }
+    seen.sort();
+    assert_eq!(seen, expected);
+    assert_eq!(scene.notes(), expected);
 }

@@ -1,5 +1,6 @@
 //! A server, devices that reach it over a path where somebody sits, and what there is to be harmed.
 
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -98,6 +99,11 @@ impl Scene {
         self.path().hands = Box::new(hands);
     }
 
+    /// The path itself is bad from now on.
+    pub(crate) fn weather(&self, faults: Faults) {
+        self.relay.set_faults(faults);
+    }
+
     /// Nobody does anything any more.
     pub(crate) fn honest(&self) {
         self.path().hands = honest();
@@ -129,14 +135,14 @@ impl Scene {
         self.start();
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    pub(crate) fn server_address(&self) -> SocketAddr {
         self.server.as_ref().unwrap().oscore
     }
 
     /// Somebody with a socket of his own.
     pub(crate) fn stranger(&self) -> Stranger {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.connect(self.address()).unwrap();
+        socket.connect(self.server_address()).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(120))).unwrap();
         Stranger { socket, path: Arc::clone(&self.path) }
     }
@@ -209,13 +215,27 @@ impl Stranger {
             lock(&self.path).recorder.arrives(here, datagram);
             self.socket.send(datagram).unwrap();
         }
-        let mut buf = [0; 2048];
-        let mut answers = Vec::new();
-        while let Ok(len) = self.socket.recv(&mut buf) {
-            lock(&self.path).recorder.answer(here, &buf[..len]);
-            answers.push(buf[..len].to_vec());
+        std::iter::from_fn(|| self.receive().ok()).collect()
+    }
+
+    /// The same with one datagram and its answer, for those who are no strangers but have a socket of their own.
+    pub(crate) fn ask(&self, datagram: &[u8]) -> Vec<u8> {
+        lock(&self.path).recorder.request(self.socket.local_addr().unwrap(), datagram);
+        self.socket.send(datagram).unwrap();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.receive() {
+                Ok(answer) => return answer,
+                Err(error) => assert!(Instant::now() < until, "no answer: {error}"),
+            }
         }
-        answers
+    }
+
+    fn receive(&self) -> io::Result<Vec<u8>> {
+        let mut buf = [0; 2048];
+        let len = self.socket.recv(&mut buf)?;
+        lock(&self.path).recorder.answer(self.socket.local_addr()?, &buf[..len]);
+        Ok(buf[..len].to_vec())
     }
 }
 
