@@ -15,6 +15,7 @@ use suibi_coap::{
 use suibi_net::UdpSocket;
 use suibi_oscore::{ClientContext, KeyId, Secret, ServerContexts};
 
+use crate::recorder::protected;
 use crate::scene::{Scene, add, deliver, everything};
 
 /// What a flood may make this process grow by, in bytes; all bounds of an endpoint together are less.
@@ -53,6 +54,18 @@ fn mutated(rng: &mut StdRng, of: &[Bytes]) -> Bytes {
     if rng.random_bool(0.05) {
         bytes.truncate(rng.random_range(0..bytes.len()));
     }
+    bytes.into()
+}
+
+/// One of these as the first request of a process that there never was: the server has to derive keys to find that out.
+fn forged_first(rng: &mut StdRng, of: &[Bytes]) -> Bytes {
+    let mut bytes = of[rng.random_range(0..of.len())].to_vec();
+    let (_, option) = protected(&bytes).unwrap();
+    let kid_context = option.kid_context.unwrap();
+    let is_it = |part: &[u8]| part == kid_context.as_slice();
+    let at = bytes.windows(kid_context.as_slice().len()).position(is_it).unwrap();
+    // The server's half stays as it is.
+    rng.fill_bytes(&mut bytes[at + 8..at + 16]);
     bytes.into()
 }
 
@@ -181,34 +194,52 @@ fn a_million_random_and_a_million_mutated_datagrams_leave_a_server_as_it_was() {
 }
 
 #[test]
-fn a_flood_of_random_and_mutated_datagrams_keeps_no_device_from_writing() {
+fn a_flood_of_random_mutated_and_forged_datagrams_keeps_no_device_from_writing() {
     const EACH: usize = 100_000;
     let mut scene = Scene::new();
     scene.join("phone", "read,write");
+    scene.join("laptop", "read,write");
     let mut phone = scene.process("phone");
-    deliver(&mut phone, "before");
+    scene.take();
+    deliver(&mut phone, "phone 0");
+    deliver(&mut scene.process("laptop"), "laptop 0");
     let known: Vec<Bytes> = scene.take_requests().into_iter().map(Bytes::from).collect();
     let server = scene.server_address();
     let before = resident();
     let is_over = AtomicBool::new(false);
-    let (written, at_once) = thread::scope(|scope| {
-        let writer = scope.spawn(|| {
-            let (mut written, mut at_once) = (vec!["before".to_owned()], 0);
+    let written = thread::scope(|scope| {
+        // A process that was there before the flood.
+        let of_phone = scope.spawn(|| {
+            let mut written = 1;
+            let mut at_once = 1;
             while !is_over.load(Ordering::Relaxed) {
-                let text = format!("note {:05}", written.len());
-                at_once += usize::from(add(&mut phone, &text).receipt.is_some());
-                written.push(text);
+                let text = format!("phone {written}");
+                at_once += u32::from(add(&mut phone, &text).receipt.is_some());
+                written += 1;
                 thread::sleep(Duration::from_millis(10));
             }
-            (written, at_once)
+            assert!(written > 20 && at_once * 2 > written, "{at_once} of {written} at once");
+            everything(&mut phone);
+            written
+        });
+        // A new process for each note, told from the forged ones by its keys alone.
+        let of_laptop = scope.spawn(|| {
+            let mut written = 1;
+            while !is_over.load(Ordering::Relaxed) {
+                deliver(&mut scene.process("laptop"), &format!("laptop {written}"));
+                written += 1;
+            }
+            assert!(written > 5, "{written}");
+            written
         });
         let mut rng = StdRng::seed_from_u64(5);
         let mut sockets: Vec<_> = (0..16).map(|_| UdpSocket::connect(server).unwrap()).collect();
         let mut queue = VecDeque::new();
-        for batch in 0..2 * EACH / 64 {
-            for n in 0..64 {
-                let bytes = if n % 2 == 0 { random(&mut rng) } else { mutated(&mut rng, &known) };
-                queue.push_back(Transmit { peer: server.into(), bytes });
+        for batch in 0..3 * EACH / 66 {
+            for _ in 0..22 {
+                let three =
+                    [random(&mut rng), mutated(&mut rng, &known), forged_first(&mut rng, &known)];
+                queue.extend(three.map(|bytes| Transmit { peer: server.into(), bytes }));
             }
             let socket = &mut sockets[batch % 16];
             while !queue.is_empty() {
@@ -219,11 +250,12 @@ fn a_flood_of_random_and_mutated_datagrams_keeps_no_device_from_writing() {
             thread::sleep(Duration::from_millis(2));
         }
         is_over.store(true, Ordering::Relaxed);
-        writer.join().unwrap()
+        [("phone", of_phone.join().unwrap()), ("laptop", of_laptop.join().unwrap())]
     });
-    everything(&mut phone);
     let grown = resident().saturating_sub(before);
     assert!(grown < GROWTH, "{grown} bytes more");
-    assert!(written.len() > 20 && at_once * 2 > written.len(), "{at_once} of {}", written.len());
-    assert_eq!(scene.notes(), written);
+    let numbered = |(who, count)| (0..count).map(move |n| format!("{who} {n}"));
+    let mut expected: Vec<String> = written.into_iter().flat_map(numbered).collect();
+    expected.sort();
+    assert_eq!(scene.notes(), expected);
 }
