@@ -15,3 +15,4 @@ mod spoofed;
 #[path = "../loopback/support.rs"]
 #[allow(dead_code, reason = "each test program uses its own part")]
 mod support;
+mod table;
