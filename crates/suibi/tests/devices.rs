@@ -37,7 +37,7 @@ fn devices_are_listed_renamed_and_cut_off() {
     sensor  add (a drop)  2026-11-23 09:05  just now       0a1b2c3d
     --- 0
     ");
-    laptop.add("from the laptop");
+    laptop.save("from the laptop");
 
     let renamed = owner.suibi(&["devices", "rename", "laptop", "desk"]).expect_success();
     insta::assert_snapshot!(told(&owner, &renamed), @"
@@ -48,7 +48,7 @@ fn devices_are_listed_renamed_and_cut_off() {
     let from = owner.suibi(&["log", "--from", "desk"]).expect_success();
     assert!(from.out.contains("from the laptop"), "{from:#?}");
 
-    assert_eq!(sensor.add("21 °C"), Added::Saved);
+    sensor.save("21 °C");
     let asked = owner.suibi(&["devices", "revoke", "sensor"]).expect_refusal(&[2]);
     insta::assert_snapshot!(told(&owner, &asked), @"
     --- 2
@@ -61,6 +61,7 @@ fn devices_are_listed_renamed_and_cut_off() {
     ✓ sensor is cut off, from this moment on; what it wrote stays
     ");
     let refused = sensor.suibi(&["add", "22 °C"]);
+    assert_eq!(Added::of(&refused), Added::Kept);
     insta::assert_snapshot!(told(&sensor, &refused), @"
     --- 0
     the server «home» has cut this device off (it knows it as «sensor»)
@@ -71,7 +72,7 @@ fn devices_are_listed_renamed_and_cut_off() {
     error: the server «home» has cut this device off (it knows it as «sensor»)
     hint: what you wrote is kept on this device; with a new invite it goes along: suibi join --again LINE
     ");
-    assert_each_once(&owner.log(), &["from the laptop".to_owned(), "21 °C".to_owned()]);
+    assert_each_once(&owner.log_in_step(), &["from the laptop".to_owned(), "21 °C".to_owned()]);
     insta::assert_snapshot!(told(&owner, &owner.suibi(&["devices"])), @"
     NAME    MAY           JOINED            LAST HEARD OF             ID
     desk    read, write   2026-11-23 09:05  just now                  0a1b2c3d
@@ -94,8 +95,8 @@ fn who_is_cut_off_is_asked_for_on_a_terminal() {
     terminal.line("n");
     terminal.expect("nothing was done");
     terminal.expect("ended 1");
-    drop(terminal);
-    assert_eq!(laptop.add("still in"), Added::Saved);
+    laptop.save("still in");
+    // Beside the first one, whose tmux goes on.
     let terminal = Terminal::open(&owner, "devices revoke laptop");
     terminal.expect("[y/N]");
     terminal.line("y");
@@ -174,7 +175,7 @@ fn an_administrator_invites_and_revokes_from_afar() {
     let invited = admin.suibi(&["invite", "--name", "tablet"]).expect_success();
     let tablet = Home::new();
     tablet.suibi(&["join", invited.out.trim()]).expect_success();
-    assert_eq!(tablet.add("from the tablet"), Added::Saved);
+    tablet.save("from the tablet");
     admin.suibi(&["devices", "revoke", "--yes", "tablet"]).expect_success();
     assert_eq!(tablet.add("not any more"), Added::Kept);
 }
@@ -184,32 +185,26 @@ fn the_audit_trail_tells_who_came_and_who_went() {
     let (_data, _server, owner, [laptop, ..]) = server_with_three();
     owner.suibi(&["devices", "revoke", "--yes", "laptop"]).expect_success();
     laptop.add("no more");
+    laptop.sync().expect_refusal(&[4]);
     // A refusal is written down when there is time.
     wait_until("it is in the trail", || owner.suibi(&["audit"]).out.contains("refused"));
     let audit = owner.suibi(&["audit"]).expect_success();
-    let words: Vec<&str> =
+    let mut words: Vec<&str> =
         audit.out.lines().skip(1).filter_map(|line| line.split_whitespace().nth(2)).collect();
+    // As often as it tried.
+    words.dedup_by(|later, earlier| *later == "refused" && earlier == later);
     assert_eq!(
         words,
         ["invited", "joined", "invited", "joined", "invited", "joined", "revoked", "refused"],
         "{audit:#?}"
     );
     assert!(audit.out.contains("127.0.0.1:"), "{audit:#?}");
-    let last = owner.suibi(&["audit", "--limit", "2", "--json"]).expect_success();
+    let last = owner.suibi(&["audit", "--limit", "1", "--json"]).expect_success();
     assert_documented(&last.out);
     insta::assert_snapshot!(masked(&last.out), @r#"
     {
       "version": 1,
       "entries": [
-        {
-          "time": "2026-11-23T09:05:00.000+00:00",
-          "what": "revoked",
-          "reason": null,
-          "device": "laptop",
-          "journal": "notes",
-          "address": "127.0.0.1:5683",
-          "detail": "by the owner"
-        },
         {
           "time": "2026-11-23T09:05:00.000+00:00",
           "what": "refused",

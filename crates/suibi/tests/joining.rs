@@ -7,7 +7,6 @@ mod machinery;
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 
-use machinery::home::Added;
 use machinery::{
     BOUND, Home, Server, Terminal, assert_documented, assert_each_once, free_port, masked, run,
     told,
@@ -48,10 +47,10 @@ fn texts(texts: &[&str]) -> Vec<String> {
 #[test]
 fn a_new_device_joins_with_two_commands_and_takes_its_notes_along() {
     let place = Place::new();
-    place.owner.add("written at the server");
+    place.owner.save("written at the server");
     let home = Home::new();
-    assert_eq!(home.add("written before, alone"), Added::Saved);
-    assert_eq!(home.add("和这一条"), Added::Saved);
+    home.save("written before, alone");
+    home.save("和这一条");
 
     let invited = place.owner.suibi(&["invite", "--host", &place.server.oscore[0].to_string()]);
     insta::assert_snapshot!(told(&place.owner, &invited), @"
@@ -79,10 +78,10 @@ fn a_new_device_joins_with_two_commands_and_takes_its_notes_along() {
     ");
 
     let all = texts(&["written at the server", "written before, alone", "和这一条"]);
-    assert_each_once(&home.log(), &all);
-    assert_each_once(&place.owner.log(), &all);
-    assert_eq!(home.add("written after"), Added::Saved);
-    assert_each_once(&place.owner.log(), &[all, texts(&["written after"])].concat());
+    assert_each_once(&home.log_in_step(), &all);
+    assert_each_once(&place.owner.log_in_step(), &all);
+    home.save("written after");
+    assert_each_once(&place.owner.log_in_step(), &[all, texts(&["written after"])].concat());
     let status = home.suibi(&["status"]).expect_success();
     for line in [", encrypted\n", "answers", "this device may read and write", "laptop"] {
         assert!(status.out.contains(line), "{line:?}: {status:#?}");
@@ -120,7 +119,7 @@ fn the_line_comes_from_a_pipe_from_a_paste_and_with_what_a_chat_makes_of_it() {
 #[test]
 fn a_drop_adds_notes_and_sees_none() {
     let place = Place::new();
-    place.owner.add("a secret");
+    place.owner.save("a secret");
     let home = Home::new();
     let line = place.invite(&["--rights", "write", "--name", "thermometer"]);
     let joined = home.suibi(&["join", &line]).expect_success();
@@ -130,13 +129,13 @@ fn a_drop_adds_notes_and_sees_none() {
       journal notes: this device may add notes and see none (a drop)
     ✓ in step with the server · 0 sent, 0 received
     ");
-    assert_eq!(home.add("21 °C"), Added::Saved);
+    home.save("21 °C");
     let log = home.suibi(&["log"]).expect_success();
     assert!(!log.out.contains("a secret") && log.out.contains("21 °C"), "{log:#?}");
     assert!(log.err.contains("this device is a drop"), "{log:#?}");
     home.sync().expect_success();
     home.suibi(&["devices"]).expect_refusal(&[4]);
-    assert_each_once(&place.owner.log(), &texts(&["a secret", "21 °C"]));
+    assert_each_once(&place.owner.log_in_step(), &texts(&["a secret", "21 °C"]));
     let files = Command::new("grep").args(["-rl", "a secret"]).arg(home.path()).output().unwrap();
     assert_eq!(String::from_utf8(files.stdout).unwrap(), "", "it has what it must not see");
 }
@@ -144,31 +143,31 @@ fn a_drop_adds_notes_and_sees_none() {
 #[test]
 fn a_reader_sees_everything_and_writes_nothing() {
     let place = Place::new();
-    place.owner.add("to be seen");
+    place.owner.save("to be seen");
     let home = place.device("screen", &["--rights", "read"]);
-    assert_each_once(&home.log(), &texts(&["to be seen"]));
+    assert_each_once(&home.log_in_step(), &texts(&["to be seen"]));
     let refused = home.suibi(&["add", "not to be"]).expect_refusal(&[4]);
     insta::assert_snapshot!(told(&home, &refused), @"
     --- 4
     error: «screen» may read the journal «notes» on «home» and not write there; nothing was written
     hint: another invite can allow it: suibi invite --rights read,write on the server
     ");
-    assert_each_once(&home.log(), &texts(&["to be seen"]));
-    assert_each_once(&place.owner.log(), &texts(&["to be seen"]));
+    assert_each_once(&home.log_in_step(), &texts(&["to be seen"]));
+    assert_each_once(&place.owner.log_in_step(), &texts(&["to be seen"]));
 }
 
 #[test]
 fn journals_on_one_server_are_kept_apart() {
     let place = Place::new();
-    place.owner.add("in the first");
+    place.owner.save("in the first");
     let mine = place.device("mine", &[]);
     let family = place.device("kitchen", &["--journal", "family"]);
     let other = place.device("sofa", &["--journal", "family"]);
-    family.add("in the second");
+    family.save("in the second");
     other.sync().expect_success();
-    assert_each_once(&other.log(), &texts(&["in the second"]));
-    assert_each_once(&mine.log(), &texts(&["in the first"]));
-    assert_each_once(&place.owner.log(), &texts(&["in the first"]));
+    assert_each_once(&other.log_in_step(), &texts(&["in the second"]));
+    assert_each_once(&mine.log_in_step(), &texts(&["in the first"]));
+    assert_each_once(&place.owner.log_in_step(), &texts(&["in the first"]));
 }
 
 #[test]
@@ -284,7 +283,7 @@ fn a_machine_that_has_joined_already() {
     ");
 
     let elsewhere = Place::new();
-    home.add("in the first place");
+    home.save("in the first place");
     let line = elsewhere.invite(&[]);
     let joined = home.suibi(&["join", "--again", "--name", "laptop", &line]).expect_success();
     insta::assert_snapshot!(told(&home, &joined), @"
@@ -293,8 +292,8 @@ fn a_machine_that_has_joined_already() {
       journal notes: this device may read and write
     ✓ in step with the server · 0 sent, 0 received
     ");
-    home.add("in the second place");
-    assert_each_once(&place.owner.log(), &texts(&["in the first place"]));
+    home.save("in the second place");
+    assert_each_once(&place.owner.log_in_step(), &texts(&["in the first place"]));
 }
 
 #[test]

@@ -160,12 +160,10 @@ impl Owner {
         self.admin.export(foreign).map_err(|error| failure(&error))
     }
 
-    /// Oldest first, like every listing.
+    /// In the order in which it happened.
     pub(super) fn audit(&mut self, limit: usize) -> Result<Vec<AuditEntry>, Failure> {
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let mut entries = self.admin.audit(limit).map_err(|error| failure(&error))?;
-        entries.sort_by_key(|entry| entry.at);
-        Ok(entries)
+        self.admin.audit(limit).map_err(|error| failure(&error))
     }
 }
 

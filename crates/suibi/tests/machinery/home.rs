@@ -89,6 +89,21 @@ impl Home {
         Added::of(&self.suibi(&["add", text]).expect_success())
     }
 
+    /// Adds a note and sees that it reaches the server, however busy the machine is.
+    #[track_caller]
+    pub(crate) fn save(&self, text: &str) {
+        if self.add(text) == Added::Kept {
+            self.sync().expect_success();
+        }
+    }
+
+    /// [`Home::log`] after all that the server has was fetched.
+    #[track_caller]
+    pub(crate) fn log_in_step(&self) -> Vec<String> {
+        self.sync().expect_success();
+        self.log()
+    }
+
     /// Delivers and fetches until there is nothing more to do.
     #[track_caller]
     pub(crate) fn sync(&self) -> Finished {

@@ -67,29 +67,29 @@ pub(crate) fn told(home: &Home, finished: &Finished) -> String {
 
 /// `text` with every port, date, time, id and key replaced.
 pub(crate) fn masked(text: &str) -> String {
-    // d: a digit, x: a hexadecimal digit; the longer ones first.
+    // 0: any digit, ?: any hexadecimal digit; the longer ones first.
     const SHAPES: [(&str, &str); 13] = [
         // A line that is good beyond midnight.
-        ("until dddd-dd-dd dd:dd", "until 09:05"),
-        ("(waited d s)", "(waited 10 s)"),
-        ("(waited dd s)", "(waited 10 s)"),
-        ("dddd-dd-dd dd:dd:dd", "2026-11-23 09:05:00"),
-        ("dddd-dd-ddTdd:dd:dd.ddd", "2026-11-23T09:05:00.000"),
-        ("dddd-dd-dd dd:dd", "2026-11-23 09:05"),
-        (" dd:dd", " 09:05"),
-        ("127.0.0.1:ddddd", "127.0.0.1:5683"),
-        ("127.0.0.1:dddd", "127.0.0.1:5683"),
-        ("0.0.0.0:ddddd", "0.0.0.0:5683"),
-        ("0.0.0.0:dddd", "0.0.0.0:5683"),
-        (" xxxxxxxx\n", " 0a1b2c3d\n"),
-        ("\"xxxxxxxx\"", "\"0a1b2c3d\""),
+        ("until 0000-00-00 00:00", "until 09:05"),
+        ("(waited 0 s)", "(waited 10 s)"),
+        ("(waited 00 s)", "(waited 10 s)"),
+        ("0000-00-00 00:00:00", "2026-11-23 09:05:00"),
+        ("0000-00-00T00:00:00.000", "2026-11-23T09:05:00.000"),
+        ("0000-00-00 00:00", "2026-11-23 09:05"),
+        (" 00:00", " 09:05"),
+        ("127.0.0.1:00000", "127.0.0.1:5683"),
+        ("127.0.0.1:0000", "127.0.0.1:5683"),
+        ("0.0.0.0:00000", "0.0.0.0:5683"),
+        ("0.0.0.0:0000", "0.0.0.0:5683"),
+        (" ????????\n", " 0a1b2c3d\n"),
+        ("\"????????\"", "\"0a1b2c3d\""),
     ];
     let fits = |shape: &str, rest: &str| {
         let mut chars = rest.chars();
         shape.chars().all(|wanted| {
             chars.next().is_some_and(|c| match wanted {
-                'd' => c.is_ascii_digit(),
-                'x' => c.is_ascii_digit() || ('a'..='f').contains(&c),
+                '0' => c.is_ascii_digit(),
+                '?' => c.is_ascii_digit() || ('a'..='f').contains(&c),
                 _ => c == wanted,
             })
         })
