@@ -55,9 +55,15 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
              {chmod}"
         )));
     }
-    let is_ours = ["server.db", "server.lock", "replica-embedded.db", "membership"]
-        .iter()
-        .any(|name| fs::symlink_metadata(data_dir.join(name)).is_ok_and(|file| file.is_file()));
+    let is_of_suibi = |name: &str| {
+        ["server.db", "server.lock", "membership"].contains(&name)
+            || name.ends_with(".db")
+                && (name.starts_with("replica-") || name.starts_with("joined-"))
+    };
+    let is_ours = fs::read_dir(data_dir)?.flatten().any(|entry| {
+        entry.file_name().to_str().is_some_and(is_of_suibi)
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    });
     if !is_empty && !is_ours {
         return Err(refused(format!(
             "other users of this machine may look into it (mode {mode:o}), and it has other things in it than notes: \
@@ -138,10 +144,12 @@ mod tests {
         let empty = directory(0o777);
         close_to_others(empty.path()).unwrap();
         assert_eq!(mode(empty.path()), 0o700);
-        let ours = directory(0o755);
-        fs::write(database(ours.path()), "").unwrap();
-        close_to_others(ours.path()).unwrap();
-        assert_eq!(mode(ours.path()), 0o700);
+        for name in ["server.db", "replica-notes.example+5683.db", "joined-a-b.db", "membership"] {
+            let ours = directory(0o755);
+            fs::write(ours.path().join(name), "").unwrap();
+            close_to_others(ours.path()).unwrap();
+            assert_eq!(mode(ours.path()), 0o700, "{name}");
+        }
     }
 
     #[test]
