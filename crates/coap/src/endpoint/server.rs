@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::Endpoint;
 use crate::{
     Code, Event, Exchange, Message, MessageId, ObservationId, Observe, OptionNumber, Peer, Request,
@@ -274,34 +276,39 @@ impl Endpoint {
             options: response.options,
             payload: response.payload,
         };
-        self.fit(exchange, &mut message);
-        if exchange.kind == Type::NonConfirmable {
+        let is_confirmable = exchange.kind == Type::Confirmable;
+        if !is_confirmable {
             let Some(state) = self.peers.get_mut(key) else { return };
             let Ok(id) = state.ids.take(now, self.config.timing.message_id_rest) else {
                 self.stats.ignored += 1;
                 return;
             };
             (message.kind, message.id) = (Type::NonConfirmable, id);
-            return self.send(key, wire::encode(&message));
+        } else if self.recent.reaction(key, exchange.id) != Some(&Reaction::Pending) {
+            message.kind = Type::Confirmable;
+            if !self.is_proven(key) {
+                self.fit(exchange, &mut message);
+            }
+            if !self.enqueue(now, key, message, Purpose::Response) {
+                self.stats.ignored += 1;
+            }
+            return;
         }
-        if self.recent.reaction(key, exchange.id) == Some(&Reaction::Pending) {
-            let bytes = wire::encode(&message);
+        let bytes = self.fit(exchange, &mut message);
+        if is_confirmable {
             self.recent.react(key, exchange.id, Reaction::Answer(bytes.clone()));
-            return self.send(key, bytes);
         }
-        message.kind = Type::Confirmable;
-        if !self.enqueue(now, key, message, Purpose::Response) {
-            self.stats.ignored += 1;
-        }
+        self.send(key, bytes);
     }
 
-    /// A short answer in the place of one that must not go to an address that may be forged
-    /// (RFC 9175 §2.4): what can be asked once more, is to be asked with an Echo option. What was
-    /// done would be done again then, so of that the bare code tells how it went.
-    fn fit(&mut self, exchange: &Exchange, message: &mut Message) {
-        let Some(state) = self.peers.get(exchange.peer) else { return };
-        if state.allowance.is_proven() || state.allowance.fits(wire::encode(message).len()) {
-            return;
+    /// The message in bytes: a short one in the place of one that must not go to an address that
+    /// may be forged (RFC 9175 §2.4). What can be asked once more, is to be asked with an Echo
+    /// option. What was done would be done again then, so of that the bare code tells how it went.
+    fn fit(&mut self, exchange: &Exchange, message: &mut Message) -> Bytes {
+        let bytes = wire::encode(message);
+        let state = self.peers.get(exchange.peer);
+        if state.is_none_or(|state| state.allowance.fits(bytes.len())) {
+            return bytes;
         }
         let short = match exchange.is_repeatable {
             true => self.challenge(exchange.peer),
@@ -309,6 +316,7 @@ impl Endpoint {
         };
         (message.code, message.options, message.payload) =
             (short.code, short.options, short.payload);
+        wire::encode(message)
     }
 
     /// Asks the peer to show that it gets what is sent to its address.
