@@ -61,14 +61,13 @@ pub(crate) enum Need {
 impl Caller {
     /// Whoever comes to an unprotected door: they read and write the first journal.
     pub(crate) fn anyone(address: SocketAddr) -> Self {
-        let rights = Rights { read: true, write: true, admin: false };
         Self {
             address,
             who: Who::Anyone,
             journal: JournalId::FIRST,
             journal_name: Arc::default(),
             is_of_all: false,
-            rights,
+            rights: Rights::READ_WRITE,
         }
     }
 

@@ -162,14 +162,14 @@ impl Registry {
         }
     }
 
-    /// The same for the owner's own commands.
-    pub(crate) fn local_epoch(&self) -> [u8; 8] {
-        self.contexts.epoch(LOCAL).expect("it was added at the start, and is never removed")
-    }
-
     /// What a new client of this device should remember of the server: the current R2.
     pub(crate) fn epoch(&self, device: u32) -> Option<[u8; 8]> {
         self.contexts.epoch(of_device(device))
+    }
+
+    /// The same for the owner's own commands.
+    pub(crate) fn local_epoch(&self) -> [u8; 8] {
+        self.contexts.epoch(LOCAL).expect("it was added at the start, and is never removed")
     }
 
     /// Whether this is the key id of the owner's own commands, in hexadecimal digits.
@@ -323,12 +323,12 @@ impl Registry {
             device.seen = Some(clock::millis());
             let who = Who::Device { number, name: Arc::clone(&device.name) };
             let DeviceRow { journal, rights, .. } = device.row;
-            let journal_name = self.shared_name(journal);
+            let journal_name =
+                if rights.admin { self.shared_name(journal) } else { Arc::default() };
             return Some(Caller { address, who, journal, journal_name, is_of_all: false, rights });
         }
         let row = self.invites.get(&number).filter(|_| subject == of_invite(number))?;
-        let rights = Rights { read: false, write: false, admin: false };
-        let who = Who::Invite(number);
+        let (who, rights) = (Who::Invite(number), Rights::default());
         let (journal, journal_name) = (row.journal, Arc::default());
         Some(Caller { address, who, journal, journal_name, is_of_all: false, rights })
     }

@@ -46,7 +46,7 @@ mod well_known;
 
 use std::fmt;
 
-use suibi_coap::{Code, ContentFormat, Request, Response};
+use suibi_coap::{Code, ContentFormat, OptionNumber, Request, Response};
 use suibi_journal::AuditEntry;
 use suibi_store::{AccessChange, AccessDone, AccessRefused, Outcome, Reader, Write};
 
@@ -198,28 +198,24 @@ pub(crate) enum Kind {
 impl Route {
     /// The way of this request, if its path leads to something that knows the method.
     pub(crate) fn find(request: &Request) -> Result<Self, Problem> {
-        let path = request.path_segments();
+        let path: Vec<&[u8]> =
+            request.options.get_all(OptionNumber::URI_PATH).map(|segment| &**segment).collect();
+        let written = || request.path_segments().join("/");
         let (resource, segment) = ROUTES
             .iter()
             .find_map(|(pattern, resource)| Some((*resource, fit(pattern, &path)?)))
             .ok_or_else(|| {
-                Problem::new(
-                    Code::NOT_FOUND,
-                    format!(
-                        "there is no /{}; /.well-known/core lists what is here",
-                        path.join("/")
-                    ),
-                )
+                let text =
+                    format!("there is no /{}; /.well-known/core lists what is here", written());
+                Problem::new(Code::NOT_FOUND, text)
             })?;
         let methods = resource.methods();
         if !methods.contains(&request.method) {
             let known: Vec<_> = methods.iter().map(|&method| name(method)).collect();
-            return Err(Problem::new(
-                Code::METHOD_NOT_ALLOWED,
-                format!("/{} knows {}", path.join("/"), known.join(", ")),
-            ));
+            let text = format!("/{} knows {}", written(), known.join(", "));
+            return Err(Problem::new(Code::METHOD_NOT_ALLOWED, text));
         }
-        Ok(Self { resource, segment })
+        Ok(Self { resource, segment: String::from_utf8_lossy(segment).into_owned() })
     }
 
     /// Whether the caller may go this way: the one gate for all rights.
@@ -301,15 +297,16 @@ impl fmt::Debug for Route {
     }
 }
 
-/// The open segment (empty where there is none), if the path is one of this pattern.
-fn fit(pattern: &str, path: &[String]) -> Option<String> {
-    let mut open = String::new();
+/// The open segment (empty where there is none), if the path is one of this pattern. This runs for each request, up to
+/// its line in the table, and copies nothing.
+fn fit<'a>(pattern: &str, path: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let mut open: &[u8] = b"";
     let mut rest = path.iter();
     for part in pattern[1..].split('/') {
-        let segment = rest.next()?;
+        let segment = *rest.next()?;
         if part.starts_with('{') {
-            open.clone_from(segment);
-        } else if part != segment {
+            open = segment;
+        } else if part.as_bytes() != segment {
             return None;
         }
     }
