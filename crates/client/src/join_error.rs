@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use suibi_coap::Code;
+use suibi_journal::admission::MAX_NAME_BYTES;
 use thiserror::Error;
 
 use crate::error::ClientError;
@@ -106,7 +107,7 @@ pub enum JoinError {
     Nonsense(String),
     /// A name that no device can have.
     #[error(
-        "«{0}» is no name for a device: 1 to 64 bytes, no control characters, no space at its ends"
+        "«{0}» is no name for a device: 1 to {MAX_NAME_BYTES} bytes, no control characters, no space at its ends"
     )]
     Device(String),
     /// Another process joins on this very data.

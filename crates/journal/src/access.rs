@@ -6,18 +6,17 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::DecodeError;
+use crate::admission::{MAX_KEY_ID_BYTES, MAX_NAME_BYTES};
 use crate::cbor::{MAX_DEVICE_BYTES, MAX_REASON_BYTES, cut};
 use crate::change::check_len;
 use crate::wire::{Keys, Reader, Writer};
 
-/// The longest name of a journal, in bytes.
-pub const MAX_JOURNAL_BYTES: usize = 64;
 /// The longest address in an audit entry, in bytes: a host's name or an address, and a port.
 const MAX_ADDRESS_BYTES: usize = 255;
 /// The longest detail in an audit entry, in bytes.
 const MAX_DETAIL_BYTES: usize = 1024;
-/// The hexadecimal digits of a key id of 7 bytes, the longest there is (RFC 8613 §3.3).
-const MAX_ID_DIGITS: usize = 14;
+/// The hexadecimal digits of the longest key id.
+const MAX_ID_DIGITS: usize = 2 * MAX_KEY_ID_BYTES;
 
 const READ: u64 = 1;
 const WRITE: u64 = 2;
@@ -252,7 +251,7 @@ impl AuditEntry {
             shorten(reason, MAX_REASON_BYTES);
         }
         shorten(&mut self.device, MAX_DEVICE_BYTES);
-        shorten(&mut self.journal, MAX_JOURNAL_BYTES);
+        shorten(&mut self.journal, MAX_NAME_BYTES);
         shorten(&mut self.address, MAX_ADDRESS_BYTES);
         shorten(&mut self.detail, MAX_DETAIL_BYTES);
         self
@@ -267,7 +266,7 @@ pub fn encode_devices(devices: &[DeviceInfo]) -> Vec<u8> {
         writer.map(5 + optional.iter().filter(|is_there| **is_there).count());
         writer.uint(0).text(&device.id);
         writer.uint(1).text(cut(&device.name, MAX_DEVICE_BYTES));
-        writer.uint(2).text(cut(&device.journal, MAX_JOURNAL_BYTES));
+        writer.uint(2).text(cut(&device.journal, MAX_NAME_BYTES));
         writer.uint(3).uint(device.rights.bits().into());
         writer.uint(4).int(device.joined);
         write_time(&mut writer, 5, device.seen);
@@ -293,7 +292,7 @@ pub fn decode_devices(bytes: &[u8]) -> Result<Vec<DeviceInfo>, DecodeError> {
             match key {
                 0 => id = Some(read_id(reader)?),
                 1 => name = Some(read_text(reader, "the device's name", MAX_DEVICE_BYTES)?),
-                2 => journal = Some(read_text(reader, "the journal's name", MAX_JOURNAL_BYTES)?),
+                2 => journal = Some(read_text(reader, "the journal's name", MAX_NAME_BYTES)?),
                 3 => rights = Some(read_rights(reader)?),
                 4 => joined = Some(reader.int(A_TIME)?),
                 5 => seen = Some(reader.int(A_TIME)?),
@@ -323,7 +322,7 @@ pub fn encode_invites(invites: &[InviteInfo]) -> Vec<u8> {
         let optional = [invite.name.is_some(), invite.used.is_some()];
         writer.map(5 + optional.iter().filter(|is_there| **is_there).count());
         writer.uint(0).text(&invite.id);
-        writer.uint(1).text(cut(&invite.journal, MAX_JOURNAL_BYTES));
+        writer.uint(1).text(cut(&invite.journal, MAX_NAME_BYTES));
         writer.uint(2).uint(invite.rights.bits().into());
         if let Some(name) = &invite.name {
             writer.uint(3).text(cut(name, MAX_DEVICE_BYTES));
@@ -347,7 +346,7 @@ pub fn decode_invites(bytes: &[u8]) -> Result<Vec<InviteInfo>, DecodeError> {
         while let Some(key) = keys.next(reader)? {
             match key {
                 0 => id = Some(read_id(reader)?),
-                1 => journal = Some(read_text(reader, "the journal's name", MAX_JOURNAL_BYTES)?),
+                1 => journal = Some(read_text(reader, "the journal's name", MAX_NAME_BYTES)?),
                 2 => rights = Some(read_rights(reader)?),
                 3 => name = Some(read_text(reader, "the device's name", MAX_DEVICE_BYTES)?),
                 4 => made = Some(reader.int(A_TIME)?),
@@ -374,7 +373,7 @@ pub fn encode_audit(entries: &[AuditEntry]) -> Vec<u8> {
     for entry in entries {
         let texts = [
             (2, &entry.device, MAX_DEVICE_BYTES),
-            (3, &entry.journal, MAX_JOURNAL_BYTES),
+            (3, &entry.journal, MAX_NAME_BYTES),
             (4, &entry.address, MAX_ADDRESS_BYTES),
             (5, &entry.detail, MAX_DETAIL_BYTES),
         ];
@@ -417,7 +416,7 @@ pub fn decode_audit(bytes: &[u8]) -> Result<Vec<AuditEntry>, DecodeError> {
                     continue;
                 }
                 2 => (0, "the device's name", MAX_DEVICE_BYTES),
-                3 => (1, "the journal's name", MAX_JOURNAL_BYTES),
+                3 => (1, "the journal's name", MAX_NAME_BYTES),
                 4 => (2, "the address", MAX_ADDRESS_BYTES),
                 5 => (3, "the detail", MAX_DETAIL_BYTES),
                 _ => return Err(keys.unknown(key)),

@@ -14,7 +14,7 @@ use crate::wire::{Keys, Reader, Writer};
 /// The longest name of a device or journal that a person gives, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 /// The longest id of a key, in bytes (RFC 8613 §3.3, with the nonce of AES-CCM-16-64-128).
-const MAX_KEY_ID_BYTES: usize = 7;
+pub const MAX_KEY_ID_BYTES: usize = 7;
 const VERSION: u64 = 1;
 
 /// What a server says in its 4.03, whatever is asked, to a device that was cut off: all of the diagnostic payload.

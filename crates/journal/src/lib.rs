@@ -47,8 +47,8 @@ pub mod tokens;
 mod wire;
 
 pub use access::{
-    AuditEntry, AuditKind, DeviceInfo, InviteInfo, MAX_JOURNAL_BYTES, Rights, RightsError,
-    decode_audit, decode_devices, decode_invites, encode_audit, encode_devices, encode_invites,
+    AuditEntry, AuditKind, DeviceInfo, InviteInfo, Rights, RightsError, decode_audit,
+    decode_devices, decode_invites, encode_audit, encode_devices, encode_invites,
 };
 pub use cbor::{
     MAX_DEVICE_BYTES, decode_answers, decode_batch, decode_heads, encode_answers, encode_batch,

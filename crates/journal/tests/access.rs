@@ -6,10 +6,10 @@ mod support;
 use hex_literal::hex;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use suibi_journal::admission::MAX_NAME_BYTES;
 use suibi_journal::{
-    AuditEntry, AuditKind, DecodeError, DeviceInfo, MAX_JOURNAL_BYTES, Rights, RightsError,
-    decode_audit, decode_devices, decode_invites, encode_audit, encode_devices, encode_invites,
-    fuzz,
+    AuditEntry, AuditKind, DecodeError, DeviceInfo, Rights, RightsError, decode_audit,
+    decode_devices, decode_invites, encode_audit, encode_devices, encode_invites, fuzz,
 };
 
 proptest! {
@@ -138,7 +138,7 @@ fn long_texts_are_cut_by_their_sender_and_refused_by_their_reader() {
     assert_eq!(decode_audit(&encode_audit(&[entry])), Ok(vec![cut]));
 
     let mut bytes = hex!("a5 00 62 3037 01 61 61 02 78 41").to_vec();
-    bytes.extend([b'a'; MAX_JOURNAL_BYTES + 1]);
+    bytes.extend([b'a'; MAX_NAME_BYTES + 1]);
     bytes.extend(hex!("03 07 04 00"));
     let error = decode_devices(&bytes).unwrap_err().to_string();
     assert_eq!(error, "item 0: the journal's name is 65 long, the limit is 64");

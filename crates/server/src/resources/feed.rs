@@ -1,7 +1,7 @@
 //! `/feed`: changes in both directions. `/feed/head`: whether there are new ones.
 
 use suibi_coap::{Code, ContentFormat, Response};
-use suibi_journal::{Cursor, decode_batch, encode_answers};
+use suibi_journal::{Cursor, MAX_DEVICE_BYTES, decode_batch, encode_answers};
 use suibi_store::{Outcome, Reader, Write};
 
 use super::{Ask, Link, Resource, Writing};
@@ -12,8 +12,6 @@ use crate::problem::Problem;
 const DEFAULT_PAGE_BYTES: usize = 64 << 10;
 /// The longest page there is; one change of the longest note is longer still.
 const MAX_PAGE_BYTES: usize = 1 << 20;
-/// The longest name of a device, as `docs/formats.md` has it.
-const MAX_DEVICE_BYTES: usize = 255;
 
 pub(super) struct Feed;
 

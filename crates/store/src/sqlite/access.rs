@@ -3,7 +3,7 @@
 //! Everything is checked before anything is written, so a refusal leaves no trace.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use suibi_journal::admission::check_name;
+use suibi_journal::admission::{MAX_KEY_ID_BYTES, check_name};
 use suibi_journal::{AuditEntry, AuditKind, Rights};
 
 use crate::access::MAX_AUDIT;
@@ -12,8 +12,6 @@ use crate::{
     StoreError,
 };
 
-/// The longest key id (RFC 8613 §3.3: the nonce's 13 bytes less 6).
-const MAX_KEY_ID_BYTES: usize = 7;
 /// The longest secret, in bytes.
 const MAX_SECRET_BYTES: usize = 64;
 
