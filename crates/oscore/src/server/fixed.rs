@@ -15,7 +15,7 @@ use crate::{
 const CHUNK: u64 = 1_024;
 /// How often a request is answered with an Echo value before the client is known to be there: each
 /// such answer takes a number, and a recorded request can be sent again and again until then. Below
-/// the 256 a second by which a restored server gets ahead of what it has used.
+/// the thousand a second by which a restored server gets ahead of what it has used.
 const CHALLENGES: Allowance = Allowance::new(Duration::from_millis(5), 100);
 
 /// The one context that a foreign client has, for ever.
