@@ -19,12 +19,15 @@ fn a_client_that_was_copied_and_runs_twice_uses_no_nonce_twice() {
     copy(&scene.world.dir("phone"), &scene.world.dir("clone"));
     let (mut phone, mut clone) = (scene.process("phone"), scene.process("clone"));
     for n in 0..5 {
-        let ours = add(&mut phone, &format!("phone {n}"));
-        let theirs = add(&mut clone, &format!("clone {n}"));
         // Two that write one chain: what is acknowledged is kept, what is not is refused by name and stays.
-        assert!(ours.trouble.is_none() && theirs.trouble.is_none(), "{ours:?} {theirs:?}");
-        assert!(ours.receipt.is_some() || !ours.refused.is_empty(), "{ours:?}");
-        assert!(theirs.receipt.is_some() || !theirs.refused.is_empty(), "{theirs:?}");
+        for (who, client) in [("phone", &mut phone), ("clone", &mut clone)] {
+            let added = add(client, &format!("{who} {n}"));
+            match added.trouble {
+                None => assert!(added.receipt.is_some() || !added.refused.is_empty(), "{who} {n}"),
+                // A machine that has too much to do. It goes with the next.
+                Some(trouble) => assert!(trouble.is_offline(), "{trouble}"),
+            }
+        }
     }
     // New processes on both, after a restart of the server as well.
     scene.restart();

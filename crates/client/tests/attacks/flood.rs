@@ -218,7 +218,7 @@ fn a_flood_of_random_mutated_and_forged_datagrams_keeps_no_device_from_writing()
                 written += 1;
                 thread::sleep(Duration::from_millis(10));
             }
-            assert!(written > 20 && at_once * 2 > written, "{at_once} of {written} at once");
+            assert!(written > 10 && at_once * 3 > written, "{at_once} of {written} at once");
             everything(&mut phone);
             written
         });
@@ -229,7 +229,7 @@ fn a_flood_of_random_mutated_and_forged_datagrams_keeps_no_device_from_writing()
                 deliver(&mut scene.process("laptop"), &format!("laptop {written}"));
                 written += 1;
             }
-            assert!(written > 5, "{written}");
+            assert!(written > 3, "{written}");
             written
         });
         let mut rng = StdRng::seed_from_u64(5);
