@@ -9,13 +9,12 @@ use suibi_journal::{
     AuditEntry, DeviceInfo, InviteInfo, decode_audit, decode_devices, decode_invites,
 };
 
-use crate::error::ClientError;
+use crate::error::{ClientError, SyncError};
 use crate::host;
 use crate::link::Link;
 use crate::membership::Membership;
 use crate::place::Place;
 use crate::remote::Patience;
-use crate::sync::SyncError;
 
 /// The way to the server whose owner asks: the one that runs on this data, as its local admin device; else the one that
 /// this machine has joined; else the embedded one, in this process.

@@ -1,7 +1,6 @@
 //! What programs use: a replica, its outbox, and the server behind them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,24 +8,23 @@ use std::time::{Duration, Instant};
 
 use suibi_coap::{Request, Response};
 use suibi_journal::admission::MAX_NAME_BYTES;
-use suibi_journal::{
-    Body, ChainId, Cursor, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError,
-};
+use suibi_journal::{Body, ChainId, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError};
 use suibi_store::{
     Expect, JournalId, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _,
     StoreError, Write,
 };
 
 use crate::carry;
-use crate::error::ClientError;
+use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
+use crate::outcome::{Added, Status, Synced};
 use crate::place::{self, Place};
 use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
-use crate::sync::{Refused, Report, Sync, SyncError};
+use crate::sync::{Report, Sync};
 
 /// An add ends within this, delivered or not.
 const ADD_WITHIN: Duration = Duration::from_secs(1);
@@ -49,60 +47,6 @@ pub struct ClientConfig {
     pub place: Place,
     /// The name under which others see what is written here; 1 to 64 bytes without control characters.
     pub device: String,
-}
-
-/// A note that was added: durable here, perhaps on the server as well.
-#[derive(Debug)]
-pub struct Added {
-    /// The note.
-    pub note: NoteId,
-    /// Its time.
-    pub time: NoteTime,
-    /// The change that made it: the chain, the place there, the hash.
-    pub change: (ChainId, u64, Hash),
-    /// The server's word, if it came in time.
-    pub receipt: Option<Receipt>,
-    /// Changes in the outbox now, this one among them if there is no receipt.
-    pub waiting: u64,
-    /// What kept it from the server. `None` also while the background delivers, and when another change was refused.
-    pub trouble: Option<ClientError>,
-    /// What the server does not take, perhaps an earlier change.
-    pub refused: Vec<Refused>,
-}
-
-/// What a sync did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Synced {
-    /// Own changes that the server confirmed.
-    pub receipts: Vec<Receipt>,
-    /// Own changes that it does not take. They stay in the outbox.
-    pub refused: Vec<Refused>,
-    /// Changes that came.
-    pub pulled: u64,
-    /// Changes in the outbox now.
-    pub waiting: u64,
-}
-
-/// How things stand.
-#[derive(Debug)]
-pub struct Status {
-    /// The file of the replica.
-    pub replica: PathBuf,
-    /// Notes in it, deleted ones not counted.
-    pub notes: u64,
-    /// Changes in the outbox.
-    pub waiting: u64,
-    /// How far the server's feed was read.
-    pub cursor: Cursor,
-    /// Where the server is, if it was found.
-    pub server: Option<SocketAddr>,
-    /// Whether it runs in this process.
-    pub is_host: bool,
-    /// The end of the server's feed, or why it did not say. A drop is not told: it has its own cursor here when the
-    /// server answers.
-    pub head: Result<Cursor, ClientError>,
-    /// The round trip to it, if one was measured.
-    pub rtt: Option<Duration>,
 }
 
 /// A replica and the way to its server. Several processes may have the same replica open.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use suibi_coap::{Code, Response};
 use suibi_journal::TimeError;
 use suibi_journal::admission::MAX_NAME_BYTES;
 use suibi_store::{NoteRefused, StoreError};
@@ -11,7 +12,6 @@ use crate::host::HostError;
 use crate::place::PlaceError;
 use crate::private::PrivateFileError;
 use crate::remote::RemoteError;
-use crate::sync::SyncError;
 
 /// Why something could not be done.
 #[derive(Debug, Error)]
@@ -131,4 +131,53 @@ impl ClientError {
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self, Self::Store(StoreError::Broken(_)))
     }
+}
+
+/// Why a run ended before its end. What it has kept until then stays.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SyncError {
+    /// The server has no time or no disk; asking again later is right.
+    #[error("the server is busy ({code}{})", said(.text))]
+    Busy {
+        /// 5.03 and its like.
+        code: Code,
+        /// What it said about it.
+        text: String,
+    },
+    /// The server refuses the request as a whole.
+    #[error("the server refuses ({code}{})", said(.text))]
+    Refused {
+        /// The code of the answer.
+        code: Code,
+        /// What it said about it.
+        text: String,
+    },
+    /// An answer that is no answer to what was asked: another protocol version, or a damaged server.
+    #[error("the server's answer makes no sense: {0}")]
+    Nonsense(String),
+}
+
+impl SyncError {
+    /// What an answer that is no success says.
+    pub(crate) fn of(response: &Response) -> Self {
+        let (code, text) = (response.code, response.text().trim().to_owned());
+        match code {
+            Code::SERVICE_UNAVAILABLE
+            | Code::INTERNAL_SERVER_ERROR
+            | Code::GATEWAY_TIMEOUT
+            | Code::TOO_MANY_REQUESTS
+            | Code::REQUEST_ENTITY_INCOMPLETE => Self::Busy { code, text },
+            _ => Self::Refused { code, text },
+        }
+    }
+
+    /// Whether asking again brings the same.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Busy { .. })
+    }
+}
+
+/// A sentence of the server behind what we say of it.
+pub(crate) fn said(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(": {text}") }
 }

@@ -26,7 +26,7 @@ use suibi_store::{JournalId, SqliteStore, Store as _};
 use zeroize::Zeroizing;
 
 use crate::client::open_replica;
-use crate::error::ClientError;
+use crate::error::{ClientError, SyncError};
 use crate::join_error::JoinError;
 use crate::link::Epoch;
 use crate::membership::Membership;
@@ -34,7 +34,6 @@ use crate::pending::Pending;
 use crate::place;
 use crate::private::PrivateFileError;
 use crate::remote::{Remote, RemoteError};
-use crate::sync::SyncError;
 use crate::{carry, host, live, remember};
 
 /// Clocks that differ by less are told nobody about.

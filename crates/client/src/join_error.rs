@@ -8,7 +8,7 @@ use suibi_coap::Code;
 use suibi_journal::admission::MAX_NAME_BYTES;
 use thiserror::Error;
 
-use crate::error::ClientError;
+use crate::error::{ClientError, said};
 use crate::membership::Membership;
 use crate::place::PlaceError;
 use crate::private::PrivateFileError;
@@ -122,10 +122,6 @@ pub enum JoinError {
     /// Anything else of this machine: its replica, its sockets.
     #[error(transparent)]
     Local(#[from] ClientError),
-}
-
-fn said(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {

@@ -14,12 +14,12 @@ use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::carry;
 use crate::client::{SILENCE, SharedMine, lock, open_replica};
-use crate::error::ClientError;
+use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::remember::remember;
 use crate::remote::{Patience, RemoteError, Stop};
 use crate::replica;
-use crate::sync::{MAX_BYTES, Refused, Sync, SyncError};
+use crate::sync::{MAX_BYTES, Refused, Sync};
 
 /// How often the observation is registered again: servers restart, and paths forget.
 const REGISTER_EVERY: Duration = Duration::from_secs(25);

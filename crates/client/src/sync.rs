@@ -17,7 +17,8 @@ use suibi_journal::{
     ChainId, Cursor, Entry, FeedPage, Head, Receipt, Refusal, Rights, decode_answers, decode_heads,
     encode_batch,
 };
-use thiserror::Error;
+
+use crate::error::SyncError;
 
 /// How much is asked for, or sent, first: it fits one datagram with the options beside it.
 pub const FIRST_BYTES: usize = 1_000;
@@ -94,54 +95,6 @@ pub struct Refused {
     pub seq: u64,
     /// Why, in the server's words.
     pub refusal: Refusal,
-}
-
-/// Why a run ended before its end. What it has kept until then stays.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum SyncError {
-    /// The server has no time or no disk; asking again later is right.
-    #[error("the server is busy ({code}{})", said(.text))]
-    Busy {
-        /// 5.03 and its like.
-        code: Code,
-        /// What it said about it.
-        text: String,
-    },
-    /// The server refuses the request as a whole.
-    #[error("the server refuses ({code}{})", said(.text))]
-    Refused {
-        /// The code of the answer.
-        code: Code,
-        /// What it said about it.
-        text: String,
-    },
-    /// An answer that is no answer to what was asked: another protocol version, or a damaged server.
-    #[error("the server's answer makes no sense: {0}")]
-    Nonsense(String),
-}
-
-impl SyncError {
-    /// What an answer that is no success says.
-    pub(crate) fn of(response: &Response) -> Self {
-        let (code, text) = (response.code, response.text().trim().to_owned());
-        match code {
-            Code::SERVICE_UNAVAILABLE
-            | Code::INTERNAL_SERVER_ERROR
-            | Code::GATEWAY_TIMEOUT
-            | Code::TOO_MANY_REQUESTS
-            | Code::REQUEST_ENTITY_INCOMPLETE => Self::Busy { code, text },
-            _ => Self::Refused { code, text },
-        }
-    }
-
-    /// Whether asking again brings the same.
-    pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Busy { .. })
-    }
-}
-
-fn said(text: &str) -> String {
-    if text.is_empty() { String::new() } else { format!(": {text}") }
 }
 
 /// One run of the sync. See the module's picture.
