@@ -11,6 +11,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use suibi_store::flush_names;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -180,25 +181,21 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&new, path)?;
-    flush_names(path)
+    flush_names(directory(path))
 }
 
 /// Removes a file, if it is there, for good.
 pub(crate) fn remove(path: &Path) -> Result<(), PrivateFileError> {
     let unusable = |source| PrivateFileError::Io { path: path.to_owned(), source };
     match fs::remove_file(path) {
-        Ok(()) => flush_names(path).map_err(unusable),
+        Ok(()) => flush_names(directory(path)).map_err(unusable),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(unusable(error)),
     }
 }
 
-/// Flushing a file promises nothing about its name (fsync(2)).
-fn flush_names(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => File::open(".")?.sync_all(),
-    }
+fn directory(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 #[cfg(test)]

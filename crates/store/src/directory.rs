@@ -24,7 +24,13 @@ pub fn create_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the names of new files in a directory durable: flushing a file promises nothing about its name (fsync(2)).
-pub(crate) fn flush_names(directory: &Path) -> io::Result<()> {
+///
+/// The empty path is the working directory.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn flush_names(directory: &Path) -> io::Result<()> {
     let here = Path::new(".");
     let directory = if directory.as_os_str().is_empty() { here } else { directory };
     File::open(directory)?.sync_all()

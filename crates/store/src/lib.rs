@@ -23,7 +23,7 @@ pub use access::{
     Access, AccessChange, AccessDone, AccessRefused, DeviceRow, InviteRow, Joiner, KeyBytes,
     MAX_AUDIT,
 };
-pub use directory::create_directory;
+pub use directory::{create_directory, flush_names};
 pub use error::{PageError, StoreError};
 pub use sqlite::{OwnChain, SqliteOptions, SqliteReader, SqliteStore};
 
