@@ -139,7 +139,8 @@ pub struct ContextStats {
     pub evicted: u64,
     /// R2s that were changed because too many R3s had to be remembered.
     pub rotated: u64,
-    /// Answers that could not go because no number was reserved for them.
+    /// Requests and answers for which no number was reserved, or that came faster than numbers may
+    /// be used.
     pub numberless: u64,
 }
 
@@ -331,13 +332,13 @@ impl Protection for ServerProtection {
 
     fn protect_response(
         &mut self,
-        _: Instant,
+        now: Instant,
         binding: &mut Binding,
         response: Response,
         observe: Option<u32>,
     ) -> Option<Response> {
         let is_notification = observe.is_some() || response.options.has(OptionNumber::OBSERVE);
-        self.0.lock().protect(*binding, &response, is_notification)
+        self.0.lock().protect(now, *binding, &response, is_notification)
     }
 }
 
@@ -381,6 +382,7 @@ impl State {
 
     fn protect(
         &mut self,
+        now: Instant,
         binding: Binding,
         response: &Response,
         is_notification: bool,
@@ -390,7 +392,7 @@ impl State {
             let keys = &mut self.credentials.get_mut(id)?.keys;
             let Keys::Fixed(fixed) = keys else { return None };
             self.to_reserve.insert(*id);
-            return fixed.protect(request, response, &mut self.stats);
+            return fixed.protect(now, request, response, &mut self.stats);
         }
         let live = self.table.get_mut(context)?;
         let is_first = live.spend(request);

@@ -235,6 +235,7 @@ fn numbers_are_asked_for_ahead_and_never_used_before_they_are_stored() {
         panic!("a true request");
     };
     let mut notify = |world: &mut World, server: &mut Server| {
+        server.later(Duration::from_millis(1));
         let state = Response::new(Code::CONTENT);
         let sent = world.answer(server, &outer, &mut binding, state, Some(1))?;
         sensor.context.unprotect_response(&sent, asked, None).unwrap();
@@ -251,6 +252,32 @@ fn numbers_are_asked_for_ahead_and_never_used_before_they_are_stored() {
 }
 
 #[test]
+fn numbers_are_used_no_faster_than_one_a_millisecond_but_for_1024_at_once() {
+    let mut world = World::default();
+    let mut server = world.server_of(fixed(0, 1 << 20));
+    let mut sensor = Sensor::starting_at(0);
+    sensor.ask(&mut world, &mut server, "one");
+    for _ in 2..1_024 {
+        sensor.ask(&mut world, &mut server, "more");
+    }
+    let (outer, asked) = sensor.send(&mut world, "too fast");
+    assert!(world.deliver(&mut server, &outer).is_nothing());
+    assert_eq!(world.bodies.len(), 1_023, "what could not be answered is not carried out");
+    // The client sends it once more.
+    server.later(Duration::from_millis(1));
+    let answer = world.serve(&mut server, &outer).unwrap();
+    assert_eq!(sensor.receive(asked, &answer).code, Code::CHANGED);
+    assert_eq!(option(&answer.options).partial_iv, Some(1_024));
+    let mut used = 1_025;
+    for _ in 0..10_000 {
+        server.later(Duration::from_micros(100));
+        let (outer, _) = sensor.send(&mut world, "always");
+        used += u64::from(world.serve(&mut server, &outer).is_some());
+    }
+    assert_eq!(used, 1_025 + 1_000);
+}
+
+#[test]
 fn restarts_never_go_back_behind_what_was_stored() {
     let mut world = World::default();
     let mut sensor = Sensor::starting_at(0);
@@ -264,6 +291,7 @@ fn restarts_never_go_back_behind_what_was_stored() {
             panic!("a true request");
         };
         for _ in 0..life * 300 {
+            server.later(Duration::from_millis(1));
             let state = Response::new(Code::CONTENT);
             world.answer(&mut server, &outer, &mut binding, state, Some(1)).unwrap();
             store(&server, &mut stored);

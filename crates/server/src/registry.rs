@@ -197,9 +197,9 @@ impl Registry {
     /// What [`DeviceRow::reserved`] has to be before a fixed context is used in this process.
     ///
     /// Appendix B.1.1 of RFC 8613 goes on at the end of the stored reservation. A restored backup has an old one, so
-    /// the numbers begin at the time as well: one for each millisecond since 2025, which lasts until 2059. A backup
-    /// repeats nothing then, even when it is started within the second, unless the server before it used more than one
-    /// number a millisecond from its start until the backup's, the clock was set back, or both run at once.
+    /// the numbers begin at the time as well: one for each millisecond since 2025, which lasts until 2059. They are used
+    /// no faster than that but for a second's worth at once ([`FixedContext::next`]), so a backup repeats nothing, unless
+    /// it is started within a second of such a burst, the clock was set back, or both run at once.
     pub(crate) fn first_reserved(now_millis: i64, reserved: u64) -> u64 {
         let millis = now_millis.saturating_sub(NUMBERS_BEGIN).max(0).unsigned_abs();
         reserved.max(millis) + RESERVED_AT_ONCE

@@ -18,14 +18,22 @@ impl Allowance {
         Self { every, burst: every.saturating_mul(burst), used_until: None }
     }
 
+    /// Whether there is one use.
+    pub(super) fn is_left(&self, now: Instant) -> bool {
+        self.next(now).is_some()
+    }
+
     /// Takes one use, if there is one.
     pub(super) fn take(&mut self, now: Instant) -> bool {
+        let next = self.next(now);
+        self.used_until = next.or(self.used_until);
+        next.is_some()
+    }
+
+    /// Until when all of it is used up once one more is taken.
+    fn next(&self, now: Instant) -> Option<Instant> {
         let until = self.used_until.map_or(now, |until| until.max(now)) + self.every;
-        let is_allowed = until <= now + self.burst;
-        if is_allowed {
-            self.used_until = Some(until);
-        }
-        is_allowed
+        (until <= now + self.burst).then_some(until)
     }
 }
 
@@ -44,5 +52,8 @@ mod tests {
         assert_eq!(taken(start + Duration::from_millis(10)), 1);
         assert_eq!(taken(start + Duration::from_millis(35)), 2);
         assert_eq!(taken(start + Duration::from_secs(60)), 5, "a pause saves up no more");
+        let later = start + Duration::from_secs(120);
+        assert!((0..10).all(|_| allowance.is_left(later)), "who looks takes nothing");
+        assert!((0..5).all(|_| allowance.take(later)) && !allowance.is_left(later));
     }
 }

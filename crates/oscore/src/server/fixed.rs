@@ -18,6 +18,10 @@ const CHUNK: u64 = 1_024;
 /// the thousand a second by which a restored server gets ahead of what it has used.
 const CHALLENGES: Allowance = Allowance::new(Duration::from_millis(5), 100);
 
+/// How fast own numbers are used up at most: no faster than a number that grows by one each millisecond, but for
+/// about a second's worth at once. See [`FixedContext::next`].
+const PACE: Allowance = Allowance::new(Duration::from_millis(1), 1_024);
+
 /// The one context that a foreign client has, for ever.
 ///
 /// Every answer has a number of our own, never the request's: a client that was restored counts its
@@ -30,7 +34,9 @@ pub struct FixedContext {
     /// The Master Salt; may be empty.
     pub salt: Vec<u8>,
     /// Our own numbers go on from here. Never one that may have been used: what was reserved last,
-    /// or a number that grows with the time, whichever is higher.
+    /// or a number that grows by one each millisecond, whichever is higher. Numbers are used no
+    /// faster than that, but for 1,024 at once: so a server that was put back to an older copy of
+    /// itself and starts again a second later is above all that it has used.
     pub next: u64,
     /// Up to here, exclusively, they may be used; equal to `next` when none are reserved yet.
     pub reserved: u64,
@@ -59,6 +65,7 @@ pub(super) struct Fixed {
     /// The Echo value that proves the client to be there now; `None` from then on.
     awaited: Option<[u8; 8]>,
     challenges: Allowance,
+    pace: Allowance,
 }
 
 impl Fixed {
@@ -81,6 +88,7 @@ impl Fixed {
             asked: 0,
             awaited: Some(rng.random()),
             challenges: CHALLENGES,
+            pace: PACE,
         }
     }
 
@@ -89,6 +97,7 @@ impl Fixed {
         if self.secret == before.secret && self.salt == before.salt {
             let next = self.context.next_number().max(before.context.next_number());
             self.context = self.context.with_next(next);
+            self.pace = before.pace;
         }
         self
     }
@@ -111,7 +120,7 @@ impl Fixed {
             return Opened::Ignore;
         }
         // What could not be answered is not carried out; the client sends it once more.
-        if !self.has_number() {
+        if !self.has_number(now) {
             stats.numberless += 1;
             return Opened::Ignore;
         }
@@ -156,6 +165,7 @@ impl Fixed {
             return Opened::Ignore;
         }
         stats.challenged += 1;
+        self.pace.take(now);
         let response = Response::new(Code::UNAUTHORIZED).echo(&echo);
         self.context
             .protect_response(&response, request, Number::Own, None)
@@ -164,20 +174,22 @@ impl Fixed {
 
     pub(super) fn protect(
         &mut self,
+        now: Instant,
         request: u64,
         response: &Response,
         stats: &mut ContextStats,
     ) -> Option<Response> {
-        if !self.has_number() {
+        if !self.has_number(now) {
             stats.numberless += 1;
             return None;
         }
+        self.pace.take(now);
         let id = RequestId { kid: self.context.recipient(), piv: request };
         self.context.protect_response(response, id, Number::Own, None).ok()
     }
 
-    fn has_number(&self) -> bool {
-        self.context.next_number() < self.reserved
+    fn has_number(&self, now: Instant) -> bool {
+        self.context.next_number() < self.reserved && self.pace.is_left(now)
     }
 
     /// What has to be reserved now, asked for once.
