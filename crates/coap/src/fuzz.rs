@@ -5,6 +5,7 @@ use coap_lite::{MessageType, Packet};
 
 use crate::{
     Message, OptionNumber, Type,
+    frame::{self, Decoder},
     wire::{self, DecodeError},
 };
 
@@ -30,6 +31,47 @@ enum Difference {
 /// If the two disagree in a way that is not named above.
 pub fn codec(bytes: &[u8]) {
     let _ = compare(bytes);
+}
+
+/// Decodes a stream, cut as the first byte says, with the decoder for streams, and each of its
+/// messages once more as a datagram.
+///
+/// # Panics
+/// If the two disagree, if it matters where the stream is cut, or if more room is taken than twice
+/// what has come.
+pub fn stream(bytes: &[u8]) {
+    let Some((cut, stream)) = bytes.split_first() else { return };
+    let cut_somewhere = decode_stream(stream, usize::from(*cut).max(1));
+    let whole = decode_stream(stream, stream.len().max(1));
+    assert_eq!(cut_somewhere, whole);
+    for message in whole.0 {
+        let written = frame::encode(&message);
+        let (again, _) = decode_stream(&written, written.len());
+        assert_eq!(again, std::slice::from_ref(&message), "what we write we read");
+        if message.code.is_request() || message.code.is_response() {
+            assert_eq!(wire::decode(&wire::encode(&message)), Ok(message));
+        }
+    }
+}
+
+/// The messages of a stream that comes in pieces of this length, and what is wrong with the next.
+fn decode_stream(stream: &[u8], len: usize) -> (Vec<Message>, Option<frame::DecodeError>) {
+    const MAX_MESSAGE: usize = 70_000;
+    let mut decoder = Decoder::new(MAX_MESSAGE);
+    let mut messages = Vec::new();
+    for (at, piece) in stream.chunks(len).enumerate() {
+        let mut rest = piece;
+        loop {
+            match decoder.decode(&mut rest) {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => break,
+                Err(error) => return (messages, Some(error)),
+            }
+        }
+        assert!(rest.is_empty() && decoder.buffered_len() < MAX_MESSAGE);
+        assert!(decoder.capacity() <= 8 + 2 * len * (at + 1), "{} bytes", decoder.capacity());
+    }
+    (messages, None)
 }
 
 fn compare(bytes: &[u8]) -> Option<Difference> {
@@ -97,6 +139,35 @@ mod tests {
             [Difference::Version, Difference::NotEmpty, Difference::CodeClass, Difference::Payload]
         {
             assert!(differences.contains(&named), "{named:?} is in no file of the corpus");
+        }
+    }
+
+    #[test]
+    fn the_corpus_of_streams_holds_no_surprise() {
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/stream");
+        let (mut messages, mut faults) = (0, 0);
+        for file in fs::read_dir(corpus).unwrap() {
+            let bytes = fs::read(file.unwrap().path()).unwrap();
+            stream(&bytes);
+            let (decoded, fault) = decode_stream(&bytes[1..], bytes.len());
+            messages += decoded.len();
+            faults += usize::from(fault.is_some());
+        }
+        assert!(messages > 20 && faults > 5, "{messages} messages, {faults} faults");
+    }
+
+    #[test]
+    fn two_hundred_thousand_rude_streams_hold_no_surprise() {
+        let mut rng = StdRng::seed_from_u64(6);
+        let mut buf = [0; 80];
+        for _ in 0..200_000 {
+            let len = rng.random_range(2..=buf.len());
+            rng.fill_bytes(&mut buf[..len]);
+            buf[0] %= 20;
+            // Most lengths of chance are never reached.
+            buf[1] &= [0x38, 0xd3, 0xe1][rng.random_range(0..3)];
+            buf[2] &= 0x1f;
+            stream(&buf[..len]);
         }
     }
 

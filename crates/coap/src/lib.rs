@@ -77,6 +77,7 @@ mod dedup;
 mod endpoint;
 mod event;
 mod exchange;
+pub mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

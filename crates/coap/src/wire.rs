@@ -78,19 +78,25 @@ pub fn decode(datagram: &Bytes) -> Result<Message, DecodeError> {
     if !code.is_request() && !code.is_response() {
         return Err(DecodeError::CodeClass(code.class()));
     }
-    let mut rest = Rest { datagram, at: HEADER_LEN };
+    let mut rest = Rest::new(datagram, HEADER_LEN);
     let token = rest.take(usize::from(token_len)).ok_or(DecodeError::Token)?;
     let token = Token::new(token).ok_or(DecodeError::TokenLength(token_len))?;
 
+    let (options, payload) = decode_rest(rest)?;
+    Ok(Message { kind, code, id, token, options, payload })
+}
+
+/// Reads options and payload, which look alike in datagrams and streams.
+pub(crate) fn decode_rest(mut rest: Rest<'_>) -> Result<(Options, Bytes), DecodeError> {
     let mut options = Options::new();
     let mut number = 0_u16;
     let payload = loop {
         let Some(header) = rest.byte() else { break Bytes::new() };
         if header == PAYLOAD_MARKER {
-            if rest.at == datagram.len() {
+            if rest.at == rest.bytes.len() {
                 return Err(DecodeError::Payload);
             }
-            break datagram.slice(rest.at..);
+            break rest.bytes.slice(rest.at..);
         }
         let delta = rest.extended(header >> 4)?;
         let len = rest.extended(header & 0x0f)?;
@@ -100,20 +106,24 @@ pub fn decode(datagram: &Bytes) -> Result<Message, DecodeError> {
             .ok_or(DecodeError::OptionNumber)?;
         let start = rest.at;
         rest.take(len as usize).ok_or(DecodeError::Option)?;
-        options.push(OptionNumber(number), datagram.slice(start..rest.at));
+        options.push(OptionNumber(number), rest.bytes.slice(start..rest.at));
     };
-    Ok(Message { kind, code, id, token, options, payload })
+    Ok((options, payload))
 }
 
 /// The bytes not read yet.
-struct Rest<'a> {
-    datagram: &'a [u8],
+pub(crate) struct Rest<'a> {
+    bytes: &'a Bytes,
     at: usize,
 }
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let taken = self.datagram.get(self.at..)?.get(..len)?;
+    pub(crate) const fn new(bytes: &'a Bytes, at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let taken = self.bytes.get(self.at..)?.get(..len)?;
         self.at += len;
         Some(taken)
     }
@@ -140,29 +150,38 @@ impl<'a> Rest<'a> {
 ///
 /// Values of options above 65,804 bytes do not fit the format and are cut; no datagram holds them.
 pub fn encode(message: &Message) -> Bytes {
-    let values: usize = message.options.iter().map(|(_, value)| value.len() + 5).sum();
-    let mut buf =
-        BytesMut::with_capacity(HEADER_LEN + Token::MAX_LEN + values + 1 + message.payload.len());
+    let mut buf = BytesMut::with_capacity(HEADER_LEN + Token::MAX_LEN + max_rest_len(message));
     let token = message.token.as_bytes();
     buf.put_u8(VERSION << 6 | (message.kind as u8) << 4 | token.len() as u8);
     buf.put_u8(message.code.byte());
     buf.put_u16(message.id.0);
     buf.put_slice(token);
+    put_rest(&mut buf, message);
+    buf.freeze()
+}
+
+/// As many bytes as [`put_rest`] writes, or a few more.
+pub(crate) fn max_rest_len(message: &Message) -> usize {
+    let values: usize = message.options.iter().map(|(_, value)| value.len() + 5).sum();
+    values + 1 + message.payload.len()
+}
+
+/// Writes options and payload.
+pub(crate) fn put_rest(buf: &mut BytesMut, message: &Message) {
     let mut previous = 0;
     for (number, value) in message.options.iter() {
         let value = &value[..value.len().min(usize::from(u16::MAX) + 269)];
         let delta = usize::from(number.0 - previous);
         previous = number.0;
         buf.put_u8(nibble(delta) << 4 | nibble(value.len()));
-        put_extended(&mut buf, delta);
-        put_extended(&mut buf, value.len());
+        put_extended(buf, delta);
+        put_extended(buf, value.len());
         buf.put_slice(value);
     }
     if !message.payload.is_empty() {
         buf.put_u8(PAYLOAD_MARKER);
         buf.put_slice(&message.payload);
     }
-    buf.freeze()
 }
 
 fn nibble(value: usize) -> u8 {
