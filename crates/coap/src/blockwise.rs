@@ -3,11 +3,15 @@
 use std::{
     collections::hash_map::DefaultHasher,
     hash::{BuildHasher, Hash, Hasher, RandomState},
+    time::Instant,
 };
 
 use bytes::Bytes;
 
-use crate::{Code, Message, OptionNumber, Options, Request, RequestError, Response, Subject};
+use crate::{
+    Code, Message, OptionNumber, Options, Request, RequestError, Response, Subject,
+    bounded::Bounded,
+};
 
 /// The value of a Block1 or Block2 option (RFC 7959 §2.2).
 ///
@@ -185,8 +189,9 @@ pub(crate) enum UploadStep {
 impl Upload {
     pub(crate) const MAX_RESTARTS: u32 = 3;
 
-    pub(crate) const fn new() -> Self {
-        Self { start: 0, exponent: Block::LARGEST, restarts: 0 }
+    /// In blocks of this size (see [`Block`]).
+    pub(crate) const fn new(exponent: u8) -> Self {
+        Self { start: 0, exponent, restarts: 0 }
     }
 
     /// The present block of the request.
@@ -350,6 +355,42 @@ impl Download {
         let mut whole = std::mem::replace(&mut self.head, Response::new(Code::EMPTY));
         whole.payload = Bytes::from(std::mem::take(&mut self.body));
         Ok(DownloadStep::Done(whole))
+    }
+}
+
+impl Bounded<Vec<u8>> {
+    /// Adds a block to a body that comes in several (RFC 7959 §2.5). With the last one, the request
+    /// gets the body and loses what was said about blocks.
+    ///
+    /// # Errors
+    /// The answer to the block, if this was not the last one or it is refused.
+    pub(crate) fn take_block(
+        &mut self,
+        now: Instant,
+        key: crate::bounded::Key,
+        block: Block,
+        request: &mut Request,
+        max_body: usize,
+    ) -> Result<(), Response> {
+        let mut body = self.remove(key).unwrap_or_default();
+        if block.number == 0 {
+            body.clear();
+            let announced = request.options.uint(OptionNumber::SIZE1).unwrap_or(0);
+            if announced as usize > max_body {
+                return Err(too_large(max_body));
+            }
+        }
+        append(&mut body, block, &request.payload, max_body)?;
+        if block.more {
+            let bytes = body.capacity();
+            self.insert(now, key, body, bytes);
+            return Err(Response::new(Code::CONTINUE));
+        }
+        request.payload = body.into();
+        for about_blocks in [OptionNumber::BLOCK1, OptionNumber::SIZE1, OptionNumber::REQUEST_TAG] {
+            request.options.remove(about_blocks);
+        }
+        Ok(())
     }
 }
 

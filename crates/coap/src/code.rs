@@ -1,4 +1,5 @@
-//! Methods and response codes (RFC 7252 §12.1, RFC 7959 §2.9, RFC 8132, RFC 8516).
+//! Methods, response codes and signalling codes (RFC 7252 §12.1, RFC 7959 §2.9, RFC 8132,
+//! RFC 8323 §5, RFC 8516).
 
 use std::fmt;
 
@@ -51,6 +52,11 @@ impl Code {
     /// Whether this is a response code, known to us or not (2.00 to 5.31).
     pub const fn is_response(self) -> bool {
         matches!(self.class(), 2..=5)
+    }
+
+    /// Whether this is about a connection itself, known to us or not (7.xx, RFC 8323 §5).
+    pub const fn is_signal(self) -> bool {
+        self.class() == 7
     }
 
     /// Whether the request was received, understood and accepted (2.xx).
@@ -141,6 +147,16 @@ codes! {
     GATEWAY_TIMEOUT = 5 . 4;
     /// 5.05
     PROXYING_NOT_SUPPORTED = 5 . 5;
+    /// 7.01, what the sender can do (RFC 8323)
+    CSM = 7 . 1;
+    /// 7.02, are you there? (RFC 8323)
+    PING = 7 . 2;
+    /// 7.03, I am (RFC 8323)
+    PONG = 7 . 3;
+    /// 7.04, please close the connection (RFC 8323)
+    RELEASE = 7 . 4;
+    /// 7.05, the connection is of no use any more (RFC 8323)
+    ABORT = 7 . 5;
 }
 
 impl fmt::Display for Code {
@@ -173,8 +189,8 @@ mod tests {
     fn every_byte_is_one_kind_at_most() {
         for byte in 0..=u8::MAX {
             let code = Code::from_byte(byte);
-            let kinds = [code.is_empty(), code.is_request(), code.is_response()];
-            let reserved = matches!(code.class(), 1 | 6 | 7);
+            let kinds = [code.is_empty(), code.is_request(), code.is_response(), code.is_signal()];
+            let reserved = matches!(code.class(), 1 | 6);
             assert_eq!(kinds.iter().filter(|&&k| k).count(), usize::from(!reserved), "{code}");
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     Config, Event, Exchange, Message, MessageId, ObservationId, Peer, Protection, Request,
     RequestError, RequestId, Response, RttEstimate, Transmit, Type,
     allowance::Allowance,
+    blockwise::{Block, Upload},
     bounded::Bounded,
     dedup::Recent,
     exchange::Requests,
@@ -218,7 +219,9 @@ impl Endpoint {
             self.events.push_back(Event::Failed { id, error: RequestError::Busy });
             return id;
         };
-        self.requests.add(&mut self.rng, id, key, request);
+        let in_blocks = request.payload.len() > Block::FIRST.size();
+        let upload = in_blocks.then(|| Upload::new(Block::LARGEST));
+        self.requests.add(&mut self.rng, id, key, request, upload);
         if let Some(state) = self.peers.get_mut(key) {
             state.holds += 1;
             // Nobody made us choose it.

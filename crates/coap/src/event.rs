@@ -1,6 +1,10 @@
-//! What goes in and out of an [`Endpoint`](crate::Endpoint) besides datagrams.
+//! What goes in and out of an [`Endpoint`](crate::Endpoint) besides datagrams, and of a
+//! [`Connection`](crate::Connection) besides bytes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -42,7 +46,8 @@ pub struct ObservationId(pub(crate) u64);
 
 /// A request that waits for our response; responding takes it.
 ///
-/// Dropping it is allowed: the peer gets an empty acknowledgement, and waits in vain.
+/// Dropping it is allowed: the peer waits in vain, having got an empty acknowledgement where there
+/// are such things.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "somebody waits for a response"]
 pub struct Exchange {
@@ -55,6 +60,8 @@ pub struct Exchange {
     pub(crate) protected: Option<(Binding, Subject)>,
     /// Asking once more does no harm: nobody has done anything yet, or it was a question.
     pub(crate) is_repeatable: bool,
+    /// On a stream, one of the places for requests that wait; given back when this is dropped.
+    pub(crate) place: Option<Arc<()>>,
 }
 
 impl Exchange {
@@ -101,7 +108,8 @@ pub enum Event {
         /// Why.
         error: RequestError,
     },
-    /// Somebody does not observe any more: said so, reset a notification, or never acknowledged one.
+    /// Somebody does not observe any more: said so, reset a notification, never acknowledged one,
+    /// or closed the stream.
     ObservationEnded {
         /// This observation.
         observation: ObservationId,
@@ -123,16 +131,22 @@ pub enum RequestError {
     /// do not fit together (RFC 7959).
     #[error("the response makes no sense")]
     BadResponse,
-    /// The response is longer than [`Config::max_body`](crate::Config::max_body).
-    #[error("the response is too large")]
+    /// The response is longer than [`Config::max_body`](crate::Config::max_body), or the request
+    /// than what the peer takes over a stream, even in blocks.
+    #[error("the message is too large")]
     TooLarge,
-    /// Too many requests wait for this peer already ([`Config::max_queued`](crate::Config::max_queued)).
+    /// Too much waits for this peer already ([`Config::max_queued`](crate::Config::max_queued),
+    /// [`StreamConfig::max_requests`](crate::StreamConfig::max_requests) and
+    /// [`max_queued_bytes`](crate::StreamConfig::max_queued_bytes)).
     #[error("too many requests wait for this peer")]
     Busy,
     /// The [`Protection`](crate::Protection) has no keys or numbers for it, or the peer never had
     /// enough of them.
     #[error("the request cannot be protected")]
     Unprotectable,
+    /// The stream to the peer came to its end, or is about to.
+    #[error("the connection is closed")]
+    Closed,
 }
 
 impl RequestError {

@@ -13,6 +13,10 @@ use crate::{
     timers::TimerKey,
 };
 
+/// How often one message is protected anew (see
+/// [`UnprotectedResponse::Repeat`](crate::UnprotectedResponse::Repeat)).
+pub(crate) const MAX_REPEATS: u32 = 3;
+
 /// A request of ours that is not done with.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -71,6 +75,13 @@ impl Outgoing {
         message
     }
 
+    /// The message that ends the observation, on streams (RFC 8323 §7.4).
+    pub(crate) fn deregistration(&self) -> Message {
+        let Request { method, options, payload } = self.request.clone().observe(false);
+        let (kind, id, token) = (Type::NonConfirmable, MessageId(0), self.token);
+        Message { kind, code: method, id, token, options, payload }
+    }
+
     /// Whether this response is to a fetch of one more block.
     pub(crate) fn is_fetch(&self, token: Token) -> bool {
         self.fetch == Some(token)
@@ -114,21 +125,34 @@ impl Requests {
         self.by_id.len()
     }
 
+    /// All requests, the oldest first.
+    pub(crate) fn ids(&self) -> Vec<RequestId> {
+        let mut ids: Vec<_> = self.by_id.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Whether none of them waits for its first response.
+    pub(crate) fn are_all_answered(&self) -> bool {
+        self.by_id.values().all(|outgoing| outgoing.answered)
+    }
+
     /// A number for a request.
     pub(crate) fn new_id(&mut self) -> RequestId {
         self.last += 1;
         RequestId(self.last)
     }
 
+    /// Adds a request, whole or in blocks.
     pub(crate) fn add(
         &mut self,
         rng: &mut StdRng,
         id: RequestId,
         peer: PeerKey,
         mut request: Request,
+        upload: Option<Upload>,
     ) {
         let token = self.new_token(rng, peer, id);
-        let upload = (request.payload.len() > Block::FIRST.size()).then(Upload::new);
         if upload.is_some() && !request.options.has(OptionNumber::REQUEST_TAG) {
             // Blocks of several bodies may be under way at once, or be held back by somebody until
             // the next body comes; this tells whose they are (RFC 9175 §3.5.1).

@@ -1,5 +1,5 @@
 //! CoAP (RFC 7252) without sockets or clocks, with Observe (RFC 7641) and block-wise transfer
-//! (RFC 7959), Echo and Request-Tag (RFC 9175).
+//! (RFC 7959), Echo and Request-Tag (RFC 9175), over datagrams and over streams (RFC 8323).
 //!
 //! ```text
 //!   whole bodies   Endpoint::request, Endpoint::respond   RFC 7959
@@ -13,6 +13,10 @@
 //! told what came in and what time it is, and says what is to go out and when it wants to be
 //! woken up; so it can be run a thousand times over in a simulated network. What it is told by
 //! strangers makes it neither fail nor grow beyond its [`Config`].
+//!
+//! A [`Connection`] is the same for one peer over a stream, with the same verbs and the same events;
+//! in the place of the two lowest layers it has [`frame`]. It has no use for retries, has a
+//! beginning and an end, and tells when it has more to send than the stream takes.
 //!
 //! ```
 //! use std::{net::SocketAddr, time::Instant};
@@ -66,13 +70,24 @@
 //! - A body in blocks has a random Request-Tag, so that no block of another gets into it
 //!   (RFC 9175 §3.5.1).
 //!
-//! Absent: multicast, proxying, caching, Q-Block, DTLS.
+//! - On a stream, bodies go whole where the peer takes messages that long, and requests that are
+//!   longer than what every peer takes wait until it has said so.
+//! - We do not say that we put blocks together (Block-Wise-Transfer, RFC 8323 §5.3.2) where we take
+//!   messages of more than 1,152 bytes, as that would mean several blocks in one message (BERT).
+//! - A stream that breaks the format is aborted, whoever is meant by the message; a request that
+//!   makes no sense is answered.
+//! - An observation that is cancelled before it is answered is ended when its answer comes, as
+//!   nothing else on a stream tells the server (RFC 8323 §7.4).
+//! - Too many requests at once on a stream are not refused but not read.
+//!
+//! Absent: multicast, proxying, caching, Q-Block, BERT, DTLS, WebSockets.
 
 mod allowance;
 mod blockwise;
 mod bounded;
 mod code;
 mod config;
+mod connection;
 mod dedup;
 mod endpoint;
 mod event;
@@ -90,12 +105,14 @@ mod protection;
 mod request;
 mod response;
 mod retransmit;
+mod signal;
 mod timers;
 mod timing;
 pub mod wire;
 
 pub use code::Code;
 pub use config::Config;
+pub use connection::{Connection, End, StreamConfig, StreamStats, Violation};
 pub use endpoint::{Endpoint, Stats};
 pub use event::{Event, Exchange, ObservationId, Peer, RequestError, RequestId, Transmit};
 pub use message::{Message, MessageId, Token, Type};

@@ -86,6 +86,13 @@ impl Observations {
         self.by_id.len()
     }
 
+    /// All observations, the oldest first.
+    pub(crate) fn ids(&self) -> Vec<ObservationId> {
+        let mut ids: Vec<_> = self.by_id.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(crate) fn get(&self, id: ObservationId) -> Option<&Observation> {
         self.by_id.get(&id)
     }

@@ -20,6 +20,11 @@ pub(crate) struct PeerKey {
     generation: u32,
 }
 
+impl PeerKey {
+    /// The other end of a stream, which has no others beside it.
+    pub(crate) const ONLY: Self = Self { index: 0, generation: 0 };
+}
+
 /// What is known of one peer.
 #[derive(Debug)]
 pub(crate) struct PeerState {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{Code, ContentFormat, OptionNumber, Options};
+use crate::{Code, ContentFormat, OptionNumber, Options, Response};
 
 /// A whole request, free of the message that carries it.
 ///
@@ -165,6 +165,28 @@ impl Request {
     /// The Echo value that the client gives back.
     pub fn echo_value(&self) -> Option<&Bytes> {
         self.options.get(OptionNumber::ECHO)
+    }
+
+    /// Drops elective options that must be ignored.
+    ///
+    /// # Errors
+    /// The response to a request that cannot be carried out whatever it is: a critical option is
+    /// not understood, and named so that a person can take it away (RFC 7252 §5.4.1), or a proxy
+    /// is wanted (§5.10.2).
+    pub(crate) fn check(&mut self) -> Result<(), Response> {
+        self.options.check().map_err(|number| {
+            let text = match number.name() {
+                Some(name) => format!("option {} ({name}) cannot be used like this", number.0),
+                None => format!("option {} is not known here", number.0),
+            };
+            Response::diagnostic(Code::BAD_OPTION, text)
+        })?;
+        if self.options.has(OptionNumber::PROXY_URI) || self.options.has(OptionNumber::PROXY_SCHEME)
+        {
+            let text = "this is no proxy";
+            return Err(Response::diagnostic(Code::PROXYING_NOT_SUPPORTED, text));
+        }
+        Ok(())
     }
 
     /// What the request says about observing; values beyond 0 and 1 say nothing.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use crate::{MessageId, RequestId, peers::PeerKey};
 
-/// What a timer is for.
+/// What a timer of an [`Endpoint`](crate::Endpoint) is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timer {
     /// A confirmable message has not been acknowledged.
@@ -34,14 +34,20 @@ impl TimerKey {
 }
 
 /// All timers, the next one first; setting and stopping cost O(log n).
-#[derive(Debug, Default)]
-pub(crate) struct Timers {
-    pending: BTreeMap<TimerKey, Timer>,
+#[derive(Debug)]
+pub(crate) struct Timers<T = Timer> {
+    pending: BTreeMap<TimerKey, T>,
     serial: u64,
 }
 
-impl Timers {
-    pub(crate) fn set(&mut self, at: Instant, timer: Timer) -> TimerKey {
+impl<T> Default for Timers<T> {
+    fn default() -> Self {
+        Self { pending: BTreeMap::new(), serial: 0 }
+    }
+}
+
+impl<T> Timers<T> {
+    pub(crate) fn set(&mut self, at: Instant, timer: T) -> TimerKey {
         self.serial += 1;
         let key = TimerKey { at, serial: self.serial };
         self.pending.insert(key, timer);
@@ -57,7 +63,7 @@ impl Timers {
     }
 
     /// Takes the first timer that is due.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<T> {
         let entry = self.pending.first_entry()?;
         (entry.key().at <= now).then(|| entry.remove())
     }

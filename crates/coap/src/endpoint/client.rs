@@ -8,14 +8,12 @@ use crate::{
     Response, Token, Type, UnprotectedResponse,
     blockwise::{Download, DownloadStep, UploadStep},
     dedup::Reaction,
+    exchange::MAX_REPEATS,
     observe::Newest,
     peers::PeerKey,
     retransmit::Purpose,
     wire,
 };
-
-/// How often one message is protected anew (see [`UnprotectedResponse::Repeat`]).
-const MAX_REPEATS: u32 = 3;
 
 /// What to make of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

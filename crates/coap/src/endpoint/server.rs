@@ -42,27 +42,20 @@ impl Endpoint {
             slicing: Slicing::NONE,
             protected: None,
             is_repeatable: true,
+            place: None,
         };
         let mut request = Request { method, options, payload };
         self.hear_echo(key, &mut request);
         let Some(mut request) = self.unprotect_request(now, &mut exchange, peer, request) else {
             return;
         };
-        let refused = match request.options.check() {
+        let refused = match request.check() {
             // §5.4.1: in a message that is not confirmable, silence.
-            Err(_) if kind == Type::NonConfirmable => {
+            Err(refusal) if refusal.code == Code::BAD_OPTION && kind == Type::NonConfirmable => {
                 self.stats.ignored += 1;
                 return;
             }
-            Err(number) => Some(bad_option(number)),
-            Ok(())
-                if request.options.has(OptionNumber::PROXY_URI)
-                    || request.options.has(OptionNumber::PROXY_SCHEME) =>
-            {
-                let text = "this is no proxy";
-                Some(Response::diagnostic(Code::PROXYING_NOT_SUPPORTED, text))
-            }
-            Ok(()) => None,
+            refused => refused.err(),
         };
         let block1 = Block::of(&request.options, OptionNumber::BLOCK1);
         let block2 = Block::of(&request.options, OptionNumber::BLOCK2);
@@ -84,16 +77,14 @@ impl Endpoint {
             return self.send_message(now, &exchange, challenge);
         }
         if let Some(block1) = block1 {
-            match self.on_upload(now, (key, cache_key), block1, &request) {
-                Upload::Whole(body) => request.payload = body.into(),
-                Upload::Answer(response, echo) => {
-                    exchange.slicing = Slicing { block1: Some(echo), block2: None, ..slicing };
-                    return self.send_response(now, exchange, response);
-                }
+            let max_body = self.config.max_body;
+            let place = (key, cache_key);
+            let taken = self.uploads.take_block(now, place, block1, &mut request, max_body);
+            self.forget_later(now);
+            if let Err(answer) = taken {
+                exchange.slicing = Slicing { block2: None, ..slicing };
+                return self.send_response(now, exchange, answer);
             }
-            request.options.remove(OptionNumber::BLOCK1);
-            request.options.remove(OptionNumber::SIZE1);
-            request.options.remove(OptionNumber::REQUEST_TAG);
             exchange.slicing.block1 = Some(Block { more: false, ..block1 });
         } else if request.payload.len() > self.config.max_body {
             let refusal = blockwise::too_large(self.config.max_body);
@@ -192,35 +183,6 @@ impl Endpoint {
             }
             Reaction::Answer(bytes) => self.send(key, bytes),
         }
-    }
-
-    /// One block of a body that comes in several (RFC 7959 §2.5).
-    fn on_upload(
-        &mut self,
-        now: Instant,
-        key: crate::bounded::Key,
-        block: Block,
-        request: &Request,
-    ) -> Upload {
-        let max_body = self.config.max_body;
-        let mut body = self.uploads.remove(key).unwrap_or_default();
-        if block.number == 0 {
-            body.clear();
-            let announced = request.options.uint(OptionNumber::SIZE1).unwrap_or(0);
-            if announced as usize > max_body {
-                return Upload::Answer(blockwise::too_large(max_body), block);
-            }
-        }
-        if let Err(refusal) = blockwise::append(&mut body, block, &request.payload, max_body) {
-            return Upload::Answer(refusal, block);
-        }
-        if !block.more {
-            return Upload::Whole(body);
-        }
-        let bytes = body.capacity();
-        self.uploads.insert(now, key, body, bytes);
-        self.forget_later(now);
-        Upload::Answer(Response::new(Code::CONTINUE), block)
     }
 
     /// Sends a response, in the acknowledgement or in a message of its own.
@@ -467,21 +429,4 @@ impl Endpoint {
         }
         Some(observation)
     }
-}
-
-/// What a block of an upload leads to.
-enum Upload {
-    /// The body, put together.
-    Whole(Vec<u8>),
-    /// This response, with this block echoed.
-    Answer(Response, Block),
-}
-
-/// Names the option, so that a person can take it away (RFC 7252 §5.4.1).
-fn bad_option(number: OptionNumber) -> Response {
-    let text = match number.name() {
-        Some(name) => format!("option {} ({name}) cannot be used like this", number.0),
-        None => format!("option {} is not known here", number.0),
-    };
-    Response::diagnostic(Code::BAD_OPTION, text)
 }

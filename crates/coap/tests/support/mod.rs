@@ -1,6 +1,7 @@
 //! A phone and a server in a simulated world.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its own part")]
 
+pub mod stream;
 mod toy;
 
 use std::{
