@@ -1,8 +1,12 @@
 //! Changes become notes: the same set of revisions gives the same note, in whatever order they came.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Body, ChainId, Content, Entry, Extras, Hash, NoteTime};
+use crate::ancestry::Ancestry;
+use crate::diff::{TooMuch, Work};
+use crate::merge::{Version, merge};
+use crate::{Body, ChainId, Content, Entry, Extra, Extras, Hash, NoteTime, extra};
 
 /// A note as one change left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,25 +49,36 @@ impl Revision {
 }
 
 /// A note, put together from its revisions.
+///
+/// What it shows of several heads is no change: it becomes one with the next edit, whose parents are all of
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folded {
-    /// The revisions that no other one replaces, ascending by hash.
+    /// The revisions that no other one replaces, ascending by hash; deleted and erased ones as well.
     pub heads: Vec<Revision>,
-    /// The time of the live head; of several, the latest.
+    /// The time of the live head; of several, merged like an extra.
     pub time: NoteTime,
-    /// The text of the live head; of several, their distinct texts in the order of their hashes, with an
-    /// empty line between them. Deleted when no head is live: all were deleted, or their contents erased.
+    /// The text of the live head; of several, their merged text. Deleted when no head is live: all were
+    /// deleted, or their contents erased.
     pub body: Body,
-    /// The extras of the live head; of several, all of them, where the lowest hash wins a name.
+    /// The extras of the live head; of several, merged name by name: what one side changed is taken, and
+    /// where both did, the smaller hash wins.
     pub extras: Extras,
-    /// Whether the live heads have more than one text.
+    /// Whether live heads with different texts were put together, and nothing clashed.
+    pub merged: bool,
+    /// Whether the texts of the live heads clash. What clashes is shown in each version, whole lines, the
+    /// smaller hash first; where that would be longer than [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES) or too much
+    /// work, the text is the whole one of the head that was written last.
     pub conflict: bool,
 }
 
 /// Puts a note together from its revisions; none from none.
 ///
-/// Order and doubles do not matter. A revision whose parents are not here (not yet come) counts like any
-/// other. Where one device deleted what another one edited, the edit wins.
+/// Order and doubles do not matter. One head is the note. Several are merged two at a time, ascending by
+/// hash, over their lowest common ancestor; where there are several lowest ones (two devices resolved the same
+/// conflict at once), over what those fold into, which is what both devices saw. Where one device deleted what
+/// another one edited, the edit wins. A revision whose parents are not here (not yet come) counts like any
+/// other, and so does one whose parents were erased; with no text to compare with, whatever differs clashes.
 pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
     let mut all = BTreeMap::<Hash, Revision>::new();
     for revision in revisions {
@@ -76,27 +91,104 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
             }
         }
     }
+    let all: Vec<Revision> = all.into_values().collect();
     let replaced: BTreeSet<Hash> =
-        all.values().flat_map(|revision| revision.parents.iter().copied()).collect();
-    let heads: Vec<Revision> =
-        all.into_values().filter(|revision| !replaced.contains(&revision.hash)).collect();
+        all.iter().flat_map(|revision| revision.parents.iter().copied()).collect();
+    let heads: Vec<usize> =
+        (0..all.len()).filter(|&id| !replaced.contains(&all[id].hash)).collect();
 
-    let live: Vec<&Revision> = heads.iter().filter(|head| head.text().is_some()).collect();
-    // With no live head, time and extras are those of what was deleted.
-    let shown = if live.is_empty() { heads.iter().collect() } else { live };
-    let time = shown.iter().map(|head| head.time).max()?;
+    let shown = live(&all, &heads);
+    let texts: BTreeSet<&str> = shown.iter().filter_map(|&id| all[id].text()).collect();
+    let is_several = texts.len() > 1;
+    let (version, conflict) = match shown[..] {
+        [] => return None,
+        [only] => (version(&all[only]), false),
+        _ => {
+            let ancestry = Ancestry::new(&all);
+            let mut merging = Merging { all: &all, ancestry, work: Work::for_one_note() };
+            match merging.version_of(&shown, 0) {
+                Ok(merged) => merged,
+                Err(TooMuch) => (version(last_written(&all, &shown)), is_several),
+            }
+        }
+    };
+    let text = version.text.map(Cow::into_owned);
+    let (time, extras) = (version.time, version.extras.into_owned());
+    let heads = heads.into_iter().map(|id| all[id].clone()).collect();
+    Some(Folded {
+        heads,
+        time,
+        body: text.map_or(Body::Deleted, Body::Text),
+        extras,
+        merged: is_several && !conflict,
+        conflict,
+    })
+}
 
-    let mut seen = BTreeSet::new();
-    let distinct = shown.iter().filter_map(|head| head.text()).filter(|text| seen.insert(*text));
-    let texts: Vec<&str> = distinct.collect();
-    let body = if texts.is_empty() { Body::Deleted } else { Body::Text(texts.join("\n\n")) };
-    let conflict = texts.len() > 1;
+/// Merges revisions, which go by their places in `all`, ascending by hash.
+struct Merging<'a> {
+    all: &'a [Revision],
+    ancestry: Ancestry,
+    work: Work,
+}
 
-    let mut extras = Extras::new();
-    for (name, value) in
-        shown.iter().filter_map(|head| head.content.as_ref()).flat_map(|c| &c.extras)
-    {
-        extras.entry(name.clone()).or_insert_with(|| value.clone());
+/// How often the ancestor of a merge may itself be a merge. Beyond that the one with the smallest hash stands
+/// for all of them: any common ancestor is a true one, and no history can make the recursion deep.
+const MAX_DEPTH: usize = 16;
+
+impl<'a> Merging<'a> {
+    /// What these revisions, of which none descends from another, are together, and whether they clash.
+    fn version_of(&mut self, ids: &[usize], depth: usize) -> Result<(Version<'a>, bool), TooMuch> {
+        let all = self.all;
+        let shown = live(all, ids);
+        let (&first, rest) = shown.split_first().expect("revisions to merge");
+        let mut merged = (version(&all[first]), false);
+        if rest.is_empty() {
+            return Ok(merged);
+        }
+        let mut before = self.ancestry.of(first, &mut self.work)?;
+        for &id in rest {
+            let others = self.ancestry.of(id, &mut self.work)?;
+            let base = match &before.lowest_common(&others, &self.ancestry)[..] {
+                [] => None,
+                several @ [_, _, ..] if depth < MAX_DEPTH => {
+                    Some(self.version_of(several, depth + 1)?.0)
+                }
+                [lowest, ..] => Some(version(&all[*lowest])),
+            };
+            let (version, clashes) =
+                merge(base.as_ref(), merged.0, version(&all[id]), &mut self.work)?;
+            merged = (version, merged.1 || clashes);
+            before.add(&others);
+        }
+        Ok(merged)
     }
-    Some(Folded { time, body, extras, conflict, heads })
+}
+
+/// Those with a text; all if none has one, so that time and extras are those of what was deleted.
+fn live(all: &[Revision], ids: &[usize]) -> Vec<usize> {
+    let live: Vec<usize> = ids.iter().copied().filter(|&id| all[id].text().is_some()).collect();
+    if live.is_empty() { ids.to_vec() } else { live }
+}
+
+fn version(revision: &Revision) -> Version<'_> {
+    static NONE: Extras = Extras::new();
+    Version {
+        text: revision.text().map(Cow::Borrowed),
+        time: revision.time,
+        extras: Cow::Borrowed(revision.content.as_ref().map_or(&NONE, |content| &content.extras)),
+    }
+}
+
+/// The revision that was written last; of several, the one with the smallest hash.
+fn last_written<'a>(all: &'a [Revision], ids: &[usize]) -> &'a Revision {
+    let written = |revision: &Revision| {
+        let content = revision.content.as_ref();
+        match content.and_then(|content| content.extras.get(extra::WRITTEN)) {
+            Some(Extra::Text(time)) => time.parse().unwrap_or(revision.time),
+            _ => revision.time,
+        }
+    };
+    let revisions = ids.iter().rev().map(|&id| &all[id]);
+    revisions.max_by_key(|revision| written(revision)).expect("revisions to choose from")
 }

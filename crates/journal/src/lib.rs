@@ -29,16 +29,19 @@
 
 pub mod access;
 pub mod admission;
+mod ancestry;
 pub mod cbor;
 pub mod chain;
 pub mod change;
 pub mod day;
+mod diff;
 pub mod entry;
 pub mod feed;
 pub mod fold;
 pub mod fuzz;
 pub mod hex;
 pub mod id;
+mod merge;
 pub mod query;
 pub mod render;
 pub mod tags;
