@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
 mod access;
+mod heads;
 mod journals;
 #[path = "../support/mod.rs"]
 mod support;
@@ -319,4 +320,11 @@ fn sqlite_keeps_journals_apart() {
     let [mut both, mut one, mut other] =
         ["both", "one", "other"].map(|name| server(&dir.path().join(name).join("server.db")));
     journals::kept_apart(&mut *both, [&mut *one, &mut *other]);
+}
+
+#[test]
+fn sqlite_brings_together_what_was_written_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let [mut store, mut other] = ["one", "other"].map(|name| server(&dir.path().join(name)));
+    heads::tell(&mut *store, &mut *other);
 }
