@@ -74,6 +74,7 @@
 //!   longer than what every peer takes wait until it has said so.
 //! - We do not say that we put blocks together (Block-Wise-Transfer, RFC 8323 §5.3.2) where we take
 //!   messages of more than 1,152 bytes, as that would mean several blocks in one message (BERT).
+//!   A client that begins with those all the same is understood.
 //! - A stream that breaks the format is aborted, whoever is meant by the message; a request that
 //!   makes no sense is answered.
 //! - An observation that is cancelled before it is answered is ended when its answer comes, as

@@ -30,6 +30,10 @@ impl Connection {
         if let Err(refusal) = request.check() {
             return self.send_response(now, exchange, refusal);
         }
+        let has_several = request
+            .options
+            .uint(OptionNumber::BLOCK1)
+            .is_some_and(|value| value & 0b111 == u32::from(SEVERAL));
         let blocks = (
             block_of(&mut request, OptionNumber::BLOCK1),
             block_of(&mut request, OptionNumber::BLOCK2),
@@ -43,17 +47,18 @@ impl Connection {
         let place = (PeerKey::ONLY, cache_key);
         let max_body = self.config.max_body;
         if let Some(block1) = block1 {
-            let taken = match block1.more && request.payload.len() > block1.size() {
-                // Several blocks at once: the answer says that they are to come one by one.
-                true => Err(blockwise::too_large(max_body)),
-                false => self.uploads.take_block(now, place, block1, &mut request, max_body),
-            };
+            let taken = self.take_blocks(now, place, block1, &mut request);
             self.forget_later(now);
+            let echoed = match has_several {
+                true => Block { exponent: SEVERAL, ..block1 },
+                false => block1,
+            };
+            exchange.slicing.block1 = Some(echoed);
             if let Err(answer) = taken {
                 exchange.slicing.block2 = None;
                 return self.send_response(now, exchange, answer);
             }
-            exchange.slicing.block1 = Some(Block { more: false, ..block1 });
+            exchange.slicing.block1 = Some(Block { more: false, ..echoed });
         } else if request.payload.len() > max_body {
             let refusal = blockwise::too_large(max_body);
             return self.send_response(now, exchange, refusal);
@@ -77,6 +82,37 @@ impl Connection {
         }
         exchange.is_repeatable = request.method.is_safe();
         self.events.push_back(Event::Request { exchange, peer: self.peer, request });
+    }
+
+    /// Adds a block to a body that comes in several; or more than one. We do not say that we take
+    /// those, but a client that has not read yet what we say may begin so, and must go on so.
+    ///
+    /// # Errors
+    /// See [`Bounded::take_block`](crate::bounded::Bounded::take_block).
+    fn take_blocks(
+        &mut self,
+        now: Instant,
+        key: crate::bounded::Key,
+        first: Block,
+        request: &mut Request,
+    ) -> Result<(), Response> {
+        let payload = request.payload.clone();
+        let max_body = self.config.max_body;
+        let mut block = first;
+        let mut start = 0;
+        loop {
+            let end = payload.len().min(start + block.size());
+            let is_last = end == payload.len();
+            block.more = first.more || !is_last;
+            request.payload = payload.slice(start..end);
+            let taken = self.uploads.take_block(now, key, block, request, max_body);
+            match taken {
+                Err(answer) if !is_last && answer.code == Code::CONTINUE => {}
+                taken => return taken,
+            }
+            start = end;
+            block.number += 1;
+        }
     }
 
     /// Undoes the protection of a request; `None` if nothing is left to be done about it.
@@ -260,17 +296,17 @@ impl Connection {
     }
 }
 
-/// Takes a block option out of a request.
-///
-/// Size 7 means several blocks of 1,024 bytes at once (BERT, RFC 8323 §6). We do not say that we
-/// take those, but a peer that has not read yet what we say may begin with one of them; it is a
-/// block of 1,024 bytes then, and our answer, which says that size, keeps the peer to it.
+/// The size that means several blocks of 1,024 bytes in one message (BERT, RFC 8323 §6).
+const SEVERAL: u8 = 7;
+
+/// Takes a block option out of a request. Several blocks are as one of 1,024 bytes that is longer
+/// than it says, and of a response one of them is a good answer to who asks for several.
 fn block_of(
     request: &mut Request,
     number: OptionNumber,
 ) -> Result<Option<Block>, blockwise::BadBlock> {
     if let Some(value) = request.options.uint(number)
-        && value & 0b111 == 7
+        && value & 0b111 == u32::from(SEVERAL)
     {
         request.options.set_uint(number, value & !1);
     }
