@@ -105,8 +105,9 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
         [only] => (version(&all[only]), false),
         _ => {
             let ancestry = Ancestry::new(&all);
-            let mut merging = Merging { all: &all, ancestry, work: Work::for_one_note() };
-            match merging.version_of(&shown, 0) {
+            let (work, bases) = (Work::for_one_note(), BTreeMap::new());
+            let mut merging = Merging { all: &all, ancestry, work, bases };
+            match merging.version_of(&shown) {
                 Ok(merged) => merged,
                 Err(TooMuch) => (version(last_written(&all, &shown)), is_several),
             }
@@ -130,38 +131,62 @@ struct Merging<'a> {
     all: &'a [Revision],
     ancestry: Ancestry,
     work: Work,
+    /// What several ancestors are together. Devices that keep resolving each other's conflicts make long
+    /// ladders of them, and where three devices meet each is asked for more than once.
+    bases: BTreeMap<Vec<usize>, Version<'a>>,
 }
 
-/// How often the ancestor of a merge may itself be a merge. Beyond that the one with the smallest hash stands
-/// for all of them: any common ancestor is a true one, and no history can make the recursion deep.
-const MAX_DEPTH: usize = 16;
+/// What came of an attempt to merge.
+enum Attempt<'a> {
+    /// The version, and whether the texts clash.
+    Done(Version<'a>, bool),
+    /// These ancestors first.
+    Needs(Vec<usize>),
+}
 
 impl<'a> Merging<'a> {
     /// What these revisions, of which none descends from another, are together, and whether they clash.
-    fn version_of(&mut self, ids: &[usize], depth: usize) -> Result<(Version<'a>, bool), TooMuch> {
+    fn version_of(&mut self, ids: &[usize]) -> Result<(Version<'a>, bool), TooMuch> {
+        // A stack of our own: no history can make the recursion too deep for the thread's.
+        let mut needed = vec![ids.to_vec()];
+        loop {
+            let top = needed.last().expect("the last is not taken off");
+            match self.attempt(top)? {
+                Attempt::Needs(ancestors) => needed.push(ancestors),
+                Attempt::Done(version, clashes) if needed.len() == 1 => {
+                    return Ok((version, clashes));
+                }
+                Attempt::Done(version, _) => {
+                    self.bases.extend(needed.pop().map(|ids| (ids, version)));
+                }
+            }
+        }
+    }
+
+    fn attempt(&mut self, ids: &[usize]) -> Result<Attempt<'a>, TooMuch> {
         let all = self.all;
         let shown = live(all, ids);
-        let (&first, rest) = shown.split_first().expect("revisions to merge");
-        let mut merged = (version(&all[first]), false);
-        if rest.is_empty() {
-            return Ok(merged);
-        }
-        let mut before = self.ancestry.of(first, &mut self.work)?;
-        for &id in rest {
-            let others = self.ancestry.of(id, &mut self.work)?;
-            let base = match &before.lowest_common(&others, &self.ancestry)[..] {
+        let mut merged = version(&all[shown[0]]);
+        let mut clashes = false;
+        for (before, &id) in shown.iter().enumerate().skip(1) {
+            let lowest = self.ancestry.lowest_common(&shown[..before], id, &mut self.work)?;
+            let single;
+            let base = match &lowest[..] {
                 [] => None,
-                several @ [_, _, ..] if depth < MAX_DEPTH => {
-                    Some(self.version_of(several, depth + 1)?.0)
+                [only] => {
+                    single = version(&all[*only]);
+                    Some(&single)
                 }
-                [lowest, ..] => Some(version(&all[*lowest])),
+                _ => match self.bases.get(&lowest) {
+                    Some(base) => Some(base),
+                    None => return Ok(Attempt::Needs(lowest)),
+                },
             };
-            let (version, clashes) =
-                merge(base.as_ref(), merged.0, version(&all[id]), &mut self.work)?;
-            merged = (version, merged.1 || clashes);
-            before.add(&others);
+            let (version, clash) = merge(base, merged, version(&all[id]), &mut self.work)?;
+            merged = version;
+            clashes |= clash;
         }
-        Ok(merged)
+        Ok(Attempt::Done(merged, clashes))
     }
 }
 

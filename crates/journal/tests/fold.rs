@@ -114,24 +114,27 @@ fn two_devices_that_resolved_the_same_conflict_are_merged_over_what_both_saw() {
 }
 
 #[test]
-fn conflicts_resolved_crosswise_a_thousand_times_still_fold() {
-    let mut crossed = vec![edit_of([0; 32], &[], "start")];
-    let hash = |round: u16, side: u8| {
-        let mut hash = [side; 32];
+fn conflicts_that_three_devices_resolve_crosswise_a_thousand_times_still_merge() {
+    let hash = |round: u16, device: u8| {
+        let mut hash = [device; 32];
         hash[..2].copy_from_slice(&round.to_be_bytes());
         hash
     };
-    let mut parents = vec![[0; 32]];
+    let devices = ["laptop", "手机", "tablet"];
+    let mut crossed = vec![edit_of(hash(0, 0), &[], "laptop 0\n手机 0\ntablet 0")];
+    let mut parents = vec![hash(0, 0)];
     for round in 1..=1000 {
-        let sides = [hash(round, 1), hash(round, 2)];
-        for (side, by) in sides.iter().zip(["laptop", "手机"]) {
-            crossed.push(edit_of(*side, &parents, &format!("start\n{by} {round}")));
+        let before = format!("laptop {0}\n手机 {0}\ntablet {0}", round - 1);
+        let heads: Vec<[u8; 32]> = (1..=3).map(|device| hash(round, device)).collect();
+        for (head, device) in heads.iter().zip(devices) {
+            let (old, new) = (format!("{device} {}", round - 1), format!("{device} {round}"));
+            crossed.push(edit_of(*head, &parents, &before.replace(&old, &new)));
         }
-        parents = sides.to_vec();
+        parents = heads;
     }
     let note = folded(&crossed);
-    let Body::Text(text) = note.body else { panic!("the text was lost") };
-    assert!(text.contains("laptop 1000") && text.contains("手机 1000"), "{text}");
+    assert_eq!(note.body, body("laptop 1000\n手机 1000\ntablet 1000"));
+    assert!(note.merged && !note.conflict);
 }
 
 #[test]
