@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use machinery::wire::GET;
-use machinery::{BOUND, Home, Server, Wire, assert_each_once, run};
+use machinery::{BOUND, Home, Server, Wire, assert_each_once, run, told};
 
 /// The largest file that the limited server may write, in KiB. Large enough to start, too small to
 /// go on for long.
@@ -20,8 +20,12 @@ const LIMIT_KIB: u32 = 1_024;
 /// Runs a program with a limit on the size of each file, so that writing past it fails as it does on
 /// a full disk. The signal that the limit sends besides must not end the program.
 fn limited(program: &Command) -> Command {
+    limited_to(LIMIT_KIB, program)
+}
+
+fn limited_to(kib: u32, program: &Command) -> Command {
     let mut command = Command::new("bash");
-    command.arg("-c").arg(format!("ulimit -f {LIMIT_KIB}; exec \"$@\"")).arg("bash");
+    command.arg("-c").arg(format!("ulimit -f {kib}; exec \"$@\"")).arg("bash");
     command.arg(program.get_program()).args(program.get_args());
     command.env_clear();
     for (name, value) in program.get_envs() {
@@ -212,4 +216,33 @@ fn a_home_that_cannot_be_written_keeps_nothing_and_says_so() {
     }
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     fs::set_permissions(home.path(), Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_join_on_a_full_disk_says_so_and_is_taken_up_when_there_is_room() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_encrypted(data.path());
+    let line = Home::of_owner(data.path()).invite(&server, &[]);
+    let home = Home::new();
+    let mut all = String::new();
+    // Too small for the first file, then for the replica.
+    for kib in [0, 20] {
+        let join = home.command(&["join", "--name", "laptop", &line]);
+        let refused = run(&mut limited_to(kib, &join), b"", BOUND).expect_refusal(&[6]);
+        all.push_str(&format!("\n{}", told(&home, &refused)));
+    }
+    insta::assert_snapshot!(all, @"
+
+    --- 6
+    error: the file ~/data/suibi/join.pending cannot be used
+    caused by: File too large (os error 27)
+    hint: nothing was lost; when that is mended, join with the same line again
+
+    --- 6
+    error: the notes kept on this device cannot be used
+    caused by: the disk is full
+    hint: nothing was lost; make room on the disk, then join with the same line again
+    ");
+    home.join(&line, "laptop");
+    assert!(home.suibi(&["status"]).expect_success().out.contains("laptop\n"));
 }

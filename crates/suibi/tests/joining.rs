@@ -127,7 +127,7 @@ fn a_drop_adds_notes_and_sees_none() {
     --- 0
     ✓ joined 127.0.0.1:5683 as thermometer, encrypted
       journal notes: this device may add notes and see none (a drop)
-    ✓ in step with the server · 0 sent, 0 received
+    ✓ in step with the server · 0 sent
     ");
     home.save("21 °C");
     let log = home.suibi(&["log"]).expect_success();
@@ -422,6 +422,7 @@ fn a_clock_that_is_wrong_by_a_year_is_told() {
     --- 0
     ✓ joined 127.0.0.1:5683 as laptop 2, encrypted
       journal notes: this device may read and write
+      «laptop» was taken: this device is «laptop 2» there
     ! this machine's clock (2026-11-23 09:05) is 2 years ahead of the server's: new notes would be dated by it
     hint: set the clock of whichever is wrong, for example: timedatectl set-ntp true
     ✓ in step with the server · 0 sent, 0 received
@@ -513,4 +514,32 @@ fn what_programs_are_told() {
     assert_eq!(status["server"]["embedded"], false);
     assert_eq!(status["server"]["joined"]["rights"], serde_json::json!(["read", "write"]));
     assert_eq!(status["device"], "laptop");
+}
+
+#[test]
+fn one_note_goes_along_and_a_name_that_is_taken_is_told() {
+    let place = Place::new();
+    place.device("laptop", &[]);
+    let home = Home::new();
+    home.save("the only one");
+    let joined = home.join(&place.invite(&[]), "laptop");
+    insta::assert_snapshot!(told(&home, &joined), @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as laptop 2, encrypted
+      journal notes: this device may read and write
+      «laptop» was taken: this device is «laptop 2» there
+      1 note written here before goes along
+    ✓ in step with the server · 1 sent, 0 received
+    ");
+    let home = Home::new();
+    home.save("another one");
+    let joined = home.join(&place.invite(&["--rights", "read", "--name", "屏幕"]), "screen");
+    insta::assert_snapshot!(told(&home, &joined), @"
+    --- 0
+    ✓ joined 127.0.0.1:5683 as 屏幕, encrypted
+      journal notes: this device may read only
+      the server calls it «屏幕», not «screen»
+    ! 1 note written here before stays on this machine: it may only read there
+    ✓ in step with the server · 1 received
+    ");
 }

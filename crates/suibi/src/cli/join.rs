@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use suibi_client::{JoinError, Joined, join, join_again};
+use suibi_client::{ClientError, JoinError, Joined, join, join_again};
 use suibi_oscore::{InviteLine, InviteLineError};
+use suibi_store::StoreError;
 use zeroize::Zeroizing;
 
 use super::{Context, shape, sync};
@@ -26,23 +27,26 @@ const MAX_INPUT_BYTES: u64 = 64 << 10;
 
 /// `suibi join`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(
+    override_usage = "suibi join [OPTIONS] [LINE]",
+    after_help = "\
 Without LINE, or with -, it is read from standard input, and so stays out of the
 shell's history. What this machine wrote before goes along. A join that was cut
 short is taken up by the same line again.
 
 Examples:
-  suibi join                        asks for the line
-  suibi join --name phone < line
-  ssh server suibi invite | suibi join")]
+  suibi join                              asks for the line
+  suibi join --name phone < line.txt      from a file
+  ssh server suibi invite | suibi join    straight from the server"
+)]
 pub(super) struct JoinArgs {
-    /// The line that suibi invite printed on the server
+    /// What suibi invite printed on the server: suibi://…
     #[arg(value_name = "LINE")]
     line: Vec<String>,
-    /// What this device is called there [default: the setting device, or the machine's name]
+    /// What this device is called there [default: the machine's name]
     #[arg(long, value_name = "DEVICE")]
     name: Option<String>,
-    /// Leave the server that this machine has joined for the one of the line
+    /// Leave the server that was joined before, for the one of the line
     #[arg(long)]
     again: bool,
 }
@@ -73,8 +77,8 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
     let line: InviteLine = text.parse().map_err(|error| wrong_line(error, &args.line))?;
     let settings = &context.settings;
     let data_dir = settings.journal_dir()?;
-    let device = match args.name {
-        Some(name) => name,
+    let device = match &args.name {
+        Some(name) => name.clone(),
         None => settings.device()?,
     };
     if io::stderr().is_terminal() {
@@ -85,13 +89,14 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
         false => join(&data_dir, &line, &device, ANSWER_WITHIN),
     }
     .map_err(|error| failure(&error))?;
-    tell(&joined, context)?;
+    let name = about_the_name(&device, &joined.membership.device, args.name.is_some());
+    tell(&joined, name, context)?;
     // What is joined stays joined, whatever comes of the first exchange.
     let waiting = match session::open(&context.settings)
         .and_then(|mut session| sync::exchange(&mut session, &context.ui))
     {
         Ok(moved) => {
-            context.ui.say(sync::line(moved));
+            context.ui.say(sync::line(moved, joined.membership.rights));
             Some(moved.waiting)
         }
         Err(failure) => {
@@ -142,7 +147,7 @@ fn read_line(context: &Context) -> Result<String, Failure> {
 }
 
 /// What the person has in hands now, and what they should know about it.
-fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
+fn tell(joined: &Joined, name: Option<String>, context: &Context) -> Result<(), Failure> {
     let ui = &context.ui;
     let membership = &joined.membership;
     ui.say(format_args!(
@@ -155,21 +160,28 @@ fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
         harmless(&membership.journal),
         super::may(membership.rights)
     ));
+    if let Some(name) = name {
+        ui.say(format_args!("  {name}"));
+    }
     let notes = |count| if count == 1 { "1 note".to_owned() } else { format!("{count} notes") };
+    let many = |count, one, several| if count == 1 { one } else { several };
     match (joined.carried, membership.rights.write) {
         (0, _) => {}
         (carried, true) => {
-            ui.say(format_args!("  {} written here before go along", notes(carried)));
+            let go = many(carried, "goes", "go");
+            ui.say(format_args!("  {} written here before {go} along", notes(carried)));
         }
         (carried, false) => ui.say(format_args!(
-            "{WAITING}!{WAITING:#} {} written here before stay on this machine: it may only read there",
-            notes(carried)
+            "{WAITING}!{WAITING:#} {} written here before {} on this machine: it may only read there",
+            notes(carried),
+            many(carried, "stays", "stay")
         )),
     }
     if joined.left_behind > 0 {
         ui.say(format_args!(
-            "{WAITING}!{WAITING:#} {} of the server that was left had not been delivered; they stay in {}",
+            "{WAITING}!{WAITING:#} {} of the server that was left had not been delivered; {} in {}",
             notes(joined.left_behind),
+            many(joined.left_behind, "it stays", "they stay"),
             context.settings.journal_dir()?.display()
         ));
     }
@@ -191,6 +203,22 @@ fn tell(joined: &Joined, context: &Context) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// What the person should know when the server gave another name than was asked for: `suibi devices` will show that one.
+/// A name that was not asked for in so many words may well be replaced by that of the invite, silently.
+fn about_the_name(asked: &str, given: &str, in_words: bool) -> Option<String> {
+    let (wanted, name) = (harmless(asked), harmless(given));
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    let numbered = given.rsplit_once(' ').filter(|(_, number)| is_number(number));
+    match numbered {
+        _ if asked == given => None,
+        Some((stem, _)) if stem == asked => {
+            Some(format!("«{wanted}» was taken: this device is «{name}» there"))
+        }
+        _ if in_words => Some(format!("the server calls it «{name}», not «{wanted}»")),
+        _ => None,
+    }
 }
 
 fn place(line: &InviteLine) -> String {
@@ -234,7 +262,7 @@ fn wrong_line(error: InviteLineError, words: &[String]) -> Failure {
 }
 
 /// Why the join did not happen.
-fn failure(error: &JoinError) -> Failure {
+pub(super) fn failure(error: &JoinError) -> Failure {
     let exit = match error {
         JoinError::AlreadyJoined(_) | JoinError::Device(_) | JoinError::OwnServer => Exit::Usage,
         JoinError::Used { .. }
@@ -253,8 +281,47 @@ fn failure(error: &JoinError) -> Failure {
             Exit::Data
         }
     };
+    if let JoinError::Local(ClientError::Store(error)) = error {
+        let failure = session::store_failure(error);
+        return match error {
+            StoreError::Full => failure.hint(
+                "nothing was lost; make room on the disk, then join with the same line again",
+            ),
+            _ => failure,
+        };
+    }
     let what = error.to_string();
     // The hint says it, and how.
     let what = what.trim_end_matches("; ask for a new one");
     Failure::new(exit, what).because_of(error).hint(error.hint())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_name_than_the_one_asked_for_is_told() {
+        let told = |asked, given, in_words| about_the_name(asked, given, in_words);
+        for (asked, given, in_words, wanted) in [
+            ("laptop", "laptop", true, None),
+            (
+                "laptop",
+                "laptop 2",
+                false,
+                Some("«laptop» was taken: this device is «laptop 2» there"),
+            ),
+            (
+                "手机 2",
+                "手机 2 3",
+                true,
+                Some("«手机 2» was taken: this device is «手机 2 3» there"),
+            ),
+            ("laptop", "thermometer", false, None),
+            ("laptop", "sensor 7", false, None),
+            ("laptop", "sensor", true, Some("the server calls it «sensor», not «laptop»")),
+        ] {
+            assert_eq!(told(asked, given, in_words).as_deref(), wanted, "{asked} {given}");
+        }
+    }
 }

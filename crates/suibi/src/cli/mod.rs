@@ -20,7 +20,7 @@ mod tags;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anstream::ColorChoice;
@@ -162,12 +162,17 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => {
             if !failure.is_silent() {
-                anstream::eprintln!("{failure}");
+                complain(&failure);
             }
             failure.exit
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// A line on standard error. When nobody can read it (a full disk may be behind it), the exit code says it still.
+fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 /// The short way of `suibi TEXT…`: no command line is built for it.
@@ -198,15 +203,15 @@ fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> 
     error.print()?;
     if given.len() > 1 && begins_with_a_stranger(&error, given) {
         let words = shape::quoted(given);
-        anstream::eprintln!("{HINT}hint:{HINT:#} to write it as a note: suibi -- {words}");
+        complain(format_args!("{HINT}hint:{HINT:#} to write it as a note: suibi -- {words}"));
     }
     if error.kind() == ErrorKind::MissingRequiredArgument
         && given.first().is_some_and(|first| !first.to_string_lossy().starts_with('-'))
     {
         let words = shape::quoted(given);
-        anstream::eprintln!(
+        complain(format_args!(
             "{HINT}hint:{HINT:#} suibi {words} --help says more; to write it as a note: suibi add {words}"
-        );
+        ));
     }
     Err(Failure::silent(Exit::Usage))
 }

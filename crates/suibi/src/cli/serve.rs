@@ -20,9 +20,10 @@ const DEFAULT_LISTEN: &str = ":5683";
 /// `suibi serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Where no listener is named, it is --listen :5683. Devices that were invited
-(suibi invite) come in there, encrypted, and nobody else. The other listeners
-are unprotected, and there only when you name them.
+Devices that were invited come in at --listen, encrypted, and nobody else; where
+no listener is named, that is --listen :5683. In another terminal, suibi invite
+lets a device in. The other listeners are unprotected, and there only when you
+name them.
 
 ADDR is HOST:PORT: 127.0.0.1:4242, localhost:4242, [::]:5683, a host name, :5683
 (every interface, IPv4 and IPv6); port 0 lets the system pick. After --plain
@@ -34,9 +35,9 @@ Examples:
   suibi serve --listen 192.168.1.5:5683 --plain 127.0.0.1:4242
   suibi serve --insecure-coap 127.0.0.1:5683    for coap-client on this machine
 
-SIGINT or SIGTERM ends it; what was acknowledged is on disk.")]
+Ctrl-C (SIGINT) or SIGTERM ends it; what was acknowledged is on disk.")]
 pub(super) struct ServeArgs {
-    /// Speak CoAP under OSCORE here: encrypted, for devices that were invited [default: :5683]
+    /// Let invited devices in here, encrypted (CoAP under OSCORE) [default: :5683]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
     /// Speak CoAP here, without encryption: whoever reaches it can read and write
@@ -108,9 +109,7 @@ fn first_words(listeners: &[ListenerInfo]) -> &'static str {
     };
     match listeners.iter().any(is_for_others) {
         true => "a new server: to let your first device in, in another terminal: suibi invite",
-        false => {
-            "a new server, for this machine only; for other devices: suibi serve --listen :5683"
-        }
+        false => "a new server, for this machine only; for others: suibi serve --listen :5683",
     }
 }
 

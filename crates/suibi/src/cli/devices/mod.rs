@@ -21,7 +21,7 @@ use crate::render::wrap::harmless;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  suibi devices                        who may do what, and was last heard of when
+  suibi devices                        who has joined, and what each may do
   suibi devices rename phone 手机
   suibi devices revoke 'old laptop'    its next datagram is refused
   suibi devices export kettle --format libcoap --rights write --dir kettle

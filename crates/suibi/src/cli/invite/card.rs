@@ -36,11 +36,21 @@ pub(super) struct Card {
 }
 
 impl Card {
-    /// The lines for a terminal of so many columns and rows; without one there is no code, since nobody scans a file.
-    pub(super) fn lines(&self, size: Option<(usize, usize)>, paint: Paint) -> Vec<String> {
+    /// The lines for a terminal of so many columns and rows. There is no code without one, since nobody scans a file;
+    /// and none where `shows_the_line` is false, since that line goes into a pipe and needs no other way.
+    pub(super) fn lines(
+        &self,
+        size: Option<(usize, usize)>,
+        shows_the_line: bool,
+        paint: Paint,
+    ) -> Vec<String> {
+        const ELSEWHERE: &str = "The line is on standard output";
         const ALONE: &str = "Copy the line below";
         const WITH_CODE: &str = "Scan the code, or copy the line below";
         let Some((width, height)) = size else { return self.text_above(UNFOLDED, ALONE) };
+        if !shows_the_line {
+            return self.text_above(width, ELSEWHERE);
+        }
         let room = (width, height.saturating_sub(ROWS_BELOW));
         let Some(code) = Qr::of(&self.line) else { return self.text_above(width, ALONE) };
         let Some(code_lines) = code.lines(room, paint) else {
@@ -151,7 +161,8 @@ mod tests {
     }
 
     fn seen(card: &Card, size: (usize, usize)) -> String {
-        anstream::adapter::strip_str(&card.lines(Some(size), Paint::OnLight).join("\n")).to_string()
+        anstream::adapter::strip_str(&card.lines(Some(size), true, Paint::OnLight).join("\n"))
+            .to_string()
     }
 
     #[test]
@@ -194,6 +205,17 @@ mod tests {
         Another one: --host NAME
         For a QR code this terminal is too small: 60x12, it takes 37x21.
         ");
+    }
+
+    #[test]
+    fn where_the_line_goes_elsewhere_there_is_no_word_about_a_code() {
+        for size in [Some((80, 24)), Some((40, 5)), None] {
+            let lines = card().lines(size, false, Paint::OnLight).join("\n");
+            let seen = anstream::adapter::strip_str(&lines).to_string();
+            assert!(!seen.contains("code") && !seen.contains("too small"), "{size:?}: {seen}");
+            assert!(seen.contains("    suibi join\n"), "{size:?}: {seen}");
+            assert_eq!(seen.contains("below"), size.is_none(), "{size:?}: {seen}");
+        }
     }
 
     #[test]

@@ -24,8 +24,9 @@ use card::Card;
 /// `suibi invite`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The line goes to standard output, everything else to standard error. It lets
-in one device, whichever has it first: hand it over as you would a key.
+The line goes to standard output, everything else to standard error. It lets in
+one device, whichever has it first: hand it over as you would a key. The server
+has to run: suibi serve.
 
 Examples:
   suibi invite                                  a laptop or a phone of your own
@@ -33,19 +34,19 @@ Examples:
   suibi invite --journal family --expires 2d    another journal, kept apart
   suibi invite --host notes.example.org         where others find the server")]
 pub(super) struct InviteArgs {
-    /// The journal that the device joins; a name that is new makes one [default: your own]
+    /// The journal that it joins; a new name makes one [default: yours]
     #[arg(long, value_name = "NAME")]
     journal: Option<String>,
-    /// What the device may do: read,write, or read alone, or write alone (a drop); admin besides
+    /// What it may do: read,write; read; or write (a drop); with admin it invites and revokes
     #[arg(long, value_name = "RIGHTS", default_value = "read,write")]
     rights: Rights,
-    /// How long the line is good for, 1m to 7d: 90s, 15m, 2h
+    /// How long the line is good for, 1m to 7d
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = stretch)]
     expires: Duration,
-    /// What the device is to be called [default: it says so itself]
+    /// What the device is called [default: its own choice]
     #[arg(long, value_name = "DEVICE")]
     name: Option<String>,
-    /// Where the device finds the server [default: where it listens, or this machine's own address]
+    /// Where the device finds the server [default: this machine's address]
     #[arg(long, value_name = "HOST[:PORT]")]
     host: Option<String>,
 }
@@ -112,7 +113,7 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
     };
     let background = std::env::var("COLORFGBG").ok();
     let paint = Paint::choose(ui.talk_has_colours(), background.as_deref());
-    for row in card.lines(ui.talk_size(), paint) {
+    for row in card.lines(ui.talk_size(), ui.is_terminal(), paint) {
         ui.say(row);
     }
     writeln!(ui.out(), "{}", &*card.line)?;
@@ -124,7 +125,7 @@ fn stretch(text: &str) -> Result<Duration, String> {
     let wrong = || "how long? for example 90s, 15m, 2h or 7d".to_owned();
     let text = text.trim();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
-    let seconds = match unit {
+    let seconds_each = match unit {
         's' => 1,
         'm' => 60,
         'h' => 60 * 60,
@@ -132,9 +133,10 @@ fn stretch(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = text[..text.len() - 1].trim_end().parse().map_err(|_| wrong())?;
-    match number.checked_mul(seconds) {
+    match number.checked_mul(seconds_each) {
         None | Some(0) => Err(wrong()),
-        Some(seconds) => Ok(Duration::from_secs(seconds)),
+        Some(60..=604_800) => Ok(Duration::from_secs(number * seconds_each)),
+        Some(_) => Err("an invite lasts from 1m to 7d".to_owned()),
     }
 }
 
@@ -149,7 +151,9 @@ mod tests {
         {
             assert_eq!(stretch(text), Ok(Duration::from_secs(wanted)), "{text}");
         }
-        for text in ["", "15", "m", "0m", "-1m", "1.5h", "15分", "99999999999999999999d", "1w"] {
+        for text in
+            ["", "15", "m", "0m", "-1m", "1.5h", "15分", "99999999999999999999d", "1w", "59s", "8d"]
+        {
             assert!(stretch(text).is_err(), "{text}");
         }
     }
