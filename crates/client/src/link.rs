@@ -133,7 +133,7 @@ impl Link {
 
     /// An answer, unless it says that this device has nothing to ask any more. That is believed, since all that a member
     /// gets as an answer was protected by its server.
-    fn admitted(&self, response: Response) -> Result<Response, ClientError> {
+    pub(crate) fn admitted(&self, response: Response) -> Result<Response, ClientError> {
         match &self.membership {
             Some(Membership { device, server, .. })
                 if response.code == Code::FORBIDDEN && response.text() == DEVICE_REVOKED =>

@@ -57,7 +57,7 @@ pub enum LiveEvent {
     Online,
     /// It does not. Notes are kept, and delivered when it does.
     Offline,
-    /// Something that trying again will hardly mend; it is tried all the same.
+    /// In place of [`LiveEvent::Offline`]: something that trying again will hardly mend; it is tried all the same.
     Trouble(ClientError),
 }
 
@@ -253,7 +253,7 @@ impl Background {
                 Some(Event::Response { id, response } | Event::Notification { id, response })
                     if Some(id) == self.observation =>
                 {
-                    if head(&response)? != self.store.cursor()? {
+                    if head(&self.link.admitted(response)?)? != self.store.cursor()? {
                         return Ok(());
                     }
                 }
@@ -285,10 +285,12 @@ impl Background {
         let is_offline = error.is_offline();
         let is_revoked = matches!(error, ClientError::Revoked { .. });
         if self.is_online != Some(false) {
-            self.say_online(false);
-            if !is_offline {
-                self.tell(LiveEvent::Trouble(error));
+            // One word for it: a server that says no does answer.
+            match is_offline {
+                true => self.say_online(false),
+                false => self.tell(LiveEvent::Trouble(error)),
             }
+            self.is_online = Some(false);
         }
         let until = Instant::now() + if is_revoked { REVOKED_PAUSE } else { self.pause };
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);

@@ -80,7 +80,10 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
                 was_offline = false;
                 context.ui.say("the server answers again");
             }
-            LiveEvent::Trouble(error) => context.ui.complain(session::chain(&error)),
+            LiveEvent::Trouble(error) => {
+                was_offline = true;
+                context.ui.complain(session::chain(&error));
+            }
             LiveEvent::Online | LiveEvent::Delivered(_) | LiveEvent::Refused(_) => {}
         }
     }

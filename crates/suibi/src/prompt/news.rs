@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use suibi_client::LiveEvent;
+use suibi_client::{ClientError, LiveEvent};
 use suibi_journal::{ChainId, Note, Receipt};
 
 use crate::render::listing::{Listing, source};
@@ -78,7 +78,15 @@ impl News {
                 lines
             }
             LiveEvent::Trouble(error) => {
-                vec![format!("{WAITING}{}{WAITING:#}", session::chain(&error))]
+                self.is_offline = true;
+                let mut lines = vec![format!("{WAITING}{}{WAITING:#}", session::chain(&error))];
+                if matches!(error, ClientError::Revoked { .. }) {
+                    lines.push(format!(
+                        "{DIM}notes are kept here; with a new invite they go along: suibi join --again LINE{DIM:#}"
+                    ));
+                }
+                lines.extend(self.give_up(|_| true));
+                lines
             }
         }
     }
@@ -227,6 +235,21 @@ mod tests {
         assert_eq!(late, "✓ 2 waiting notes reached the server");
         let online = plain(news.handle_event(LiveEvent::Online, &listing()));
         assert_eq!(online, "the server answers again");
+    }
+
+    #[test]
+    fn who_was_cut_off_is_told_once_and_what_to_do() {
+        let mut news = News::default();
+        assert!(news.handle_written(Instant::now(), written(1)).is_empty());
+        let (device, server) = ("laptop".to_owned(), "home".to_owned());
+        let trouble = LiveEvent::Trouble(ClientError::Revoked { device, server });
+        insta::assert_snapshot!(plain(news.handle_event(trouble, &listing())), @"
+        the server «home» has cut this device off (it knows it as «laptop»)
+        notes are kept here; with a new invite they go along: suibi join --again LINE
+        ✓ kept here, not yet on the server (1 waiting)
+        ");
+        let next = plain(news.handle_written(Instant::now(), written(2)));
+        assert_eq!(next, "✓ kept here, not yet on the server (2 waiting)");
     }
 
     #[test]
