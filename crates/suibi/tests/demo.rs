@@ -18,12 +18,15 @@ fn the_demo_ends_with_a_proof_in_time() {
         "✓ 手机      10 written, 10 there, each once",
         "✓ receipts  10 given, each one names a change that is on disk",
         "✓ chains    2 chains of 10 changes, every hash checked",
+        " datagrams overheard, no note to be read in any",
         "✓ Every note is there exactly once.",
     ] {
         assert!(demo.out.contains(line), "{line:?} is not in {}", demo.out);
     }
     assert_eq!(demo.out.matches("kill -9").count(), 1, "{}", demo.out);
     assert!(demo.out.contains("the server was killed once"), "{}", demo.out);
+    assert!(demo.out.contains(", encrypted, for invited devices"), "{}", demo.out);
+    assert_eq!(demo.out.matches("joins    has keys of its own").count(), 2, "{}", demo.out);
     assert_eq!(demo.err, "");
     assert_eq!(leftovers(&home), 0, "it left its files behind");
 }

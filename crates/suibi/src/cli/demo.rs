@@ -3,12 +3,14 @@
 //! ```text
 //!  laptop ─┐                        ┌─ suibi serve, a process of its own, killed in the middle
 //!          ├─ relay, loses 30 % ────┤
-//!  手机   ─┘  each way              └─ server.db, read at the end
+//!  手机   ─┘  each way, reads all   └─ server.db, read at the end
 //! ```
 //!
-//! Nothing is pretended: the devices are the client that every command uses, the server is this program
-//! started anew, the datagrams cross loopback, and the proof reads the server's file.
+//! Nothing is pretended: the devices are the client that every command uses and join with an invite each, the server is
+//! this program started anew, the datagrams cross loopback, somebody on the path looks for the notes in every one of
+//! them, and the proof reads the server's file.
 
+mod eavesdropper;
 mod proof;
 mod server;
 
@@ -22,16 +24,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use suibi_client::{Client, ClientConfig, LiveEvent, Place};
+use suibi_client::{Client, ClientConfig, JoinError, LiveEvent, Place, join};
 use suibi_journal::{Extras, Hash, Receipt};
 use suibi_net::relay::{Faults, Relay};
 
-use super::Context;
+use super::{Context, join as joining};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::style::{DAY, DIM, GOOD, WAITING};
 use crate::render::wrap::columns;
 use crate::session;
+use eavesdropper::Eavesdropper;
 use proof::Proof;
 use server::ServerProcess;
 
@@ -76,8 +79,14 @@ const PLAN: &[(u64, Step)] = &[
     (1500, Step::Write(1, "睡前一句：今天很好")),
 ];
 
+/// A device has to have joined within this.
+const JOIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// One attempt at it; an unlucky one is not what the next one waits for, nor a Ctrl-C.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(2);
+
 /// After the last step everything has to be in place within this.
-const SETTLE_WITHIN: Duration = Duration::from_secs(50);
+const SETTLE_WITHIN: Duration = Duration::from_secs(45);
 
 /// What the stage hears.
 enum Heard {
@@ -125,7 +134,9 @@ struct Stage<'a> {
     begun: Instant,
     server: ServerProcess,
     relay: Relay,
+    eavesdropper: Eavesdropper,
     clients: Vec<Client>,
+    sender: Sender<Heard>,
     heard: Receiver<Heard>,
     notes: Vec<OnItsWay>,
     deaths: u32,
@@ -140,26 +151,31 @@ impl<'a> Stage<'a> {
         let server = ServerProcess::start(&directory.join("server"))?;
         let faults =
             Faults { loss: f64::from(args.loss) / 100.0, seed: args.seed, ..Faults::default() };
-        let relay = Relay::start(server.address(), faults)?;
+        let eavesdropper = Eavesdropper::default();
+        let relay = Relay::start_through(server.address(), faults, eavesdropper.ears())?;
         let (sender, heard) = mpsc::channel();
-        let mut clients = Vec::new();
-        for (index, name) in DEVICES.iter().enumerate() {
-            clients.push(device(index, name, directory, &relay, &sender)?);
-        }
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-        thread::spawn(move || signals.forever().all(|_| sender.send(Heard::Interrupted).is_ok()));
+        let interrupted = sender.clone();
+        thread::spawn(move || {
+            signals.forever().all(|_| interrupted.send(Heard::Interrupted).is_ok())
+        });
         let mut stage = Self {
             context,
             directory,
             begun: Instant::now(),
             server,
             relay,
-            clients,
+            eavesdropper,
+            clients: Vec::new(),
+            sender,
             heard,
             notes: Vec::new(),
             deaths: 0,
         };
         stage.introduce(args)?;
+        for device in 0..DEVICES.len() {
+            stage.join(device)?;
+        }
         Ok(stage)
     }
 
@@ -168,14 +184,55 @@ impl<'a> Stage<'a> {
         let relay = self.relay.address();
         self.print(&format!(
             "{DAY}One server, two devices, and a network that loses {} of 100 datagrams.{DAY:#}\n\
-             {DIM}All of it is real and on this machine: processes, files, UDP.{DIM:#}\n\n\
-             \x20 server    process {id} at {address}\n\
-             \x20 network   {relay}, loses {} % each way\n\
-             \x20 devices   {}, with a journal each\n",
+             {DIM}All of it is real and on this machine: processes, files, keys, UDP.{DIM:#}\n\n\
+             \x20 server    process {id} at {address}, encrypted, for invited devices\n\
+             \x20 network   {relay}, loses {} % each way; somebody reads all of it\n\
+             \x20 devices   {}, with a journal and an invite each\n",
             args.loss,
             args.loss,
             DEVICES.join(" and "),
         ))
+    }
+
+    /// A device of its own directory joins through the bad network, with as many attempts as that takes, then listens
+    /// and delivers in the background.
+    fn join(&mut self, device: usize) -> Result<(), Failure> {
+        let name = DEVICES[device];
+        let data_dir = self.directory.join(format!("device-{device}"));
+        let line = self.server.invite(self.relay.address())?;
+        let begun = Instant::now();
+        let mut attempts = 1;
+        while let Err(error) = join(&data_dir, &line, name, ATTEMPT_WITHIN) {
+            // So that Ctrl-C is heard; nothing else is said before the first note.
+            self.listen_until(Instant::now(), |_| false)?;
+            if !may_be_bad_luck(&error) || begun.elapsed() > JOIN_WITHIN {
+                return Err(joining::failure(&error));
+            }
+            attempts += 1;
+        }
+        let took = seconds(begun.elapsed());
+        let again = match attempts {
+            1 => String::new(),
+            attempts => format!(", {attempts} attempts with one line"),
+        };
+        let mut client = Client::open(ClientConfig {
+            place: Place::Joined { data_dir: data_dir.clone() },
+            data_dir,
+            device: name.to_owned(),
+        })
+        .map_err(|error| session::failure(&error))?;
+        let events = client.live().map_err(|error| session::failure(&error))?;
+        let sender = self.sender.clone();
+        thread::spawn(move || {
+            events.into_iter().all(|event| sender.send(Heard::Live(device, event)).is_ok())
+        });
+        self.clients.push(client);
+        self.tell(
+            name,
+            &format!(
+                "{GOOD}joins{GOOD:#}    has keys of its own now, {DIM}after {took}{again}{DIM:#}"
+            ),
+        )
     }
 
     /// Follows the plan, waits until everything is where it belongs, and proves it.
@@ -296,10 +353,11 @@ impl<'a> Stage<'a> {
         }
         self.server.kill()?;
         let network = self.relay.stats();
+        let secrecy = self.eavesdropper.heard();
         let written: BTreeMap<&str, Option<Receipt>> =
             self.notes.iter().map(|note| (note.text, note.receipt)).collect();
         let proof = Proof::read(&self.directory.join("server"), &self.clients, &written)?;
-        let (passed, lines) = proof.tell(&DEVICES, self.deaths, network);
+        let (passed, lines) = proof.tell(&DEVICES, self.deaths, network, secrecy);
         self.print(&format!("\n{lines}"))?;
         let took = seconds(self.begun.elapsed());
         if !passed {
@@ -331,26 +389,16 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// A device with a journal of its own, which listens and delivers in the background.
-fn device(
-    index: usize,
-    name: &str,
-    directory: &Path,
-    relay: &Relay,
-    sender: &Sender<Heard>,
-) -> Result<Client, Failure> {
-    let mut client = Client::open(ClientConfig {
-        data_dir: directory.join(format!("device-{index}")),
-        place: Place::Server { address: relay.address().to_string() },
-        device: name.to_owned(),
-    })
-    .map_err(|error| session::failure(&error))?;
-    let events = client.live().map_err(|error| session::failure(&error))?;
-    let sender = sender.clone();
-    thread::spawn(move || {
-        events.into_iter().all(|event| sender.send(Heard::Live(index, event)).is_ok())
-    });
-    Ok(client)
+/// Whether the network alone may be what kept a device from joining.
+fn may_be_bad_luck(error: &JoinError) -> bool {
+    matches!(
+        error,
+        JoinError::NoAnswer { .. }
+            | JoinError::NotConfirmed { .. }
+            | JoinError::NotOurs { .. }
+            | JoinError::LoopbackElsewhere { .. }
+            | JoinError::Busy { .. }
+    )
 }
 
 fn seconds(duration: Duration) -> String {
@@ -394,7 +442,9 @@ mod tests {
             assert!(writes(&PLAN[restart..], device) > 0);
         }
         let planned: u64 = PLAN.iter().map(|(after, _)| after).sum();
-        assert!(Duration::from_millis(planned) + SETTLE_WITHIN < Duration::from_secs(90));
+        let joins = 2 * (JOIN_WITHIN + ATTEMPT_WITHIN);
+        let all = joins + Duration::from_millis(planned) + SETTLE_WITHIN;
+        assert!(all < Duration::from_secs(90), "{all:?}");
         let lines = PLAN.iter().filter_map(|(_, step)| match step {
             Step::Write(_, text) => Some(columns(text)),
             _ => None,

@@ -9,6 +9,7 @@ use suibi_journal::{ChainId, Cursor, Entry, Note, Query, Receipt, verify_chain};
 use suibi_net::relay::RelayStats;
 use suibi_store::{JournalId, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _};
 
+use super::eavesdropper::Overheard;
 use crate::failure::{Exit, Failure};
 use crate::render::style::{DAY, DIM, GOOD, WAITING};
 use crate::session;
@@ -102,6 +103,7 @@ impl Proof {
         devices: &[&str],
         deaths: u32,
         network: RelayStats,
+        secrecy: Overheard,
     ) -> (bool, String) {
         let written = self.written;
         let mut passed = true;
@@ -140,6 +142,12 @@ impl Proof {
             Some(broken) => broken.clone(),
         };
         line("chains", self.broken.is_none() && self.changes == written, chains);
+        let Overheard { datagrams, readable } = secrecy;
+        let overheard = match readable {
+            0 => format!("{datagrams} datagrams overheard, no note to be read in any"),
+            readable => format!("{datagrams} datagrams overheard, notes in {readable} of them"),
+        };
+        line("secrecy", readable == 0, overheard);
         let RelayStats { carried, dropped, .. } = network;
         let times = if deaths == 1 { "once".to_owned() } else { format!("{deaths} times") };
         let _ = writeln!(

@@ -2,20 +2,29 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+use suibi_client::{Admin, ClientError};
+use suibi_journal::Rights;
+use suibi_journal::admission::InviteRequest;
+use suibi_oscore::{InviteLine, KeyId, Secret};
 
 use crate::failure::{Exit, Failure};
 
 /// So long it may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
 
+/// So long it may take for an invite.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// A server that is ready. It is killed when this is dropped.
 pub(super) struct ServerProcess {
     child: Child,
+    data_dir: PathBuf,
     address: SocketAddr,
 }
 
@@ -38,8 +47,9 @@ impl ServerProcess {
             }
         }
         let mut child = command
-            .args(["serve", "--color", "never", "--insecure-coap", "127.0.0.1:0", "--data-dir"])
+            .args(["serve", "--color", "never", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
+            .env("SUIBI_DEVICE", "server")
             .env("SUIBI_CONFIG", data_dir.join("no-config.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -49,7 +59,8 @@ impl ServerProcess {
         let (sender, said) = mpsc::channel();
         // It ends with the child.
         thread::spawn(move || lines.map_while(Result::ok).all(|line| sender.send(line).is_ok()));
-        let mut server = Self { child, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let data_dir = data_dir.to_owned();
+        let mut server = Self { child, data_dir, address: SocketAddr::from(([0, 0, 0, 0], 0)) };
         let mut last = String::new();
         while let Ok(line) = said.recv_timeout(READY_WITHIN) {
             if line == "ready" && server.address.port() != 0 {
@@ -57,8 +68,7 @@ impl ServerProcess {
                 thread::spawn(move || said.into_iter().count());
                 return Ok(server);
             }
-            // An encrypted listener for the owner's commands is there, too.
-            let words = line.strip_prefix("coap ").unwrap_or_default().split([' ', ',']);
+            let words = line.strip_prefix("oscore ").unwrap_or_default().split([' ', ',']);
             if let Some(address) = words.filter_map(|word| word.parse().ok()).next() {
                 server.address = address;
             }
@@ -69,6 +79,28 @@ impl ServerProcess {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// An invite for one device, as its owner makes it; `through` is where the device finds the server.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not make one.
+    pub(super) fn invite(&self, through: SocketAddr) -> Result<InviteLine, Failure> {
+        let failure = |error: &ClientError| {
+            Failure::new(Exit::Network, "the demo's server makes no invite").because(error)
+        };
+        let mut admin =
+            Admin::open(&self.data_dir, "demo", ANSWER_WITHIN).map_err(|error| failure(&error))?;
+        let rights = Rights::READ_WRITE;
+        let wanted = InviteRequest { journal: None, rights, lasts: None, name: None };
+        let answer = admin.invite(&wanted).map_err(|error| failure(&error))?;
+        Ok(InviteLine {
+            host: through.ip().to_string(),
+            port: through.port(),
+            id: KeyId::from_slice(&answer.id).expect("an answer's id has been checked"),
+            secret: Secret::from_bytes(&answer.secret).expect("16 bytes are a secret"),
+        })
     }
 
     /// The number of its process.
