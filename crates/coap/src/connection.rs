@@ -316,7 +316,8 @@ impl Connection {
     /// Asks. What comes of it are the same events as with
     /// [`Endpoint::request`](crate::Endpoint::request), in any order among several requests.
     ///
-    /// A body goes whole if the peer takes messages that long, else in blocks.
+    /// A body goes whole if the peer takes messages that long and they can be protected
+    /// ([`Protection::max_len`]), else in blocks.
     pub fn request(&mut self, now: Instant, request: Request) -> RequestId {
         self.now = now;
         let id = self.requests.new_id();
@@ -337,7 +338,7 @@ impl Connection {
     /// Answers, in any order among several exchanges. An exchange of another connection is
     /// dropped.
     ///
-    /// A body goes whole if the peer takes messages that long, else in blocks.
+    /// A body goes whole or in blocks, as with [`Connection::request`].
     pub fn respond(&mut self, now: Instant, exchange: Exchange, response: Response) {
         self.now = now;
         if self.is_own(&exchange) {
@@ -619,6 +620,12 @@ impl Connection {
     /// The longest message that the peer takes.
     fn max_sent(&self) -> usize {
         self.csm.unwrap_or(Csm::BASE).max_message
+    }
+
+    /// The longest message of ours that goes whole: the peer takes it, and it can be protected.
+    fn max_whole(&self) -> usize {
+        let max_protected = self.protection.as_ref().map_or(usize::MAX, |p| p.max_len());
+        self.max_sent().min(max_protected)
     }
 
     /// Queues a message; `false` if the peer does not take one that long.

@@ -70,8 +70,8 @@
 //! - A body in blocks has a random Request-Tag, so that no block of another gets into it
 //!   (RFC 9175 §3.5.1).
 //!
-//! - On a stream, bodies go whole where the peer takes messages that long, and requests that are
-//!   longer than what every peer takes wait until it has said so.
+//! - On a stream, bodies go whole where the peer takes messages that long and they can be protected
+//!   at once, and requests that are longer than what every peer takes wait until it has said so.
 //! - We do not say that we put blocks together (Block-Wise-Transfer, RFC 8323 §5.3.2) where we take
 //!   messages of more than 1,152 bytes, as that would mean several blocks in one message (BERT).
 //!   A client that begins with those all the same is understood.

@@ -18,6 +18,15 @@ use crate::{Peer, Request, Response};
 /// see, of which the endpoint looks at the token and message id alone. A retransmission is the
 /// same bytes, so that nothing here is asked about it.
 pub trait Protection: Send + fmt::Debug {
+    /// The longest message that can be protected, in bytes of code, options and payload; what is
+    /// longer goes in blocks, each protected by itself.
+    ///
+    /// Default: 65,535, as AES-CCM-16-64-128 encrypts no more at once (RFC 9053 §4.2), and every
+    /// implementation of OSCORE has that one. No datagram comes near it; messages in streams do.
+    fn max_len(&self) -> usize {
+        65_535
+    }
+
     /// A request of ours, or one block of it, as it is to travel. Called for every new message.
     ///
     /// # Errors

@@ -620,6 +620,25 @@ fn blocks_are_protected_each_by_itself() {
 }
 
 #[test]
+fn what_is_too_long_to_be_protected_goes_in_blocks() {
+    let (mut pipe, toys) = protected(24);
+    for toy in &toys {
+        toy.side().max_len = 5000;
+    }
+    pipe.server().big = body(20_000);
+    let short = pipe.ask(post(body(4000)));
+    let upload = pipe.ask(post(body(10 * 1024)));
+    let download = pipe.get("/big");
+    pipe.run();
+    assert_eq!(pipe.phone().answer(short).payload, body(4000));
+    assert_eq!(pipe.phone().answer(upload).payload, body(10 * 1024));
+    assert_eq!(pipe.phone().answer(download).payload, body(20_000));
+    // The short one whole, ten blocks up and nine more down, twenty blocks down.
+    assert_eq!(toys[0].side().requests, 1 + 10 + 9 + 20);
+    assert_nothing_is_kept(&pipe);
+}
+
+#[test]
 fn a_request_that_is_wanted_once_more_is_protected_anew() {
     let (mut pipe, toys) = protected(22);
     toys[1].side().once_more = 2;

@@ -41,7 +41,7 @@ impl Connection {
         let mut head = crate::signal::ping(Token::EMPTY);
         head.options = request.options.clone();
         let head_len = frame::max_len(&head) + self.protection_len();
-        let fits_whole = head_len + request.payload.len() <= self.max_sent();
+        let fits_whole = head_len + request.payload.len() <= self.max_whole();
         if !fits_whole && self.csm.is_none() {
             self.waiting.push_back((id, request));
             return;
@@ -73,7 +73,7 @@ impl Connection {
 
     /// The largest blocks that fit into messages which have so many bytes besides.
     pub(super) fn largest_block(&self, besides: usize) -> Option<u8> {
-        let room = self.max_sent().checked_sub(besides)?;
+        let room = self.max_whole().checked_sub(besides)?;
         (0..=Block::LARGEST).rev().find(|exponent| Block::at(0, *exponent).size() <= room)
     }
 

@@ -26,7 +26,7 @@ pub struct StreamConfig {
     pub max_transfers: usize,
     /// The same, in bytes. Default: 4 MiB.
     pub max_transfer_bytes: usize,
-    /// Bytes that wait to be sent, in bytes: beyond that requests fail with
+    /// Bytes that wait to be sent: beyond that requests fail with
     /// [`RequestError::Busy`](crate::RequestError::Busy), and of a peer that does not read its
     /// answers no more is read. Default: 4 MiB.
     pub max_queued_bytes: usize,

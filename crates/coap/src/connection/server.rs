@@ -191,7 +191,7 @@ impl Connection {
         let mut head = crate::signal::ping(Token::EMPTY);
         head.options = whole.options.clone();
         let head_len = frame::max_len(&head) + self.protection_len() + BLOCK_OPTIONS_LEN;
-        let fits = head_len + whole.payload.len() <= self.max_sent();
+        let fits = head_len + whole.payload.len() <= self.max_whole();
         if fits && asked.is_none() {
             return blockwise::echo(whole, slicing);
         }

@@ -27,6 +27,7 @@ pub struct Side {
     pub own: u8,
     pub keys: BTreeMap<u8, u64>,
     pub next: u64,
+    pub max_len: usize,
     /// Requests that were opened.
     seen: BTreeSet<(u8, u64)>,
     nonces: BTreeSet<(u8, u64, bool)>,
@@ -46,7 +47,7 @@ impl Toy {
     /// A side whose requests go out under this key.
     pub fn new(own: u8, keys: &[u8]) -> Self {
         let keys = keys.iter().map(|key| (*key, secret(*key))).collect();
-        Self(Arc::new(Mutex::new(Side { own, keys, ..Side::default() })))
+        Self(Arc::new(Mutex::new(Side { own, keys, max_len: usize::MAX, ..Side::default() })))
     }
 
     pub fn side(&self) -> MutexGuard<'_, Side> {
@@ -114,6 +115,10 @@ impl Side {
 }
 
 impl Protection for Toy {
+    fn max_len(&self) -> usize {
+        self.side().max_len
+    }
+
     fn protect_request(
         &mut self,
         _now: Instant,
