@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use rand::{Rng, rngs::StdRng};
 
+use crate::Config;
+
 /// What may be sent to an address: as much as it likes once it has shown that it is there,
 /// before that three times the bytes that came from it, so that whoever forges it gains nothing
 /// by having us send.
@@ -26,9 +28,10 @@ impl Allowance {
     const FACTOR: usize = 3;
     const CHALLENGE_LEN: usize = 8;
 
-    /// Of an address that has said nothing yet. What comes from loopback was sent on this machine.
-    pub(crate) fn new(address: SocketAddr, is_limited: bool) -> Self {
-        if !is_limited || address.ip().to_canonical().is_loopback() {
+    /// Of an address that has said nothing yet.
+    pub(crate) fn new(address: SocketAddr, config: &Config) -> Self {
+        let is_here = config.trusts_loopback && address.ip().to_canonical().is_loopback();
+        if !config.limit_unproven || is_here {
             return Self::Proven;
         }
         Self::Unproven { left: 0, challenge: None }
@@ -94,7 +97,7 @@ mod tests {
     use super::*;
 
     fn stranger() -> Allowance {
-        Allowance::new(SocketAddr::from(([192, 0, 2, 1], 5683)), true)
+        Allowance::new(SocketAddr::from(([192, 0, 2, 1], 5683)), &Config::own())
     }
 
     #[test]
@@ -120,13 +123,17 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_proven_however_it_is_written() {
+    fn loopback_is_proven_however_it_is_written_unless_it_is_not_trusted() {
+        let config = Config::own();
+        let unlimited = Config { limit_unproven: false, ..Config::own() };
+        let untrusted = Config { trusts_loopback: false, ..Config::own() };
         for address in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
-            assert!(Allowance::new(address.parse().unwrap(), true).is_proven(), "{address}");
+            assert!(Allowance::new(address.parse().unwrap(), &config).is_proven(), "{address}");
+            assert!(!Allowance::new(address.parse().unwrap(), &untrusted).is_proven(), "{address}");
         }
         for address in ["192.0.2.1:1", "[2001:db8::1]:1", "0.0.0.0:1", "[::ffff:192.0.2.1]:1"] {
-            assert!(!Allowance::new(address.parse().unwrap(), true).is_proven(), "{address}");
-            assert!(Allowance::new(address.parse().unwrap(), false).is_proven(), "{address}");
+            assert!(!Allowance::new(address.parse().unwrap(), &config).is_proven(), "{address}");
+            assert!(Allowance::new(address.parse().unwrap(), &unlimited).is_proven(), "{address}");
         }
     }
 }

@@ -43,10 +43,13 @@ pub struct Config {
     ///
     /// An address is proven when it gave back an Echo value that it was sent, when a request from
     /// it was true to the [`Protection`](crate::Protection), when we asked it something first,
-    /// and on loopback. An answer that is too long for another is a 4.01 with an Echo option
+    /// and on loopback if [`Config::trusts_loopback`]. An answer that is too long for another is a 4.01 with an Echo option
     /// instead; so is the answer to who wants to observe. A request that is not safe to ask once
     /// more is answered with the bare code.
     pub limit_unproven: bool,
+    /// Whether what comes from loopback was sent on this machine, so that its address is true. Not
+    /// so where a program here forwards datagrams of others. Default: true.
+    pub trusts_loopback: bool,
 }
 
 impl Default for Config {
@@ -73,6 +76,7 @@ impl Config {
             max_transfers_per_peer: 4,
             max_transfer_bytes: 16 << 20,
             limit_unproven: true,
+            trusts_loopback: true,
         }
     }
 

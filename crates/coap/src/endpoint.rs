@@ -357,7 +357,7 @@ impl Endpoint {
         if let Some(forgotten) = self.peers.make_room().ok()? {
             self.forget_transfers(forgotten);
         }
-        let allowance = Allowance::new(peer.address, self.config.limit_unproven);
+        let allowance = Allowance::new(peer.address, &self.config);
         Some(self.peers.add(peer, self.rng.random(), allowance))
     }
 

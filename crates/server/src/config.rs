@@ -30,6 +30,9 @@ pub struct Config {
     /// How many requests an address from beyond loopback may send to an unprotected CoAP listener; what goes beyond is
     /// answered 4.29. Default: 400 at once, 100 a second.
     pub unproven: Rate,
+    /// Whether addresses of loopback count as proved at once, so that they may be sent more than three times what came
+    /// from them. Not so where a program on this machine forwards datagrams of others. Default: true.
+    pub trusts_loopback: bool,
     /// The name of this server among the devices that write notes.
     pub device: String,
 }
@@ -43,6 +46,7 @@ impl Config {
             coap: Vec::new(),
             plain: Vec::new(),
             unproven: Rate { burst: 400, every: Duration::from_millis(10) },
+            trusts_loopback: true,
             device: "server".to_owned(),
         }
     }

@@ -76,6 +76,7 @@ pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
 pub(crate) fn open(
     now: Instant,
     planned: &[Planned<'_>],
+    trusts_loopback: bool,
     protection: impl Fn() -> Box<dyn Protection>,
 ) -> Result<(Vec<Door>, Vec<ListenerInfo>), ServeError> {
     let mut doors = Vec::new();
@@ -89,11 +90,13 @@ pub(crate) fn open(
                     (ListenerKind::Plain, Speaks::Plain(Box::new(plain)))
                 }
                 How::Oscore => {
-                    let mut endpoint = endpoint()?;
+                    let mut endpoint = endpoint(trusts_loopback)?;
                     endpoint.set_protection(Some(protection()));
                     (ListenerKind::Oscore, Speaks::Coap(Box::new(endpoint)))
                 }
-                How::Coap => (ListenerKind::Coap, Speaks::Coap(Box::new(endpoint()?))),
+                How::Coap => {
+                    (ListenerKind::Coap, Speaks::Coap(Box::new(endpoint(trusts_loopback)?)))
+                }
             };
             listeners.push(ListenerInfo { kind, address, reach: Reach::of(address) });
             doors.push(Door::new(kind, socket, speaks));
@@ -102,8 +105,9 @@ pub(crate) fn open(
     Ok((doors, listeners))
 }
 
-fn endpoint() -> io::Result<Endpoint> {
-    Ok(Endpoint::new(suibi_coap::Config::own(), random()?))
+fn endpoint(trusts_loopback: bool) -> io::Result<Endpoint> {
+    let config = suibi_coap::Config { trusts_loopback, ..suibi_coap::Config::own() };
+    Ok(Endpoint::new(config, random()?))
 }
 
 /// Random bytes from the system.

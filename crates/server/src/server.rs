@@ -83,7 +83,8 @@ impl Server {
         let contexts = ServerContexts::new(listen::random()?);
         let gate = Gate::default();
         let protection = || gate.before(contexts.protection());
-        let (doors, listeners) = listen::open(Instant::now(), &planned, protection)?;
+        let (doors, listeners) =
+            listen::open(Instant::now(), &planned, config.trusts_loopback, protection)?;
         suibi_store::create_directory(data_dir).map_err(unusable)?;
         files::close_to_others(data_dir).map_err(unusable)?;
         let mut lock = Lock::take(data_dir).map_err(|error| match error {
