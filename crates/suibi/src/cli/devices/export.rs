@@ -1,6 +1,5 @@
 //! `suibi devices export`: keys for a program of another make, in the files that it reads.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,6 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use suibi_journal::Rights;
 use suibi_journal::admission::{ForeignAnswer, ForeignRequest};
+use suibi_journal::hex::to_hex;
 
 use crate::cli::Context;
 use crate::cli::owner::Owner;
@@ -108,7 +108,7 @@ pub(super) fn run(args: ExportArgs, context: &mut Context) -> Result<Exit, Failu
                 .hint(format!(
                     "the server knows the program already; revoke it before you try again: \
                      suibi devices revoke {}",
-                    hex(&answer.id)
+                    to_hex(&answer.id)
                 ))
         })?;
     }
@@ -132,7 +132,7 @@ fn show(
         };
         ui.json(&ExportJson {
             version: VERSION,
-            id: hex(&answer.id),
+            id: to_hex(&answer.id),
             name: answer.name.clone(),
             journal: answer.journal.clone(),
             rights: rights_json(answer.rights),
@@ -188,8 +188,8 @@ fn aiocoap(answer: &ForeignAnswer, uri: &str, dir: Option<&Path>) -> Vec<File> {
         file(
             "context/settings.json",
             json!({
-                "sender-id_hex": hex(&answer.id),
-                "recipient-id_hex": hex(&answer.server_id),
+                "sender-id_hex": to_hex(&answer.id),
+                "recipient-id_hex": to_hex(&answer.server_id),
                 "algorithm": "AES-CCM-16-64-128",
                 "kdf-hashfun": "sha256",
                 "window": 32,
@@ -197,7 +197,7 @@ fn aiocoap(answer: &ForeignAnswer, uri: &str, dir: Option<&Path>) -> Vec<File> {
         ),
         file(
             "context/secret.json",
-            json!({ "secret_hex": hex(&answer.secret), "salt_hex": hex(&answer.salt) }),
+            json!({ "secret_hex": to_hex(&answer.secret), "salt_hex": to_hex(&answer.salt) }),
         ),
         file("client.json", json!({ format!("{uri}/*"): { "oscore": { "basedir": basedir } } })),
     ]
@@ -213,10 +213,10 @@ fn libcoap(answer: &ForeignAnswer) -> Vec<File> {
          replay_window,integer,32\n\
          aead_alg,integer,10\n\
          hkdf_alg,integer,-10\n",
-        hex(&answer.secret),
-        hex(&answer.salt),
-        hex(&answer.id),
-        hex(&answer.server_id),
+        to_hex(&answer.secret),
+        to_hex(&answer.salt),
+        to_hex(&answer.id),
+        to_hex(&answer.server_id),
     );
     vec![File { name: "oscore.conf", text }]
 }
@@ -248,13 +248,6 @@ fn write(dir: &Path, files: &[File]) -> io::Result<()> {
         opened.sync_all()?;
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
