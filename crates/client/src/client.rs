@@ -137,19 +137,10 @@ impl Client {
         self.write(write, deadline)
     }
 
-    /// Which device this is, in which journal of which server; for those who may not do everything there.
-    fn who(&self) -> (String, String, String) {
-        let Some(Membership { device, journal, server, .. }) = &self.membership else {
-            return Default::default();
-        };
-        (device.clone(), journal.clone(), server.clone())
-    }
-
     /// Any write to one note, with the same promise as [`Client::add`].
     fn write(&mut self, write: Write, deadline: Instant) -> Result<Added, ClientError> {
-        if !self.rights().write {
-            let (device, journal, server) = self.who();
-            return Err(ClientError::ReadOnly { device, journal, server });
+        if let Some(reader) = self.membership.as_ref().filter(|member| !member.rights.write) {
+            return Err(ClientError::ReadOnly(reader.into()));
         }
         self.mend()?;
         // Nobody may meet the change before it is known to be ours.
@@ -270,9 +261,9 @@ impl Client {
     ///
     /// When there is no answer; one that says no is an answer. [`ClientError::WriteOnly`] when there is no use in asking.
     pub fn ask(&mut self, request: &Request, within: Duration) -> Result<Response, ClientError> {
-        if !self.rights().read && request.method.is_safe() {
-            let (device, journal, server) = self.who();
-            return Err(ClientError::WriteOnly { device, journal, server });
+        let writer = self.membership.as_ref().filter(|member| !member.rights.read);
+        if let Some(writer) = writer.filter(|_| request.method.is_safe()) {
+            return Err(ClientError::WriteOnly(writer.into()));
         }
         let patience = Patience { deadline: Instant::now() + within, silence: within };
         self.with_link(|link, _| link.call(request, patience))

@@ -9,6 +9,7 @@ use suibi_store::{NoteRefused, StoreError};
 use thiserror::Error;
 
 use crate::host::HostError;
+use crate::membership::Membership;
 use crate::place::PlaceError;
 use crate::private::PrivateFileError;
 use crate::remote::RemoteError;
@@ -49,27 +50,14 @@ pub enum ClientError {
         server: String,
     },
     /// A note cannot be added: this device may only read in the journal that it has joined.
-    #[error("«{device}» may read the journal «{journal}» on «{server}» and not write there")]
-    ReadOnly {
-        /// What the server calls this device.
-        device: String,
-        /// The journal.
-        journal: String,
-        /// What the server calls itself.
-        server: String,
-    },
+    #[error("«{}» may read the journal «{}» on «{}» and not write there", .0.device, .0.journal, .0.server)]
+    ReadOnly(Member),
     /// Nothing can be asked: this device may only add notes to the journal that it has joined.
     #[error(
-        "«{device}» may add notes to the journal «{journal}» on «{server}» and read nothing there"
+        "«{}» may add notes to the journal «{}» on «{}» and read nothing there",
+        .0.device, .0.journal, .0.server
     )]
-    WriteOnly {
-        /// What the server calls this device.
-        device: String,
-        /// The journal.
-        journal: String,
-        /// What the server calls itself.
-        server: String,
-    },
+    WriteOnly(Member),
     /// An owner's command, and this device is none of the server's administrators.
     #[error("«{device}» may not administer the server «{server}» that this machine has joined")]
     NotAdmin {
@@ -104,6 +92,23 @@ pub enum ClientError {
     /// A thread could not be started.
     #[error("no thread for the background")]
     Thread(#[source] std::io::Error),
+}
+
+/// Which device, where: of whom it is said that it may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What the server calls this device.
+    pub device: String,
+    /// The journal.
+    pub journal: String,
+    /// What the server calls itself.
+    pub server: String,
+}
+
+impl From<&Membership> for Member {
+    fn from(Membership { device, journal, server, .. }: &Membership) -> Self {
+        Self { device: device.clone(), journal: journal.clone(), server: server.clone() }
+    }
 }
 
 fn unanswered(may_be_another: bool) -> &'static str {

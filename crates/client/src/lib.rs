@@ -44,7 +44,7 @@ mod sync;
 
 pub use admin::Admin;
 pub use client::{Client, ClientConfig};
-pub use error::{ClientError, SyncError};
+pub use error::{ClientError, Member, SyncError};
 pub use host::{Door, Found, Host, HostError, find_or_become};
 pub use join::{Joined, join, join_again};
 pub use join_error::JoinError;
