@@ -154,8 +154,6 @@ pub enum AuditKind {
     Revoked,
     /// Keys were made for another program.
     Exported,
-    /// A device was taken out of the list.
-    Forgotten,
     /// A journal was added.
     JournalAdded,
 }
@@ -171,7 +169,7 @@ impl AuditKind {
             Self::Renamed => 4,
             Self::Revoked => 5,
             Self::Exported => 6,
-            Self::Forgotten => 7,
+            // 7 was given before, to a kind that is gone.
             Self::JournalAdded => 8,
         }
     }
@@ -187,7 +185,6 @@ impl AuditKind {
             (4, None) => Self::Renamed,
             (5, None) => Self::Revoked,
             (6, None) => Self::Exported,
-            (7, None) => Self::Forgotten,
             (8, None) => Self::JournalAdded,
             _ => return None,
         })
@@ -203,7 +200,6 @@ impl AuditKind {
             Self::Renamed => "renamed",
             Self::Revoked => "revoked",
             Self::Exported => "exported",
-            Self::Forgotten => "forgotten",
             Self::JournalAdded => "journal-added",
         }
     }

@@ -146,7 +146,9 @@ fn long_texts_are_cut_by_their_sender_and_refused_by_their_reader() {
 
 #[test]
 fn kinds_have_a_number_and_a_word_each() {
-    let kinds: Vec<_> = (0..=8)
+    let codes = [0, 1, 2, 3, 4, 5, 6, 8];
+    let kinds: Vec<_> = codes
+        .into_iter()
         .map(|code| AuditKind::from_code(code, (code == 0).then(|| "too late".to_owned())).unwrap())
         .collect();
     let words: Vec<_> = kinds.iter().map(ToString::to_string).collect();
@@ -160,10 +162,9 @@ fn kinds_have_a_number_and_a_word_each() {
             "renamed",
             "revoked",
             "exported",
-            "forgotten",
             "journal-added",
         ]
     );
-    assert!(kinds.iter().enumerate().all(|(code, kind)| usize::from(kind.code()) == code));
-    assert_eq!(AuditKind::from_code(9, None), None);
+    assert_eq!(kinds.iter().map(AuditKind::code).collect::<Vec<_>>(), codes);
+    assert!([7, 9].iter().all(|code| AuditKind::from_code(*code, None).is_none()));
 }

@@ -248,10 +248,6 @@ impl Registry {
                     device.row.revoked.get_or_insert(at);
                 }
             }
-            AccessChange::Forget { device } => {
-                self.devices.remove(&device);
-                self.contexts.remove(of_device(device));
-            }
             AccessChange::Reserve { device, up_to } => {
                 if let Some(device) = self.devices.get_mut(&device) {
                     device.row.reserved = device.row.reserved.max(up_to);
@@ -441,9 +437,6 @@ mod tests {
         assert_eq!(who(&mut registry, of_device(1)), None);
         assert_eq!(registry.names(of_device(1)), ("phone".to_owned(), "notes".to_owned()));
         assert!(registry.epoch(1).is_some(), "its keys stay, so that it can be told");
-        registry.apply(AccessChange::Forget { device: 1 }, &AccessDone::default());
-        assert_eq!(registry.epoch(1), None);
-        assert_eq!(registry.names(of_device(1)), Default::default());
     }
 
     #[test]

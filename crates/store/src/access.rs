@@ -98,7 +98,7 @@ pub struct Joiner {
     pub public: Vec<u8>,
     /// The server's public key in that exchange, part of the answer.
     pub own_public: Vec<u8>,
-    /// [`DeviceRow::number`] of the device that it became; it may have been forgotten since.
+    /// [`DeviceRow::number`] of the device that it became.
     pub device: u32,
     /// When, milliseconds since 1970.
     pub at: i64,
@@ -159,11 +159,6 @@ pub enum AccessChange {
         device: u32,
         /// When, milliseconds since 1970.
         at: i64,
-    },
-    /// A device is taken out of the list. Its notes stay.
-    Forget {
-        /// [`DeviceRow::number`].
-        device: u32,
     },
     /// Own numbers of a fixed context are about to be used (RFC 8613 Appendix B.1). It never goes back.
     Reserve {

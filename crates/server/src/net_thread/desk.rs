@@ -230,9 +230,7 @@ impl NetThread {
         };
         if let Ok(done) = &result {
             let cut_off = match change {
-                AccessChange::Revoke { device, .. } | AccessChange::Forget { device } => {
-                    Some(device)
-                }
+                AccessChange::Revoke { device, .. } => Some(device),
                 _ => None,
             };
             self.registry.apply(change, done);

@@ -132,7 +132,7 @@ fn answer(
     now: i64,
 ) -> Result<Response, Problem> {
     let row = registry.device(joiner.device).ok_or_else(|| {
-        let text = "the device that joined with this invite was forgotten; ask for a new invite";
+        let text = "the device that joined with this invite is not known here any more; ask for a new invite";
         Problem::new(Code::FORBIDDEN, text)
     })?;
     if let Some(at) = row.revoked {

@@ -84,7 +84,6 @@ pub(crate) fn change(
             .map(|number| Made::Anew(AccessDone { device: Some(number), ..AccessDone::default() })),
         AccessChange::Rename { device, name } => rename(conn, *device, name),
         AccessChange::Revoke { device, at } => revoke(conn, *device, *at),
-        AccessChange::Forget { device } => forget(conn, *device),
         AccessChange::Reserve { device, up_to } => reserve(conn, *device, *up_to),
     };
     match made {
@@ -154,8 +153,7 @@ fn join(
 ) -> Result<Made, Stop> {
     let InviteRow { number, journal, rights, joiner, .. } = invite_of(conn, invite)?;
     if let Some(joiner) = joiner {
-        let is_here = "SELECT 1 FROM devices WHERE number = ?1";
-        if joiner.public != joiner_public || !exists(conn, is_here, [joiner.device])? {
+        if joiner.public != joiner_public {
             return Err(AccessRefused::Used { at: joiner.at }.into());
         }
         let device = Some(joiner.device);
@@ -232,12 +230,6 @@ fn revoke(conn: &Connection, number: u32, at: i64) -> Result<Made, Stop> {
     // Its secret stays: by it the device is told, and nobody else, that it was cut off.
     conn.prepare_cached("UPDATE devices SET revoked = ?2 WHERE number = ?1")?
         .execute(params![number, at])?;
-    Ok(Made::Anew(AccessDone::default()))
-}
-
-fn forget(conn: &Connection, number: u32) -> Result<Made, Stop> {
-    device_of(conn, number)?;
-    wipe(conn, "DELETE FROM devices WHERE number = ?1", number)?;
     Ok(Made::Anew(AccessDone::default()))
 }
 
