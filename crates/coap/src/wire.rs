@@ -168,19 +168,35 @@ pub(crate) fn max_rest_len(message: &Message) -> usize {
 
 /// Writes options and payload.
 pub(crate) fn put_rest(buf: &mut BytesMut, message: &Message) {
+    let options = message.options.iter().map(|(number, value)| (number, &value[..]));
+    encode_body(options, &message.payload, buf);
+}
+
+/// Writes what follows header and token: the options, in the order of their numbers, and the payload.
+///
+/// Up to five bytes per option and one before the payload are added. Values are cut as by [`encode`].
+///
+/// # Panics
+/// If the numbers fall.
+pub fn encode_body<'a>(
+    options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
+    payload: &[u8],
+    buf: &mut BytesMut,
+) {
     let mut previous = 0;
-    for (number, value) in message.options.iter() {
+    for (number, value) in options {
         let value = &value[..value.len().min(usize::from(u16::MAX) + 269)];
-        let delta = usize::from(number.0 - previous);
+        let delta = number.0.checked_sub(previous).expect("options come in order");
+        let delta = usize::from(delta);
         previous = number.0;
         buf.put_u8(nibble(delta) << 4 | nibble(value.len()));
         put_extended(buf, delta);
         put_extended(buf, value.len());
         buf.put_slice(value);
     }
-    if !message.payload.is_empty() {
+    if !payload.is_empty() {
         buf.put_u8(PAYLOAD_MARKER);
-        buf.put_slice(&message.payload);
+        buf.put_slice(payload);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use suibi_coap::{OptionNumber, Options};
 
 use crate::{KeyId, UnprotectError, nonce::PartialIv};
@@ -12,6 +12,9 @@ const PARTIAL_IV_LEN: u8 = 0b0000_0111;
 const HAS_KID: u8 = 0b0000_1000;
 const HAS_KID_CONTEXT: u8 = 0b0001_0000;
 const RESERVED: u8 = 0b1110_0000;
+
+/// The longest value but for the bytes of its kid context.
+pub(crate) const MAX_FIXED_LEN: usize = 1 + PartialIv::MAX_LEN + 1 + KeyId::MAX_LEN;
 
 /// What a protected message says in clear about how to open it.
 ///
@@ -96,26 +99,37 @@ pub(crate) fn encode(
     kid_context: Option<&[u8]>,
     kid: Option<KeyId>,
 ) -> Bytes {
-    let len = 1
-        + partial_iv.map_or(0, |partial_iv| partial_iv.as_slice().len())
-        + kid_context.map_or(0, |kid_context| 1 + kid_context.len())
-        + kid.map_or(0, |kid| kid.as_slice().len());
-    let mut value = Vec::with_capacity(len);
-    value.push(0);
+    let mut buf = BytesMut::with_capacity(MAX_FIXED_LEN + kid_context.map_or(0, <[u8]>::len));
+    put(&mut buf, partial_iv, kid_context, kid);
+    buf.freeze()
+}
+
+/// [`encode`] behind what `buf` has already.
+pub(crate) fn put(
+    buf: &mut BytesMut,
+    partial_iv: Option<PartialIv>,
+    kid_context: Option<&[u8]>,
+    kid: Option<KeyId>,
+) {
+    let start = buf.len();
+    buf.put_u8(0);
     if let Some(partial_iv) = partial_iv {
-        value[0] |= partial_iv.as_slice().len() as u8;
-        value.put_slice(partial_iv.as_slice());
+        buf[start] |= partial_iv.as_slice().len() as u8;
+        buf.put_slice(partial_iv.as_slice());
     }
     if let Some(kid_context) = kid_context {
-        value[0] |= HAS_KID_CONTEXT;
-        value.push(u8::try_from(kid_context.len()).expect("at most 255 bytes were let in"));
-        value.put_slice(kid_context);
+        buf[start] |= HAS_KID_CONTEXT;
+        buf.put_u8(u8::try_from(kid_context.len()).expect("at most 255 bytes were let in"));
+        buf.put_slice(kid_context);
     }
     if let Some(kid) = kid {
-        value[0] |= HAS_KID;
-        value.put_slice(kid.as_slice());
+        buf[start] |= HAS_KID;
+        buf.put_slice(kid.as_slice());
     }
-    if value == [0] { Bytes::new() } else { value.into() }
+    // No flags at all is written as no byte at all.
+    if buf[start] == 0 {
+        buf.truncate(start);
+    }
 }
 
 impl KidContext {

@@ -1,14 +1,12 @@
 //! Plain to protected (RFC 8613 §8.1, §8.3).
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use ccm::AeadInPlace;
-use suibi_coap::{
-    Code, Message, MessageId, OptionNumber, Options, Request, Response, Token, Type, wire,
-};
+use suibi_coap::{Code, OptionNumber, Options, Request, Response, wire};
 use thiserror::Error;
 
 use crate::{
-    Context, KidContext, RequestId,
+    Context, KeyId, KidContext, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
     option,
 };
@@ -20,13 +18,8 @@ use crate::{
 pub(crate) const OUTER: [OptionNumber; 3] =
     [OptionNumber::URI_HOST, OptionNumber::URI_PORT, OptionNumber::PROXY_SCHEME];
 
-/// The plaintext is a message without the first three bytes of its header: code, options, payload
-/// (§5.3). So the codec of messages reads and writes it, with the code where the id ends.
-pub(crate) const PLAINTEXT_AT: usize = 3;
-/// Where the code is in a header.
-pub(crate) const CODE_AT: usize = 1;
-/// What a message without token starts with.
-pub(crate) const HEADER_START: [u8; PLAINTEXT_AT] = [0x40, 0, 0];
+/// Length of the tag behind the ciphertext, in bytes.
+pub(crate) const TAG_LEN: usize = 8;
 
 /// The longest plaintext: a nonce of 13 bytes leaves two for its length (RFC 3610 §2.2).
 const MAX_PLAINTEXT_LEN: usize = 65_535;
@@ -74,30 +67,29 @@ impl Context {
         if request.options.has(OptionNumber::PROXY_URI) {
             return Err(ProtectError::ProxyUri);
         }
-        let mut inner = request.options.clone();
+        let inner = request.options.iter().filter(|(number, _)| !OUTER.contains(number));
+        let inner = inner.map(|(number, value)| (number, &value[..]));
+        let room = self.id_context().map_or(0, <[u8]>::len);
+        let mut text = plaintext(request.method, &request.options, inner, &request.payload, room)?;
         let mut outer = Options::new();
         for number in OUTER {
             for value in request.options.get_all(number) {
                 outer.add(number, value.clone());
             }
-            inner.remove(number);
         }
         let mut method = Code::POST;
         if let Some(value) = request.options.get(OptionNumber::OBSERVE) {
             outer.add(OptionNumber::OBSERVE, value.clone());
             method = Code::FETCH;
         }
-        let mut text = plaintext(request.method, inner, &request.payload)?;
 
         let (piv, partial_iv) = self.take_number()?;
         let kid = self.sender;
         let nonce = nonce(&self.common_iv, kid, partial_iv);
         self.encrypt(&nonce, &Aad::new(kid, partial_iv), &mut text);
-        let kid_context = self.id_context.as_ref().filter(|_| sends_kid_context);
-        let value =
-            option::encode(Some(partial_iv), kid_context.map(KidContext::as_slice), Some(kid));
-        outer.add(OptionNumber::OSCORE, value);
-        let request = Request { method, options: outer, payload: text.freeze() };
+        let kid_context = self.id_context().filter(|_| sends_kid_context);
+        let payload = finish(text, &mut outer, Some(partial_iv), kid_context, Some(kid));
+        let request = Request { method, options: outer, payload };
         Ok((request, RequestId { kid, piv }))
     }
 
@@ -119,15 +111,19 @@ impl Context {
             return Err(ProtectError::TooLong);
         }
         let request_iv = PartialIv::new(request.piv).ok_or(ProtectError::NumbersUsedUp)?;
-        let mut inner = response.options.clone();
+        // Observe is empty inside.
+        let inner = response.options.iter().map(|(number, value)| match number {
+            OptionNumber::OBSERVE => (number, &[][..]),
+            _ => (number, &value[..]),
+        });
+        let room = kid_context.map_or(0, <[u8]>::len);
+        let mut text = plaintext(response.code, &response.options, inner, &response.payload, room)?;
         let mut outer = Options::new();
         let mut code = Code::CHANGED;
         if let Some(value) = response.options.get(OptionNumber::OBSERVE) {
             outer.add(OptionNumber::OBSERVE, value.clone());
-            inner.set(OptionNumber::OBSERVE, Bytes::new());
             code = Code::CONTENT;
         }
-        let mut text = plaintext(response.code, inner, &response.payload)?;
 
         // The id is always that of whose number it is, so that the two kinds never meet.
         let (nonce, own_iv) = match number {
@@ -141,8 +137,8 @@ impl Context {
             }
         };
         self.encrypt(&nonce, &Aad::new(request.kid, request_iv), &mut text);
-        outer.add(OptionNumber::OSCORE, option::encode(own_iv, kid_context, None));
-        Ok(Response { code, options: outer, payload: text.freeze() })
+        let payload = finish(text, &mut outer, own_iv, kid_context, None);
+        Ok(Response { code, options: outer, payload })
     }
 
     /// Encrypts in place, and appends the tag.
@@ -155,21 +151,37 @@ impl Context {
     }
 }
 
-/// Code, options and payload as they are encrypted (§5.3).
-fn plaintext(code: Code, options: Options, payload: &Bytes) -> Result<BytesMut, ProtectError> {
+/// Code, options and payload as they are encrypted (§5.3), with room for what comes behind them: the tag, and the value
+/// of the OSCORE option with a kid context of at most `room` bytes.
+fn plaintext<'a>(
+    code: Code,
+    options: &Options,
+    inner: impl Iterator<Item = (OptionNumber, &'a [u8])>,
+    payload: &[u8],
+    room: usize,
+) -> Result<BytesMut, ProtectError> {
     if options.has(OptionNumber::OSCORE) {
         return Err(ProtectError::Nested);
     }
-    let message = Message {
-        kind: Type::Confirmable,
-        code,
-        id: MessageId(code.byte().into()),
-        token: Token::EMPTY,
-        options,
-        payload: payload.clone(),
-    };
-    // The codec leaves room for a token of eight bytes, which the tag takes.
-    let mut text = BytesMut::from(wire::encode(&message));
-    text.advance(PLAINTEXT_AT);
+    let values: usize = options.iter().map(|(_, value)| value.len() + 5).sum();
+    let behind = TAG_LEN + option::MAX_FIXED_LEN + room;
+    let mut text = BytesMut::with_capacity(1 + values + 1 + payload.len() + behind);
+    text.put_u8(code.byte());
+    wire::encode_body(inner, payload, &mut text);
     if text.len() > MAX_PLAINTEXT_LEN { Err(ProtectError::TooLong) } else { Ok(text) }
+}
+
+/// Adds the OSCORE option, whose value lies behind the ciphertext: both share one piece of memory.
+fn finish(
+    mut text: BytesMut,
+    outer: &mut Options,
+    partial_iv: Option<PartialIv>,
+    kid_context: Option<&[u8]>,
+    kid: Option<KeyId>,
+) -> Bytes {
+    let end = text.len();
+    option::put(&mut text, partial_iv, kid_context, kid);
+    let mut payload = text.freeze();
+    outer.add(OptionNumber::OSCORE, payload.split_off(end));
+    payload
 }

@@ -10,11 +10,16 @@ use thiserror::Error;
 use crate::{
     Context, OscoreOption, RequestId,
     nonce::{Aad, NONCE_LEN, PartialIv, nonce},
-    protect::{CODE_AT, HEADER_START, PLAINTEXT_AT},
+    protect::TAG_LEN,
 };
 
-/// Length of the tag behind the ciphertext, in bytes.
-const TAG_LEN: usize = 8;
+/// The plaintext is a message without the first three bytes of its header: code, options, payload
+/// (§5.3). So the codec of messages reads it, with the code where the id ends.
+const PLAINTEXT_AT: usize = 3;
+/// Where the code is in a header.
+const CODE_AT: usize = 1;
+/// What a message without token starts with.
+const HEADER_START: [u8; PLAINTEXT_AT] = [0x40, 0, 0];
 
 /// The options outside that a request keeps, with the lengths that RFC 7252 §5.10 gives them.
 const KEPT: [(OptionNumber, RangeInclusive<usize>); 2] =
