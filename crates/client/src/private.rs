@@ -1,4 +1,4 @@
-//! Small text files that hold secrets: for their owner alone, and replaced as a whole or not at all.
+//! Small text files that hold secrets, kept by [`suibi_store::private`].
 //!
 //! ```text
 //! suibi membership 1      <- what it is, and the version of the form
@@ -6,20 +6,16 @@
 //! ```
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use suibi_store::flush_names;
+use suibi_net::effective_user;
+use suibi_store::private;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 /// No such file is longer, in bytes; a longer one is something else.
 const MAX_BYTES: u64 = 64 << 10;
-
-/// For the owner to read and write, for nobody else to do anything.
-const MODE: u32 = 0o600;
 
 /// Why such a file cannot be read or kept.
 #[derive(Debug, Error)]
@@ -55,25 +51,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Reads the file, unless there is none. One that others may read, or write, is closed to them, and that is told:
-    /// whoever has read it until then has the secret.
+    /// Reads the file, unless there is none, by the rules of [`private::read`].
     pub(crate) fn read(path: &Path, header: &Header) -> Result<Option<Self>, PrivateFileError> {
         let unusable = |source| PrivateFileError::Io { path: path.to_owned(), source };
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unusable(error)),
-        };
-        let mode = file.metadata().map_err(unusable)?.permissions().mode() & 0o777;
-        if mode & !MODE != 0 {
-            tracing::warn!(
-                path = %path.display(),
-                "others on this machine could read this secret (mode {mode:03o}); now they cannot"
-            );
-            file.set_permissions(fs::Permissions::from_mode(MODE)).map_err(unusable)?;
-        }
-        let mut text = Zeroizing::new(String::with_capacity(1024));
-        (&file).take(MAX_BYTES).read_to_string(&mut text).map_err(unusable)?;
+        let text = private::read(path, MAX_BYTES, effective_user()).map_err(unusable)?;
+        let Some(text) = text else { return Ok(None) };
         let lines = Self { path: path.to_owned(), text };
         lines.check(header)?;
         Ok(Some(lines))
@@ -165,41 +147,19 @@ pub(crate) fn write(
             text.push_str(part);
         }
     }
-    replace(path, text.as_bytes()).map_err(unusable)
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".new");
-    let new = PathBuf::from(new);
-    // One that a killed process left may have any mode.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    flush_names(directory(path))
+    private::replace(path, text.as_bytes()).map_err(unusable)
 }
 
 /// Removes a file, if it is there, for good.
 pub(crate) fn remove(path: &Path) -> Result<(), PrivateFileError> {
-    let unusable = |source| PrivateFileError::Io { path: path.to_owned(), source };
-    match fs::remove_file(path) {
-        Ok(()) => flush_names(directory(path)).map_err(unusable),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(unusable(error)),
-    }
-}
-
-fn directory(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new(""))
+    private::remove(path).map_err(|source| PrivateFileError::Io { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
 
     const HEADER: Header = Header { what: "suibi test", version: 2, words: &["a", "b"] };
@@ -225,32 +185,9 @@ mod tests {
         assert_eq!(mode(&path), 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
         remove(&path).unwrap();
-        remove(&path).unwrap();
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_file_that_others_may_read_is_closed_to_them() {
-        let (_dir, path) = file();
-        write(&path, &HEADER, &[("a", "1")]).unwrap();
-        for wide in [0o644, 0o660, 0o777] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(wide)).unwrap();
-            assert!(Lines::read(&path, &HEADER).unwrap().is_some());
-            assert_eq!(mode(&path), 0o600);
-        }
-    }
-
-    #[test]
-    fn what_a_killed_writer_left_is_in_nobodys_way() {
-        let (_dir, path) = file();
-        write(&path, &HEADER, &[("a", "old")]).unwrap();
-        let left = path.with_file_name("secret.new");
-        fs::write(&left, "suibi te").unwrap();
-        fs::set_permissions(&left, fs::Permissions::from_mode(0o666)).unwrap();
-        assert_eq!(Lines::read(&path, &HEADER).unwrap().unwrap().get("a").unwrap(), "old");
-        write(&path, &HEADER, &[("a", "new")]).unwrap();
-        assert_eq!(Lines::read(&path, &HEADER).unwrap().unwrap().get("a").unwrap(), "new");
-        assert_eq!(mode(&path), 0o600);
+        symlink(dir.path().join("elsewhere"), &path).unwrap();
+        assert!(matches!(Lines::read(&path, &HEADER), Err(PrivateFileError::Io { .. })));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The data directory, and that nobody but its owner gets into it.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use suibi_net::effective_user;
+use suibi_store::private;
 
 /// What the group and others may do to a file.
 const OTHERS: u32 = 0o077;
@@ -44,7 +45,7 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
     let metadata = fs::metadata(data_dir)?;
     let mode = metadata.mode() & 0o7777;
     let chmod = format!("chmod 700 {}", data_dir.display());
-    check_owner(&metadata, "it")?;
+    private::check_owner(&metadata, "it", effective_user())?;
     if mode & OTHERS == 0 {
         return Ok(());
     }
@@ -79,54 +80,12 @@ pub(crate) fn close_to_others(data_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Opens a file that is no symbolic link; `true`: for writing too, made for its owner alone if it is not there.
-pub(crate) fn open_no_link(path: &Path, writes: bool) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    // A pipe in its place must not keep us waiting.
-    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC);
-    if writes {
-        options.write(true).create(true).truncate(false).mode(0o600);
-    }
-    let file = options.open(path).map_err(|error| match error.raw_os_error() {
-        Some(libc::ELOOP) => refused(format!("{} is a symbolic link; remove it", path.display())),
-        _ => error,
-    })?;
-    if !file.metadata()?.is_file() {
-        return Err(refused(format!("{} is no file; remove it", path.display())));
-    }
-    Ok(file)
-}
-
-/// Refuses a file that others could have written, or could read what is secret in it.
-pub(crate) fn check_private(file: &File, name: &str) -> io::Result<()> {
-    let metadata = file.metadata()?;
-    check_owner(&metadata, name)?;
-    match metadata.mode() & 0o7777 {
-        mode if mode & OTHERS != 0 => Err(refused(format!(
-            "{name} is open to other users of this machine (mode {mode:o}), and has a secret in it: end the server, \
-             and start it again"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Root may work for others.
-fn check_owner(metadata: &Metadata, name: &str) -> io::Result<()> {
-    let us = effective_user();
-    if us == 0 || metadata.uid() == us {
-        return Ok(());
-    }
-    Err(refused(format!("{name} belongs to another user (number {})", metadata.uid())))
-}
-
 fn refused(text: String) -> io::Error {
     io::Error::other(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -164,27 +123,5 @@ mod tests {
         let error = close_to_others(shared.path()).unwrap_err().to_string();
         assert!(error.contains("may write there (mode 1777)"), "{error}");
         assert!(error.contains("chmod 700 "), "{error}");
-    }
-
-    #[test]
-    fn neither_links_nor_pipes_are_opened_and_open_files_are_not_believed() {
-        let dir = directory(0o700);
-        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
-        fs::write(&target, "precious").unwrap();
-        symlink(&target, &link).unwrap();
-        for writes in [false, true] {
-            let error = open_no_link(&link, writes).unwrap_err().to_string();
-            assert!(error.ends_with("is a symbolic link; remove it"), "{error}");
-        }
-        assert_eq!(fs::read(&target).unwrap(), b"precious");
-        assert!(open_no_link(dir.path(), false).is_err());
-        let made = open_no_link(&dir.path().join("made"), true).unwrap();
-        check_private(&made, "made").unwrap();
-        made.set_permissions(Permissions::from_mode(0o640)).unwrap();
-        let error = check_private(&made, "made").unwrap_err().to_string();
-        assert!(
-            error.starts_with("made is open to other users of this machine (mode 640)"),
-            "{error}"
-        );
     }
 }

@@ -3,16 +3,17 @@
 //! The file is also how the owner's own commands get in: it holds a credential that is new at each start of a server
 //! and accepted from loopback alone. So it is for its owner alone, and is not believed where it is not.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use suibi_journal::hex::{from_hex, to_hex};
+use suibi_net::effective_user;
 use suibi_oscore::{KeyId, Secret};
+use suibi_store::private;
 use zeroize::Zeroizing;
 
 use crate::config::ListenerInfo;
@@ -80,7 +81,7 @@ impl From<io::Error> for LockError {
 /// When the file is there and cannot be read, or may be somebody else's work: a symbolic link, another user's, or open
 /// to others.
 pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
-    let mut file = match files::open_no_link(&files::lock(data_dir), false) {
+    let mut file = match private::open(&files::lock(data_dir)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -89,7 +90,7 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
         Err(TryLockError::WouldBlock) => {
-            files::check_private(&file, "server.lock")?;
+            private::check_closed(&file, "server.lock", effective_user())?;
             read(&mut file).map(Some)
         }
         Err(TryLockError::Error(error)) => Err(error),
@@ -99,13 +100,12 @@ pub fn running(data_dir: &Path) -> io::Result<Option<Running>> {
 impl Lock {
     /// Takes the lock and writes our process into the file.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, LockError> {
-        let mut file = files::open_no_link(&files::lock(data_dir), true)?;
+        let mut file = private::open_or_make(&files::lock(data_dir))?;
         if !take_from_those_who_look(&file)? {
             return Err(LockError::Held(read(&mut file)?));
         }
         // Before a secret is in it.
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        files::check_private(&file, "server.lock")?;
+        private::close_to_others(&file, "server.lock", effective_user())?;
         let mut lock = Self { file };
         lock.write(None, &[])?;
         Ok(lock)

@@ -17,6 +17,7 @@
 mod access;
 mod directory;
 mod error;
+pub mod private;
 mod sqlite;
 
 pub use access::{
