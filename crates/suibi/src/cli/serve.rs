@@ -37,7 +37,7 @@ Examples:
 
 Ctrl-C (SIGINT) or SIGTERM ends it; what was acknowledged is on disk.")]
 pub(super) struct ServeArgs {
-    /// Let invited devices in here, encrypted (CoAP under OSCORE) [default: :5683]
+    /// Let invited devices in here, encrypted (OSCORE) [default: :5683]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
     /// Speak CoAP here, without encryption: whoever reaches it can read and write
