@@ -171,8 +171,15 @@ impl<'a> Joining<'a> {
         let before = carry::may_go_to(data_dir, device, &membership.replica);
         let mut before = before.map_err(|error| JoinError::Carry(error.into()))?;
         let mut carried = 0;
+        // What went along with the membership that is replaced is in that replica already.
+        let went_before = self
+            .old
+            .as_ref()
+            .is_some_and(|old| old.replica == membership.replica && old.rights.write);
         if let Some(before) = &mut before {
-            carried = count(before).map_err(JoinError::Carry)?;
+            if !went_before {
+                carried = count(before).map_err(JoinError::Carry)?;
+            }
             if membership.rights.write {
                 carry::carry(before, &mut replica)
                     .map_err(|error| JoinError::Carry(error.into()))?;

@@ -357,6 +357,11 @@ fn a_drop_takes_along_what_was_written_before_without_asking_what_is_there() {
     assert_eq!(home.waiting().unwrap(), 1);
     let synced = home.sync(PATIENCE, |_| {}).unwrap();
     assert_eq!((synced.receipts.len(), synced.waiting), (1, 0));
+    drop(home);
+    // Another invite to the same journal: it went along once, and is not said to go again.
+    let again = join_again(&world.dir("home"), &world.invite("read,write"), "home", PATIENCE);
+    assert_eq!(again.unwrap().carried, 0);
+    world.joined("home").sync(PATIENCE, |_| {}).unwrap();
     assert_eq!(on_server(&world, "laptop"), ["written before"]);
 }
 
