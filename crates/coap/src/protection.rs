@@ -17,6 +17,9 @@ use crate::{Peer, Request, Response};
 /// A protected request or response is one again: with a code, options and a payload for others to
 /// see, of which the endpoint looks at the token and message id alone. A retransmission is the
 /// same bytes, so that nothing here is asked about it.
+///
+/// Who only asks, or is only asked, needs the methods of that side; without the others nothing is
+/// sent and nothing is believed.
 pub trait Protection: Send + fmt::Debug {
     /// The longest message that can be protected, in bytes of code, options and payload; what is
     /// longer goes in blocks, each protected by itself.
@@ -34,10 +37,12 @@ pub trait Protection: Send + fmt::Debug {
     /// [`RequestError::Unprotectable`](crate::RequestError::Unprotectable).
     fn protect_request(
         &mut self,
-        now: Instant,
-        peer: Peer,
-        request: Request,
-    ) -> Result<(Request, Binding), ProtectionError>;
+        _now: Instant,
+        _peer: Peer,
+        _request: Request,
+    ) -> Result<(Request, Binding), ProtectionError> {
+        Err(ProtectionError)
+    }
 
     /// What came back for a request, with the request's binding, which may be updated: to the
     /// newest notification seen, say.
@@ -46,20 +51,24 @@ pub trait Protection: Send + fmt::Debug {
     /// (RFC 8613 §4.1.3.5.2).
     fn unprotect_response(
         &mut self,
-        now: Instant,
-        peer: Peer,
-        binding: &mut Binding,
-        response: Response,
-    ) -> UnprotectedResponse;
+        _now: Instant,
+        _peer: Peer,
+        _binding: &mut Binding,
+        _response: Response,
+    ) -> UnprotectedResponse {
+        UnprotectedResponse::Ignore
+    }
 
     /// A request of somebody, as it came. Called after duplicates are found by their message id,
     /// before the options are checked and blocks are put together.
     fn unprotect_request(
         &mut self,
-        now: Instant,
-        peer: Peer,
-        request: Request,
-    ) -> UnprotectedRequest;
+        _now: Instant,
+        _peer: Peer,
+        _request: Request,
+    ) -> UnprotectedRequest {
+        UnprotectedRequest::Ignore
+    }
 
     /// An answer to that request, or one block of it, as it is to travel; `None`: it cannot, and
     /// the peer hears nothing.
@@ -69,11 +78,13 @@ pub trait Protection: Send + fmt::Debug {
     /// own (RFC 8613 §4.1.3.5.2, §5.2). A notification that ends an observation has none.
     fn protect_response(
         &mut self,
-        now: Instant,
-        binding: &mut Binding,
-        response: Response,
-        observe: Option<u32>,
-    ) -> Option<Response>;
+        _now: Instant,
+        _binding: &mut Binding,
+        _response: Response,
+        _observe: Option<u32>,
+    ) -> Option<Response> {
+        None
+    }
 }
 
 /// What ties a response to its request; made and read by the [`Protection`] alone.

@@ -9,8 +9,7 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use suibi_coap::{
-    Binding, Code, Peer, Protection, ProtectionError, Request, Response, UnprotectedRequest,
-    UnprotectedResponse,
+    Binding, Code, Peer, Protection, ProtectionError, Request, Response, UnprotectedResponse,
 };
 
 use crate::{
@@ -133,6 +132,8 @@ impl fmt::Debug for ClientContext {
 #[derive(Debug)]
 struct ClientProtection(ClientContext);
 
+/// The half of who asks. Nobody has anything to ask a client; above all not what it has asked itself
+/// (a request sent back to where it came from).
 impl Protection for ClientProtection {
     fn protect_request(
         &mut self,
@@ -151,22 +152,6 @@ impl Protection for ClientProtection {
         response: Response,
     ) -> UnprotectedResponse {
         self.0.lock().unprotect(binding, &response)
-    }
-
-    /// Nobody has anything to ask a client; above all not what it has asked itself (a request
-    /// sent back to where it came from).
-    fn unprotect_request(&mut self, _: Instant, _: Peer, _: Request) -> UnprotectedRequest {
-        UnprotectedRequest::Ignore
-    }
-
-    fn protect_response(
-        &mut self,
-        _: Instant,
-        _: &mut Binding,
-        _: Response,
-        _: Option<u32>,
-    ) -> Option<Response> {
-        None
     }
 }
 

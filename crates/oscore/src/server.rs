@@ -14,8 +14,7 @@ use std::{
 
 use rand::{SeedableRng, rngs::StdRng};
 use suibi_coap::{
-    Binding, Code, OptionNumber, Peer, Protection, ProtectionError, Request, Response, Subject,
-    UnprotectedRequest, UnprotectedResponse,
+    Binding, Code, OptionNumber, Peer, Protection, Request, Response, Subject, UnprotectedRequest,
 };
 
 use crate::{KeyId, Number, OscoreOption, RequestId, Secret};
@@ -304,27 +303,8 @@ impl fmt::Debug for ServerContexts {
 #[derive(Debug)]
 struct ServerProtection(ServerContexts);
 
+/// The half of who is asked.
 impl Protection for ServerProtection {
-    /// A server asks nobody.
-    fn protect_request(
-        &mut self,
-        _: Instant,
-        _: Peer,
-        _: Request,
-    ) -> Result<(Request, Binding), ProtectionError> {
-        Err(ProtectionError)
-    }
-
-    fn unprotect_response(
-        &mut self,
-        _: Instant,
-        _: Peer,
-        _: &mut Binding,
-        _: Response,
-    ) -> UnprotectedResponse {
-        UnprotectedResponse::Ignore
-    }
-
     /// The address plays no part: a device that changes networks just goes on.
     fn unprotect_request(&mut self, now: Instant, _: Peer, request: Request) -> UnprotectedRequest {
         self.0.lock().unprotect(now, &request)

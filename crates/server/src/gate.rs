@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use suibi_coap::{
-    Binding, Code, Peer, Protection, ProtectionError, Request, Response, Subject,
-    UnprotectedRequest, UnprotectedResponse,
-};
+use suibi_coap::{Binding, Code, Peer, Protection, Request, Response, Subject, UnprotectedRequest};
 use suibi_journal::admission::DEVICE_REVOKED;
 
 use crate::caller::LOCAL;
@@ -71,25 +68,6 @@ struct Gated {
 }
 
 impl Protection for Gated {
-    fn protect_request(
-        &mut self,
-        now: Instant,
-        peer: Peer,
-        request: Request,
-    ) -> Result<(Request, Binding), ProtectionError> {
-        self.inner.protect_request(now, peer, request)
-    }
-
-    fn unprotect_response(
-        &mut self,
-        now: Instant,
-        peer: Peer,
-        binding: &mut Binding,
-        response: Response,
-    ) -> UnprotectedResponse {
-        self.inner.unprotect_response(now, peer, binding, response)
-    }
-
     fn unprotect_request(
         &mut self,
         now: Instant,
@@ -135,25 +113,6 @@ mod tests {
     struct Open(Subject);
 
     impl Protection for Open {
-        fn protect_request(
-            &mut self,
-            _: Instant,
-            _: Peer,
-            _: Request,
-        ) -> Result<(Request, Binding), ProtectionError> {
-            Err(ProtectionError)
-        }
-
-        fn unprotect_response(
-            &mut self,
-            _: Instant,
-            _: Peer,
-            _: &mut Binding,
-            response: Response,
-        ) -> UnprotectedResponse {
-            UnprotectedResponse::Response(response)
-        }
-
         fn unprotect_request(
             &mut self,
             _: Instant,

@@ -43,20 +43,6 @@ impl Protection for Fixed {
             Err(_) => UnprotectedResponse::Ignore,
         }
     }
-
-    fn unprotect_request(&mut self, _: Instant, _: Peer, _: Request) -> UnprotectedRequest {
-        UnprotectedRequest::Ignore
-    }
-
-    fn protect_response(
-        &mut self,
-        _: Instant,
-        _: &mut Binding,
-        _: Response,
-        _: Option<u32>,
-    ) -> Option<Response> {
-        None
-    }
 }
 
 /// The client, on a socket of its own.
