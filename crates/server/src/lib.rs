@@ -8,6 +8,8 @@
 //!                     └──────────── answers ──────────┘
 //! ```
 //!
+//! What the net thread decides is in `core`, which knows no socket, thread or clock.
+//!
 //! ```no_run
 //! use suibi_server::{Config, Listen, Server, StopSignal};
 //!
@@ -24,6 +26,7 @@
 mod caller;
 mod clock;
 mod config;
+mod core;
 mod door;
 pub mod encoding;
 mod error;
@@ -33,6 +36,8 @@ mod gate;
 mod limits;
 mod listen;
 mod lock;
+#[doc(hidden)]
+pub mod machine;
 mod net_thread;
 mod observers;
 pub mod plain;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use suibi_coap::{Endpoint, Protection};
+use suibi_coap::Protection;
 use suibi_net::{UdpSocket, resolve};
 
 use crate::config::{
@@ -32,6 +32,16 @@ enum How<'a> {
     Oscore,
     Coap,
     Plain(&'a PlainListen),
+}
+
+impl How<'_> {
+    fn kind(&self) -> ListenerKind {
+        match self {
+            Self::Oscore => ListenerKind::Oscore,
+            Self::Coap => ListenerKind::Coap,
+            Self::Plain(_) => ListenerKind::Plain,
+        }
+    }
 }
 
 /// Finds all addresses, and refuses what nobody should open.
@@ -72,42 +82,40 @@ pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
     Ok(planned)
 }
 
+/// What is open: for each door its socket, and what is said of it.
+#[derive(Default)]
+pub(crate) struct Opened {
+    pub(crate) doors: Vec<Door>,
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) listeners: Vec<ListenerInfo>,
+}
+
 /// Opens all that was planned; `protection` is for the doors that speak OSCORE.
 pub(crate) fn open(
     now: Instant,
     planned: &[Planned<'_>],
     trusts_loopback: bool,
     protection: impl Fn() -> Box<dyn Protection>,
-) -> Result<(Vec<Door>, Vec<ListenerInfo>), ServeError> {
-    let mut doors = Vec::new();
-    let mut listeners = Vec::new();
+) -> Result<Opened, ServeError> {
+    let mut opened = Opened::default();
     for Planned { addresses, how } in planned {
         for socket in bind_all(addresses)? {
             let address = socket.local_address();
-            let (kind, speaks) = match how {
+            let kind = how.kind();
+            let door = match how {
                 How::Plain(listen) => {
                     let plain = Plain::new(now, listen.rules.clone());
-                    (ListenerKind::Plain, Speaks::Plain(Box::new(plain)))
+                    Door::new(kind, Speaks::Plain(Box::new(plain)))
                 }
-                How::Oscore => {
-                    let mut endpoint = endpoint(trusts_loopback)?;
-                    endpoint.set_protection(Some(protection()));
-                    (ListenerKind::Oscore, Speaks::Coap(Box::new(endpoint)))
-                }
-                How::Coap => {
-                    (ListenerKind::Coap, Speaks::Coap(Box::new(endpoint(trusts_loopback)?)))
-                }
+                How::Oscore => Door::coap(kind, random()?, trusts_loopback, Some(protection())),
+                How::Coap => Door::coap(kind, random()?, trusts_loopback, None),
             };
-            listeners.push(ListenerInfo { kind, address, reach: Reach::of(address) });
-            doors.push(Door::new(kind, socket, speaks));
+            opened.listeners.push(ListenerInfo { kind, address, reach: Reach::of(address) });
+            opened.doors.push(door);
+            opened.sockets.push(socket);
         }
     }
-    Ok((doors, listeners))
-}
-
-fn endpoint(trusts_loopback: bool) -> io::Result<Endpoint> {
-    let config = suibi_coap::Config { trusts_loopback, ..suibi_coap::Config::own() };
-    Ok(Endpoint::new(config, random()?))
+    Ok(opened)
 }
 
 /// Random bytes from the system.

@@ -64,21 +64,10 @@ pub(crate) fn run(
         is_quiet = job.is_err();
         match job {
             Ok(ReadJob::Changed) => is_behind = true,
-            Ok(ReadJob::Request { ticket, route, request, caller }) => {
-                let response = route.read(&request, &caller, about, reader);
-                done(ReadDone::Response { ticket, response });
-            }
-            Ok(ReadJob::History { ticket, style }) => {
-                done(ReadDone::Response { ticket, response: history_response(reader, style) });
-            }
-            Ok(ReadJob::Observed(questions)) => {
-                let answer = |(number, observed): (usize, Observed)| {
-                    let Observed { request, route, journal } = observed;
-                    // Whose question it is matters no more: all of them had the right to ask it of this journal.
-                    let caller = Caller { journal, ..Caller::anyone(NOWHERE) };
-                    (number, route.read(&request, &caller, about, reader))
-                };
-                done(ReadDone::Observed(questions.into_iter().map(answer).collect()));
+            Ok(job) => {
+                if let Some(what) = answer(reader, about, job) {
+                    done(what);
+                }
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
@@ -88,6 +77,29 @@ pub(crate) fn run(
             indexed = Instant::now();
         }
     }
+}
+
+/// Answers what asks for an answer.
+pub(crate) fn answer(reader: &mut dyn Reader, about: &About, job: ReadJob) -> Option<ReadDone> {
+    Some(match job {
+        ReadJob::Changed => return None,
+        ReadJob::Request { ticket, route, request, caller } => {
+            let response = route.read(&request, &caller, about, reader);
+            ReadDone::Response { ticket, response }
+        }
+        ReadJob::History { ticket, style } => {
+            ReadDone::Response { ticket, response: history_response(reader, style) }
+        }
+        ReadJob::Observed(questions) => {
+            let answer = |(number, observed): (usize, Observed)| {
+                let Observed { request, route, journal } = observed;
+                // Whose question it is matters no more: all of them had the right to ask it of this journal.
+                let caller = Caller { journal, ..Caller::anyone(NOWHERE) };
+                (number, route.read(&request, &caller, about, reader))
+            };
+            ReadDone::Observed(questions.into_iter().map(answer).collect())
+        }
+    })
 }
 
 fn history_response(reader: &mut dyn Reader, style: HistoryStyle) -> Response {

@@ -26,7 +26,6 @@ use suibi_oscore::{FixedContext, KeyId, Secret, ServerContexts, invite_key};
 use suibi_store::{Access, AccessChange, AccessDone, DeviceRow, InviteRow, JournalId};
 
 use crate::caller::{Caller, LOCAL, Who, of_device, of_invite};
-use crate::clock;
 use crate::gate::Gate;
 use crate::listen;
 
@@ -302,8 +301,13 @@ impl Registry {
         (name, self.journal_name(journal).to_owned())
     }
 
-    /// Who this is. `None`: nobody any more, or one who was revoked.
-    pub(crate) fn caller(&mut self, subject: Subject, address: SocketAddr) -> Option<Caller> {
+    /// Who this is. `None`: nobody any more, or one who was revoked. `millis`: the time now, since 1970.
+    pub(crate) fn caller(
+        &mut self,
+        millis: i64,
+        subject: Subject,
+        address: SocketAddr,
+    ) -> Option<Caller> {
         if subject == LOCAL {
             let (who, rights) = (Who::Local, Rights::ALL);
             let journal = JournalId::FIRST;
@@ -316,7 +320,7 @@ impl Registry {
             if device.row.revoked.is_some() {
                 return None;
             }
-            device.seen = Some(clock::millis());
+            device.seen = Some(millis);
             let who = Who::Device { number, name: Arc::clone(&device.name) };
             let DeviceRow { journal, rights, .. } = device.row;
             let journal_name =
@@ -411,7 +415,7 @@ mod tests {
 
     fn who(registry: &mut Registry, subject: Subject) -> Option<Who> {
         let address = SocketAddr::from(([192, 0, 2, 1], 5));
-        registry.caller(subject, address).map(|caller| caller.who)
+        registry.caller(0, subject, address).map(|caller| caller.who)
     }
 
     #[test]

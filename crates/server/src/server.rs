@@ -6,34 +6,35 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
+use suibi_net::UdpSocket;
 use suibi_oscore::{KeyId, Secret, ServerContexts};
 use suibi_store::{Access, AccessChange, OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
 use zeroize::Zeroizing;
 
+use crate::clock::Clock;
 use crate::config::{Config, ListenerInfo};
-use crate::door::Door;
+use crate::core::{Core, Done};
 use crate::error::ServeError;
 use crate::gate::Gate;
-use crate::limits::Rate;
+use crate::listen::Opened;
 use crate::lock::{self, LocalCredential, Lock, LockError, Running};
-use crate::net_thread::{Channels, Done, NetThread, WAKER};
+use crate::net_thread::{Channels, NetThread, WAKER};
 use crate::registry::Registry;
 use crate::resources::About;
 use crate::stop::StopSignal;
 use crate::writer::{Open, Writer};
-use crate::{clock, files, listen, reader};
+use crate::{files, listen, reader};
 
 /// From being told to stop until the end, at most; what is then not durable was not acknowledged either.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
 
 /// A server whose listeners are open and whose data is its own, ready to [`run`](Self::run).
 pub struct Server {
-    doors: Vec<Door>,
+    core: Core,
+    sockets: Vec<UdpSocket>,
     listeners: Vec<ListenerInfo>,
-    registry: Registry,
-    limits: Rate,
     writer: Writer,
-    about: About,
+    about: Arc<About>,
     lock: Lock,
     stop: StopSignal,
 }
@@ -83,8 +84,9 @@ impl Server {
         let contexts = ServerContexts::new(listen::random()?);
         let gate = Gate::default();
         let protection = || gate.before(contexts.protection());
-        let (doors, listeners) =
-            listen::open(Instant::now(), &planned, config.trusts_loopback, protection)?;
+        let now = Instant::now();
+        let Opened { doors, sockets, listeners } =
+            listen::open(now, &planned, config.trusts_loopback, protection)?;
         suibi_store::create_directory(data_dir).map_err(unusable)?;
         files::close_to_others(data_dir).map_err(unusable)?;
         let mut lock = Lock::take(data_dir).map_err(|error| match error {
@@ -93,18 +95,15 @@ impl Server {
         })?;
         let no_store = |source| ServeError::Store { data_dir: data_dir.clone(), source };
         let mut writer = Writer::new(open).map_err(no_store)?;
-        let access = reserve(&mut writer).map_err(no_store)?;
-        // Longer than those of devices and invites, so that it is none of theirs.
-        let id = KeyId::from_slice(&listen::random::<5>()?).expect("five bytes fit a key id");
-        let secret = Zeroizing::new(listen::random::<32>()?);
-        let secret = Secret::from_bytes(&*secret).expect("32 bytes are a secret");
-        let registry = Registry::new(access, contexts, gate, id, secret.clone());
-        let local = LocalCredential { id, secret, epoch: registry.local_epoch() };
+        let (registry, local) =
+            admit(&mut writer, &Clock::System, contexts, gate, listen::random()?)
+                .map_err(no_store)?;
         lock.write(Some(&local), &listeners).map_err(unusable)?;
         let stop = StopSignal::new()?;
-        let Config { data_dir, device, unproven: limits, .. } = config;
-        let about = About { device, data_dir, started: Instant::now() };
-        Ok(Self { doors, listeners, registry, limits, writer, about, lock, stop })
+        let Config { data_dir, device, unproven, .. } = config;
+        let about = Arc::new(About { device, data_dir, started: now, clock: Clock::System });
+        let core = Core::new(now, listen::random()?, doors, Arc::clone(&about), registry, unproven);
+        Ok(Self { core, sockets, listeners, writer, about, lock, stop })
     }
 
     /// The open listeners, with the addresses that they really have.
@@ -126,8 +125,7 @@ impl Server {
     /// would keep its port from one that can do both. Nothing that a client sends, and no trouble with the disk, ends
     /// a server.
     pub fn run(self, stop: StopSignal) -> Result<(), ServeError> {
-        let Self { doors, registry, writer, about, lock, limits, stop: own_stop, .. } = self;
-        let about = Arc::new(about);
+        let Self { core, sockets, writer, about, lock, stop: own_stop, .. } = self;
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (done, dones) = mpsc::channel();
@@ -160,7 +158,7 @@ impl Server {
 
         let stops = [own_stop, stop];
         let channels = Channels { writes: write_jobs, reads: read_jobs, dones };
-        let mut net = NetThread::new(poll, doors, stops, about, registry, limits, channels)?;
+        let mut net = NetThread::new(poll, core, sockets, stops, channels)?;
         let result = net.run();
         net.finish(Instant::now() + STOP_WITHIN);
         drop(net);
@@ -180,12 +178,29 @@ impl Server {
     }
 }
 
+/// Who may do what, by the store, and what the owner's own commands prove themselves with.
+pub(crate) fn admit(
+    writer: &mut Writer,
+    clock: &Clock,
+    contexts: ServerContexts,
+    gate: Gate,
+    random: [u8; 37],
+) -> Result<(Registry, LocalCredential), StoreError> {
+    let access = reserve(writer, clock.millis())?;
+    let random = Zeroizing::new(random);
+    // Longer than those of devices and invites, so that it is none of theirs.
+    let id = KeyId::from_slice(&random[..5]).expect("five bytes fit a key id");
+    let secret = Secret::from_bytes(&random[5..]).expect("32 bytes are a secret");
+    let registry = Registry::new(access, contexts, gate, id, secret.clone());
+    let local = LocalCredential { id, secret, epoch: registry.local_epoch() };
+    Ok((registry, local))
+}
+
 /// Who may use the store, once own numbers are reserved for each fixed context.
-fn reserve(writer: &mut Writer) -> Result<Access, StoreError> {
-    let now = clock::millis();
+fn reserve(writer: &mut Writer, now_millis: i64) -> Result<Access, StoreError> {
     let mut access = writer.access()?;
     for row in access.devices.iter_mut().filter(|row| row.salt.is_some()) {
-        row.reserved = Registry::first_reserved(now, row.reserved);
+        row.reserved = Registry::first_reserved(now_millis, row.reserved);
         let change = AccessChange::Reserve { device: row.number, up_to: row.reserved };
         // It can only be refused for a device that is not there, and this one is.
         let _ = writer.change_access(&change, None)?;

@@ -4,7 +4,7 @@
 //! its commit; where that failed, all of them say why, and nothing is acknowledged.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::Receiver;
 
 use suibi_coap::Response;
 use suibi_journal::AuditEntry;
@@ -97,49 +97,52 @@ impl Writer {
     pub(crate) fn run(&mut self, jobs: &Receiver<WriteJob>, mut done: impl FnMut(WriteDone)) {
         let mut next = jobs.recv().ok();
         while let Some(first) = next.take() {
-            let (ticket, bytes, journal, writing) = match first {
-                WriteJob::Notes { ticket, bytes, journal, writing } => {
-                    (ticket, bytes, journal, writing)
-                }
-                WriteJob::Access { change, audit } => {
-                    let result = self.change_access(&change, audit.as_deref());
-                    if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
-                        let AuditEntry { what, device, journal, address, .. } = &**entry;
-                        tracing::info!(%what, device, journal, address, "access");
-                    }
-                    done(WriteDone::Access { change, result });
-                    next = jobs.recv().ok();
-                    continue;
-                }
-            };
-            let mut total = bytes;
-            let mut batch = vec![(ticket, journal, writing)];
-            let mut is_over = false;
-            while batch.len() < MAX_BATCH {
-                match jobs.try_recv() {
-                    Ok(WriteJob::Notes { ticket, bytes, journal, writing })
-                        if total + bytes <= MAX_BATCH_BYTES =>
-                    {
-                        total += bytes;
-                        batch.push((ticket, journal, writing));
-                    }
-                    Ok(job) => {
-                        next = Some(job);
-                        break;
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => {
-                        is_over = true;
-                        break;
-                    }
-                }
+            let what;
+            (what, next) = self.carry_out(first, || jobs.try_recv().ok());
+            done(what);
+            next = next.or_else(|| jobs.recv().ok());
+        }
+    }
+
+    /// Carries out one job, with what is there of `more` in the same commit as far as that can be. What has to wait
+    /// for its own is handed back.
+    pub(crate) fn carry_out(
+        &mut self,
+        first: WriteJob,
+        mut more: impl FnMut() -> Option<WriteJob>,
+    ) -> (WriteDone, Option<WriteJob>) {
+        let (ticket, bytes, journal, writing) = match first {
+            WriteJob::Notes { ticket, bytes, journal, writing } => {
+                (ticket, bytes, journal, writing)
             }
-            let (answers, changed) = self.commit(batch);
-            done(WriteDone::Notes { answers, changed });
-            if next.is_none() && !is_over {
-                next = jobs.recv().ok();
+            WriteJob::Access { change, audit } => {
+                let result = self.change_access(&change, audit.as_deref());
+                if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
+                    let AuditEntry { what, device, journal, address, .. } = &**entry;
+                    tracing::info!(%what, device, journal, address, "access");
+                }
+                return (WriteDone::Access { change, result }, None);
+            }
+        };
+        let mut total = bytes;
+        let mut batch = vec![(ticket, journal, writing)];
+        let mut next = None;
+        while batch.len() < MAX_BATCH {
+            match more() {
+                Some(WriteJob::Notes { ticket, bytes, journal, writing })
+                    if total + bytes <= MAX_BATCH_BYTES =>
+                {
+                    total += bytes;
+                    batch.push((ticket, journal, writing));
+                }
+                other => {
+                    next = other;
+                    break;
+                }
             }
         }
+        let (answers, changed) = self.commit(batch);
+        (WriteDone::Notes { answers, changed }, next)
     }
 
     fn commit(

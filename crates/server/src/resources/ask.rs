@@ -7,7 +7,7 @@ use suibi_coap::{Code, ContentFormat, Request};
 use suibi_journal::{Day, NoteTime};
 
 use crate::caller::Caller;
-use crate::clock;
+use crate::clock::Clock;
 use crate::problem::Problem;
 
 /// The server, for those who ask about it.
@@ -16,6 +16,7 @@ pub(crate) struct About {
     pub(crate) device: String,
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Instant,
+    pub(crate) clock: Clock,
 }
 
 /// A request, and what is known beside it.
@@ -35,7 +36,7 @@ impl<'a> Ask<'a> {
         caller: &'a Caller,
         about: &'a About,
     ) -> Self {
-        Self { request, segment, caller, about, now: clock::now() }
+        Self { request, segment, caller, about, now: about.clock.now() }
     }
 
     /// The query's arguments: each of `known` at most once, and no others. In the order of `known`.

@@ -11,7 +11,7 @@ use suibi_journal::{
 use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store};
 
 use super::*;
-use crate::clock;
+use crate::clock::Clock;
 use crate::writer::{WriteDone, WriteJob, Writer};
 
 /// A server without net and threads.
@@ -34,7 +34,12 @@ impl Scene {
         .unwrap();
         let reader = writer.reader().unwrap();
         let data_dir = dir.path().to_owned();
-        let about = About { device: "server".to_owned(), data_dir, started: Instant::now() };
+        let about = About {
+            device: "server".to_owned(),
+            data_dir,
+            started: Instant::now(),
+            clock: Clock::System,
+        };
         let caller = Caller::anyone("192.0.2.7:4711".parse().unwrap());
         Self { writer, reader, about, caller, _dir: dir }
     }
@@ -221,7 +226,7 @@ fn queries_narrow_the_history() {
     for text in ["one #a", "two #b 茶", "three #a"] {
         scene.post(text);
     }
-    let today = clock::now().day();
+    let today = Clock::System.now().day();
     assert_eq!(scene.texts("/notes?tag=a"), ["one #a", "three #a"]);
     assert_eq!(scene.texts("/notes?tag=#a"), ["one #a", "three #a"]);
     assert_eq!(scene.texts("/notes?q=茶"), ["two #b 茶"]);
@@ -359,7 +364,7 @@ fn days_are_counted_and_one_day_is_markdown() {
     let mut scene = Scene::new();
     scene.post("first");
     scene.post("second\nline");
-    let today = clock::now().day();
+    let today = Clock::System.now().day();
     assert_eq!(scene.get("/days").text(), format!("{today} 2\n"));
     let page = scene.get(&format!("/days/{today}")).text();
     let page: Vec<_> = page.lines().collect();
@@ -379,7 +384,7 @@ fn change(chain: u8, seq: u64, previous: Option<Hash>, text: &str) -> Entry {
         previous,
         note: NoteId::new(i64::from(chain) + seq as i64, [chain; 10]),
         parents: Vec::new(),
-        time: clock::now(),
+        time: Clock::System.now(),
         content: Hash::ZERO,
     };
     Entry::new(change, content)

@@ -22,6 +22,7 @@ use suibi_store::{AccessChange, InviteRow, OwnChain, Reader, SqliteOptions, Sqli
 use super::super::{About, Decision, Kind, Route};
 use super::*;
 use crate::caller::{Caller, LOCAL, of_device, of_invite};
+use crate::clock::Clock;
 use crate::gate::Gate;
 
 const HOUR: i64 = 3_600_000;
@@ -46,14 +47,19 @@ impl Scene {
         let secret = Secret::from_bytes(&[1; 32]).unwrap();
         let registry = Registry::new(access, contexts, Gate::default(), local, secret);
         let data_dir = dir.path().to_owned();
-        let about = About { device: "server".to_owned(), data_dir, started: Instant::now() };
+        let about = About {
+            device: "server".to_owned(),
+            data_dir,
+            started: Instant::now(),
+            clock: Clock::System,
+        };
         let reader = store.reader().unwrap();
         Self { store, reader, registry, about, _dir: dir }
     }
 
     fn caller(&mut self, subject: Subject) -> Caller {
         let address = SocketAddr::from(([192, 0, 2, 7], 40112));
-        self.registry.caller(subject, address).unwrap()
+        self.registry.caller(Clock::System.millis(), subject, address).unwrap()
     }
 
     /// What the net thread and the writer do with a request.
@@ -129,7 +135,7 @@ impl Scene {
 
     /// An invite of another time: made, ended and used so long ago, in milliseconds.
     fn old_invite(&mut self, ended: i64, used: Option<(&JoinSecret, i64)>) -> Subject {
-        let now = clock::millis();
+        let now = Clock::System.millis();
         let row = InviteRow {
             number: 0,
             key_id: b"old!".to_vec(),
@@ -206,7 +212,7 @@ fn own_secret() -> JoinSecret {
 }
 
 fn join_request(secret: &JoinSecret, name: &str) -> Request {
-    let time = clock::millis();
+    let time = Clock::System.millis();
     let request = JoinRequest { public: secret.public(), name: name.to_owned(), time };
     post("/join", request.encode())
 }

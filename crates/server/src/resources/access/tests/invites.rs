@@ -48,6 +48,6 @@ fn an_invite_that_is_withdrawn_opens_nothing() {
         assert!(response.text().contains(text), "{}", response.text());
     }
     let address = SocketAddr::from(([192, 0, 2, 7], 40112));
-    assert!(scene.registry.caller(subject, address).is_none());
+    assert!(scene.registry.caller(0, subject, address).is_none());
     assert_eq!(scene.all(LOCAL, "/audit", "what"), ["invited", "withdrawn"]);
 }

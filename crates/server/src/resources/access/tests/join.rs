@@ -16,7 +16,7 @@ fn an_invite_becomes_a_device_and_both_sides_derive_the_same_credential() {
     assert_eq!(response.location_segments(), ["devices", &to_hex(&answer.id)]);
     assert_eq!((answer.name.as_str(), answer.journal.as_str()), ("小米手机", "notes"));
     assert_eq!((answer.rights, answer.server.as_str()), (Rights::READ_WRITE, "server"));
-    assert!(answer.time.abs_diff(clock::millis()) < 60_000);
+    assert!(answer.time.abs_diff(Clock::System.millis()) < 60_000);
 
     let row = scene.registry.device_by_id(&to_hex(&answer.id)).unwrap().clone();
     let transcript = Transcript {
@@ -87,7 +87,7 @@ fn an_invite_that_has_ended_says_when_by_which_clock() {
     let text = "this invite ended at T by the server's clock, which now shows T";
     assert_eq!(timeless(&late.text()), text);
 
-    let time = clock::millis() - 365 * 24 * HOUR;
+    let time = Clock::System.millis() - 365 * 24 * HOUR;
     let wrong = JoinRequest { public: own_secret().public(), name: "laptop".to_owned(), time };
     let late = scene.ask(subject, post("/join", wrong.encode()));
     let text = "this invite ended at T by the server's clock, which now shows T (yours shows T)";

@@ -115,7 +115,8 @@ fn what_cannot_be_is_refused_with_its_reason() {
     let (_, subject) = scene.invite(Rights::READ_WRITE);
     refused(&scene.ask(subject, join_request(&own_secret(), "")), Code::BAD_REQUEST, text);
     // A point of small order: the shared value would be zero whatever our key is.
-    let none = JoinRequest { public: [0; 32], name: "laptop".to_owned(), time: clock::millis() };
+    let none =
+        JoinRequest { public: [0; 32], name: "laptop".to_owned(), time: Clock::System.millis() };
     refused(
         &scene.ask(subject, post("/join", none.encode())),
         Code::BAD_REQUEST,

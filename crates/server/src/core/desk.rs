@@ -3,18 +3,16 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use rand::Rng;
 use suibi_coap::{Code, Exchange, Request, Response};
 use suibi_journal::admission::DEVICE_REVOKED;
 use suibi_journal::{AuditEntry, AuditKind};
 use suibi_store::AccessChange;
 
-use super::NetThread;
+use super::{Core, Job};
 use crate::caller::{Caller, Need, Who, of_device};
-use crate::clock;
-use crate::door::Speaks;
 use crate::gate;
 use crate::limits::{Bucket, Meter, Payer, Place, Queue, Rate};
-use crate::listen;
 use crate::problem::Problem;
 use crate::resources::{AccessWriting, Decision, Route, Then};
 use crate::writer::{AccessResult, WriteJob};
@@ -90,7 +88,7 @@ impl Desk {
     }
 }
 
-impl NetThread {
+impl Core {
     /// A request that wants to change who may do what.
     pub(super) fn on_change(
         &mut self,
@@ -104,10 +102,7 @@ impl NetThread {
         if let (Need::Admin, Some(subject)) = (route.needs(request.method), caller.subject())
             && !self.freshness.accept(now, subject, &request)
         {
-            let response = match listen::random() {
-                Ok(value) => self.freshness.challenge(now, subject, value),
-                Err(error) => Response::diagnostic(Code::INTERNAL_SERVER_ERROR, error.to_string()),
-            };
+            let response = self.freshness.challenge(now, subject, self.rng.random());
             return self.respond(now, door, exchange, response);
         }
         let Some(place) = self.desk.queue.enter(Payer::of(&caller), request.payload.len()) else {
@@ -123,7 +118,7 @@ impl NetThread {
         for (subject, peer) in self.registry.take_refused() {
             let (device, journal) = self.registry.names(subject);
             let entry = AuditEntry {
-                at: clock::millis(),
+                at: self.about.clock.millis(),
                 what: AuditKind::Refused(DEVICE_REVOKED.to_owned()),
                 device,
                 journal,
@@ -140,7 +135,7 @@ impl NetThread {
             } else if let Some(refusal) = self.desk.refusals.pop_front() {
                 self.write_access(now, AccessChange::AuditOnly, Some(refusal), None);
             } else if self.desk.next_upkeep <= now {
-                match self.registry.forgettable(clock::millis()) {
+                match self.registry.forgettable(self.about.clock.millis()) {
                     Some(change) => self.write_access(now, change, None, None),
                     None => self.desk.next_upkeep = now + UPKEEP,
                 }
@@ -153,9 +148,9 @@ impl NetThread {
     fn decide(&mut self, now: Instant, errand: Errand) {
         let Errand { mut asker, route, request } = errand;
         // What they may do may be another thing by now.
-        let address = asker.caller.address;
+        let (millis, address) = (self.about.clock.millis(), asker.caller.address);
         let decision = match asker.caller.subject() {
-            Some(subject) => match self.registry.caller(subject, address) {
+            Some(subject) => match self.registry.caller(millis, subject, address) {
                 Some(caller) => {
                     asker.caller =
                         Caller { rights: caller.rights, who: caller.who, ..asker.caller };
@@ -194,18 +189,18 @@ impl NetThread {
         audit: Option<AuditEntry>,
         waits: Option<(Asker, Then)>,
     ) {
-        let job = WriteJob::Access { change: Box::new(change), audit: audit.map(Box::new) };
-        if self.writes.as_ref().is_some_and(|writes| writes.send(job).is_ok()) {
-            self.desk.writing = Some(Writing(waits));
-            return;
+        self.desk.writing = Some(Writing(waits));
+        if self.is_ending {
+            return self.on_access_lost(now, Problem::ending().into());
         }
-        // The end of this server is near: what is our own is done by the next one.
+        let job = WriteJob::Access { change: Box::new(change), audit: audit.map(Box::new) };
+        self.jobs.push_back(Job::Write(job));
+    }
+
+    /// A change never gets to the disk. The end of this server is near: what is our own is done by the next one.
+    pub(super) fn on_access_lost(&mut self, now: Instant, response: Response) {
         self.desk.not_before = now + Duration::from_secs(1);
-        if let Some((asker, _)) = waits {
-            let response = match self.writes {
-                Some(_) => super::failed_thread(),
-                None => Problem::ending().into(),
-            };
+        if let Some(Writing(Some((asker, _)))) = self.desk.writing.take() {
             self.on_decision(now, asker, Decision::Answer(response));
         }
     }
@@ -249,9 +244,7 @@ impl NetThread {
     fn end_observations(&mut self, now: Instant, device: u32) {
         let last = gate::revoked();
         for (door, observation) in self.observers.remove_all_of(of_device(device)) {
-            if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
-                endpoint.notify(now, &observation, last.clone());
-            }
+            self.notify(now, (door, observation), last.clone());
         }
     }
 
@@ -267,7 +260,7 @@ impl NetThread {
             None => (String::new(), self.registry.journal_name(caller.journal).to_owned()),
         };
         let entry = AuditEntry {
-            at: clock::millis(),
+            at: self.about.clock.millis(),
             what: AuditKind::Refused(response.text()),
             device,
             journal,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use suibi_coap::{Code, Exchange, Observe, OptionNumber, Peer, Request, Response};
 
-use super::{Asker, NetThread, WaitsFor};
+use super::{Asker, Core, Job, WaitsFor};
 use crate::caller::Caller;
 use crate::config::ListenerKind;
 use crate::gate;
@@ -16,7 +16,7 @@ use crate::reader::ReadJob;
 use crate::resources::{Kind, Route};
 use crate::writer::WriteJob;
 
-impl NetThread {
+impl Core {
     pub(super) fn on_request(
         &mut self,
         now: Instant,
@@ -49,7 +49,7 @@ impl NetThread {
                     .then(|| Box::new((caller.clone(), route.clone(), request.clone())));
                 let ticket =
                     self.wait(WaitsFor::Reader, place, Asker::Coap { door, exchange, observed });
-                self.ask_reader(now, ticket, ReadJob::Request { ticket, route, request, caller });
+                self.jobs.push_back(Job::Read(ReadJob::Request { ticket, route, request, caller }));
             }
             Kind::Write => {
                 let bytes = request.payload.len();
@@ -62,7 +62,7 @@ impl NetThread {
                         let asker = Asker::Coap { door, exchange, observed: None };
                         let ticket = self.wait(WaitsFor::Writer, place, asker);
                         let job = WriteJob::Notes { ticket, bytes, journal, writing };
-                        self.ask_writer(now, ticket, job);
+                        self.jobs.push_back(Job::Write(job));
                     }
                     Err(response) => {
                         self.writing.leave(place);
@@ -87,7 +87,10 @@ impl NetThread {
         address: SocketAddr,
     ) -> Result<Caller, Response> {
         match (exchange.subject(), self.doors[door].kind) {
-            (Some(subject), _) => self.registry.caller(subject, address).ok_or_else(gate::revoked),
+            (Some(subject), _) => {
+                let millis = self.about.clock.millis();
+                self.registry.caller(millis, subject, address).ok_or_else(gate::revoked)
+            }
             (None, ListenerKind::Coap) => {
                 let is_distant = !address.ip().to_canonical().is_loopback();
                 if is_distant && !self.unproven.take(now, limits::host(address)) {
