@@ -137,7 +137,7 @@ pub struct InviteInfo {
     pub used: Option<i64>,
 }
 
-/// What happened to the access to a server.
+/// What happened: to the access to a server, or what was lost, repaired or erased here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuditKind {
     /// Somebody was refused; the reason in words. What goes beyond 1,024 bytes is not sent.
@@ -156,6 +156,14 @@ pub enum AuditKind {
     Exported,
     /// A journal was added.
     JournalAdded,
+    /// A server that was put back to an older state got from a device what it lacked.
+    Recovered,
+    /// A replica wrote the lost branch of a fork anew, on a rescued chain.
+    Rescued,
+    /// A damaged replica was put aside and filled anew from its server.
+    Rebuilt,
+    /// A note was erased for good.
+    Purged,
 }
 
 impl AuditKind {
@@ -171,6 +179,10 @@ impl AuditKind {
             Self::Exported => 6,
             // 7 was given before, to a kind that is gone.
             Self::JournalAdded => 8,
+            Self::Recovered => 9,
+            Self::Rescued => 10,
+            Self::Rebuilt => 11,
+            Self::Purged => 12,
         }
     }
 
@@ -186,6 +198,10 @@ impl AuditKind {
             (5, None) => Self::Revoked,
             (6, None) => Self::Exported,
             (8, None) => Self::JournalAdded,
+            (9, None) => Self::Recovered,
+            (10, None) => Self::Rescued,
+            (11, None) => Self::Rebuilt,
+            (12, None) => Self::Purged,
             _ => return None,
         })
     }
@@ -201,6 +217,10 @@ impl AuditKind {
             Self::Revoked => "revoked",
             Self::Exported => "exported",
             Self::JournalAdded => "journal-added",
+            Self::Recovered => "recovered",
+            Self::Rescued => "rescued",
+            Self::Rebuilt => "rebuilt",
+            Self::Purged => "purged",
         }
     }
 

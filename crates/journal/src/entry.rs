@@ -57,6 +57,12 @@ impl Entry {
         Ok(Self { change, hash, change_bytes, content, content_bytes })
     }
 
+    /// The same content under another change, which names it.
+    pub(crate) fn under(&self, change: Change) -> Self {
+        let change_bytes = change.encode();
+        Self { hash: Hash::of(&change_bytes), change, change_bytes, ..self.clone() }
+    }
+
     /// The change.
     pub fn change(&self) -> &Change {
         &self.change

@@ -109,7 +109,7 @@ fn every_other_form_is_refused_with_its_reason() {
     for bytes in [
         &hex!("a2 00 00 01 00")[..],   // refused, and not why
         &hex!("a3 00 00 01 03 06 60"), // joined, and why not
-        &hex!("a2 00 00 01 09"),       // nobody knows what
+        &hex!("a2 00 00 01 0d"),       // nobody knows what
         &hex!("a3 00 00 01 03 02 60"), // an empty name
         &hex!("a1 00 00"),             // nothing happened
         &hex!("a1 01 03"),             // at no time
@@ -146,7 +146,7 @@ fn long_texts_are_cut_by_their_sender_and_refused_by_their_reader() {
 
 #[test]
 fn kinds_have_a_number_and_a_word_each() {
-    let codes = [0, 1, 2, 3, 4, 5, 6, 8];
+    let codes = [0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12];
     let kinds: Vec<_> = codes
         .into_iter()
         .map(|code| AuditKind::from_code(code, (code == 0).then(|| "too late".to_owned())).unwrap())
@@ -163,8 +163,12 @@ fn kinds_have_a_number_and_a_word_each() {
             "revoked",
             "exported",
             "journal-added",
+            "recovered",
+            "rescued",
+            "rebuilt",
+            "purged",
         ]
     );
     assert_eq!(kinds.iter().map(AuditKind::code).collect::<Vec<_>>(), codes);
-    assert!([7, 9].iter().all(|code| AuditKind::from_code(*code, None).is_none()));
+    assert!([7, 13].iter().all(|code| AuditKind::from_code(*code, None).is_none()));
 }

@@ -9,7 +9,7 @@ use hex_literal::hex;
 use suibi_journal::{
     AuditEntry, AuditKind, Body, ChainId, Change, Content, Cursor, DeviceInfo, Entry, Extra,
     Extras, FeedPage, Hash, Head, InviteInfo, Receipt, Refusal, Rights, encode_answers,
-    encode_audit, encode_batch, encode_devices, encode_heads, encode_invites, extra,
+    encode_audit, encode_batch, encode_devices, encode_heads, encode_invites, extra, rescue,
 };
 use support::at;
 
@@ -133,6 +133,7 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
     ];
     let page = FeedPage { entries: vec![(1, first.clone())], next: cursor, remaining: 2 };
     let erased = Entry::from_bytes(first.change_bytes(), None).unwrap();
+    let rescued = rescue(&[first.clone(), edit.clone()]);
     BTreeMap::from([
         ("content", first.content_bytes().unwrap().to_vec()),
         ("change", first.change_bytes().to_vec()),
@@ -141,6 +142,8 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
         ("edit", edit.change_bytes().to_vec()),
         ("deletion content", deletion.content_bytes().unwrap().to_vec()),
         ("deletion hash", deletion.hash().as_bytes().to_vec()),
+        ("rescued chain", rescued[0].change().chain.as_bytes().to_vec()),
+        ("rescued edit", rescued[1].change_bytes().to_vec()),
         ("batch", encode_batch(&[first, erased])),
         ("answers", encode_answers(&answers)),
         ("cursor", cursor.encode()),
@@ -199,6 +202,17 @@ fn the_bytes_of_version_1_stay_as_they_are() {
     assert_eq!(
         examples["deletion hash"],
         hex!("de0b2851782e0a38662a0c4153118f61f6fe958a9f2f2fceac72976a87f2ac35")
+    );
+    assert_eq!(examples["rescued chain"], hex!("63ca6335bb5f9b96ae2c9b733042ab50"));
+    assert_eq!(
+        examples["rescued edit"],
+        hex!(
+            "a80001015063ca6335bb5f9b96ae2c9b733042ab5002020358202215a16a296429503c63"
+            "aeb2d1638203e3ad7a4037be3ba0c87ffc6c021c21cf0450019aae3f2f607abc8def0123"
+            "456789ab058158202215a16a296429503c63aeb2d1638203e3ad7a4037be3ba0c87ffc6c"
+            "021c21cf06781d323032362d31312d32335430393a30353a30302e3030302b30383a3030"
+            "075820cbe6b3ce13a68912876e3ce402e785bff3c884cca5d67424e26a20216f2ad275"
+        )
     );
     assert_eq!(
         examples["cursor"],

@@ -165,7 +165,7 @@ pub(crate) fn invite() -> impl Strategy<Value = InviteInfo> {
 pub(crate) fn audit_entry() -> impl Strategy<Value = AuditEntry> {
     let what = prop_oneof![
         ".{0,200}".prop_map(AuditKind::Refused),
-        prop::sample::select(vec![1_u8, 2, 3, 4, 5, 6, 8])
+        prop::sample::select(vec![1_u8, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12])
             .prop_map(|code| AuditKind::from_code(code, None).unwrap()),
     ];
     (any::<i64>(), what, ".{0,60}", ".{0,15}", ".{0,60}", ".{0,200}").prop_map(
