@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
+use suibi_journal::ChainId;
 use thiserror::Error;
 
 /// Why a store could not do something.
@@ -56,6 +57,20 @@ pub enum PageError {
     /// Positions that do not rise, or numbers beyond what can be kept.
     #[error("its positions are not in order")]
     Order,
+    /// A change names another one before it than the one that the feed has there. That is no fork,
+    /// which would be two changes in one slot: the feed itself is broken.
+    #[error(
+        "change {seq} of chain {chain} (position {position}) names another change before it than \
+         the one that is there"
+    )]
+    Previous {
+        /// The chain.
+        chain: ChainId,
+        /// The place of the change in it.
+        seq: u64,
+        /// Its position in the server's feed.
+        position: u64,
+    },
 }
 
 impl StoreError {
@@ -70,6 +85,15 @@ impl StoreError {
             | Self::Page(_)
             | Self::Broken(_) => true,
         }
+    }
+
+    /// Whether the file itself is damaged: reading it again, or making room, is no help, putting it
+    /// aside is. Errors of the disk and full disks are never that.
+    ///
+    /// A file of something else, or one whose beginning was overwritten, counts as damaged: this is
+    /// asked about a file that only we write.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Corrupt(_) | Self::Foreign(_))
     }
 
     /// An error of the file system at `path`.

@@ -26,7 +26,9 @@ pub use access::{
 };
 pub use directory::{create_directory, flush_names};
 pub use error::{PageError, StoreError};
-pub use sqlite::{OwnChain, SqliteOptions, SqliteReader, SqliteStore};
+pub use sqlite::{
+    Applied, OwnChain, Rescued, SqliteOptions, SqliteReader, SqliteStore, backup, salvage, verify,
+};
 
 use suibi_journal::{
     AuditEntry, Body, Cursor, Day, Entry, Extras, FeedPage, Hash, Head, Note, NoteId, NoteTime,

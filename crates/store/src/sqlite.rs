@@ -1,6 +1,7 @@
 //! The SQLite engine: one file with a write-ahead log, one writer at a time.
 
 mod access;
+pub mod backup;
 mod batch;
 mod index;
 mod key;
@@ -10,13 +11,17 @@ mod open;
 mod own;
 mod reader;
 mod replica;
+mod rescue;
+pub mod salvage;
 mod search;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use reader::SqliteReader;
+pub use rescue::{Applied, Rescued};
 
 use suibi_journal::AuditEntry;
 

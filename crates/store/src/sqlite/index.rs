@@ -60,7 +60,7 @@ impl Index {
     pub(crate) fn open(store: &Path) -> Result<Self, StoreError> {
         let path = open::index_path(store);
         let conn = match open(&path) {
-            Err(error) if is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 remove(&path, &error);
                 open(&path)?
             }
@@ -348,11 +348,6 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     tx.commit()?;
     Ok(conn)
-}
-
-/// Whether the file is of no use any more.
-pub(crate) fn is_damage(error: &StoreError) -> bool {
-    matches!(error, StoreError::Corrupt(_) | StoreError::Foreign(_))
 }
 
 fn remove(path: &Path, why: &StoreError) {

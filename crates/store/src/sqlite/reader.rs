@@ -7,7 +7,7 @@ use suibi_journal::{
     AuditEntry, ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, Query, tags,
 };
 
-use super::index::{self, Index};
+use super::index::Index;
 use super::replica::entry;
 use super::search::{Search, count_tags, wants_index};
 use super::{OwnChain, access, open};
@@ -38,7 +38,7 @@ impl SqliteReader {
     fn ready_index(&mut self) -> Option<Index> {
         let mut index = self.take_index().ok()?;
         match index.catch_up(&mut self.conn, QUERY_CHANGES) {
-            Err(error) if index::is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 index.discard(&error);
                 let mut index = self.take_index().ok()?;
                 index.catch_up(&mut self.conn, QUERY_CHANGES).ok()?;
@@ -158,7 +158,7 @@ impl Reader for SqliteReader {
             }
             Err(error) => {
                 // Whichever of the two files it was: if it is the store, it will say so again.
-                if index::is_damage(&error) {
+                if error.is_damage() {
                     index.discard(&error);
                 }
                 self.search(None, journal, query)
@@ -193,7 +193,7 @@ impl Reader for SqliteReader {
                         return Ok(count_tags(parts));
                     }
                 }
-                Err(error) if index::is_damage(&error) => index.discard(&error),
+                Err(error) if error.is_damage() => index.discard(&error),
                 Err(error) => tracing::debug!(%error, "the index cannot be read"),
             }
         }
@@ -215,7 +215,7 @@ impl Reader for SqliteReader {
     fn catch_up(&mut self, max_changes: usize) -> Result<u64, StoreError> {
         let mut index = self.take_index()?;
         match index.catch_up(&mut self.conn, max_changes) {
-            Err(error) if index::is_damage(&error) => {
+            Err(error) if error.is_damage() => {
                 index.discard(&error);
                 last_position(&self.conn)
             }

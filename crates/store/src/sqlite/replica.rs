@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
 
 use super::batch::Batch;
-use super::{OwnChain, SqliteStore, open};
+use super::{Applied, OwnChain, SqliteStore, open};
 use crate::{JournalId, PageError, StoreError};
 
 /// The key of the cursor in `meta`.
@@ -56,7 +56,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Page`] when the page does not follow from the cursor.
-    pub fn apply_page(&mut self, after: Cursor, page: &FeedPage) -> Result<u64, StoreError> {
+    pub fn apply_page(&mut self, after: Cursor, page: &FeedPage) -> Result<Applied, StoreError> {
         let rises = page.entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
         // Positions are kept as signed numbers.
         let fits = |(position, entry): &(u64, Entry)| {
@@ -70,14 +70,14 @@ impl SqliteStore {
         }
         self.expect_more(page.remaining > 0)?;
         self.write(JournalId::FIRST, |batch| {
-            let mut new = 0;
+            let mut applied = Applied::default();
             for (position, entry) in &page.entries {
-                new += u64::from(batch.apply_entry(entry, *position)?);
+                applied.new += u64::from(batch.apply_entry(entry, *position)?);
             }
             if page.next != after && cursor(batch.conn)? == after {
                 batch.set_meta(CURSOR, &page.next.to_string())?;
             }
-            Ok(new)
+            Ok(applied)
         })
     }
 

@@ -24,7 +24,7 @@ fn pull(to: &mut SqliteStore, from: &mut dyn Reader) -> u64 {
     loop {
         let cursor = to.cursor().unwrap();
         let page = from.feed(HERE, cursor, 500).unwrap().unwrap();
-        new += to.apply_page(cursor, &page).unwrap();
+        new += to.apply_page(cursor, &page).unwrap().new;
         if page.remaining == 0 {
             return new;
         }
@@ -135,8 +135,8 @@ fn a_page_that_does_not_follow_is_refused_whole() {
     assert_eq!(laptop.cursor().unwrap(), Cursor::START);
 
     // Another process was faster: what it brought is known, and its cursor stays.
-    assert_eq!(laptop.apply_page(Cursor::START, &page).unwrap(), 2);
-    assert_eq!(laptop.apply_page(Cursor::START, &page).unwrap(), 0);
+    assert_eq!(laptop.apply_page(Cursor::START, &page).unwrap().new, 2);
+    assert_eq!(laptop.apply_page(Cursor::START, &page).unwrap().new, 0);
     assert_eq!(laptop.cursor().unwrap(), page.next);
 }
 
