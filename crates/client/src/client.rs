@@ -1,5 +1,8 @@
 //! What programs use: a replica, its outbox, and the server behind them.
 
+mod notes;
+mod prove;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
@@ -8,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use suibi_coap::{Request, Response};
 use suibi_journal::admission::MAX_NAME_BYTES;
-use suibi_journal::{Body, ChainId, Extras, Hash, NoteId, NoteTime, Receipt, Rights, TimeError};
+use suibi_journal::{
+    Body, ChainId, Extras, Hash, Head, NoteId, NoteTime, Query, Receipt, Rights, TimeError,
+};
 use suibi_store::{
     Expect, JournalId, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _,
     StoreError, Write,
@@ -19,7 +24,7 @@ use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
-use crate::outcome::{Added, Status, Synced};
+use crate::outcome::{Added, DeviceSeen, Status, Synced, Transport};
 use crate::place::{self, Place};
 use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
@@ -34,6 +39,9 @@ const ADD_MARGIN: Duration = Duration::from_millis(150);
 
 /// Longer than the timeout towards a server that was never met, so that it is asked at least twice.
 pub(crate) const SILENCE: Duration = Duration::from_secs(4);
+
+/// So many of the newest repairs are told.
+const REPAIRS: usize = 20;
 
 /// So often in a row is a joined server silent before we say what that may mean.
 const SILENT_OFTEN: u32 = 3;
@@ -212,7 +220,8 @@ impl Client {
         // What is wrong with the notes of before holds up nobody else's.
         carried?;
         let Report { receipts, refused, pulled, .. } = report;
-        Ok(Synced { receipts, refused, pulled, waiting: self.store.waiting()? })
+        let waiting = self.store.waiting()?;
+        Ok(Synced { receipts, refused, pulled, waiting, ..Synced::default() })
     }
 
     /// Takes along what a prompt that was open when this machine joined has written since.
@@ -283,6 +292,12 @@ impl Client {
             Err(error) => Err(error),
         };
         let head = self.count_silence(head);
+        if head.is_ok() {
+            remember::keep_contact(&mut self.store, jiff::Timestamp::now().as_millisecond())?;
+        }
+        let devices = self.devices()?;
+        let repairs = self.reader()?.audit(REPAIRS)?;
+        let last_contact = remember::contact(&mut self.store)?;
         let link = self.link.as_ref();
         Ok(Status {
             replica: self.path.clone(),
@@ -292,9 +307,33 @@ impl Client {
             server: link.and_then(|link| link.remote.address()),
             is_host: link.is_some_and(Link::is_host)
                 || self.live.as_ref().is_some_and(Live::is_host),
+            transport: head.is_ok().then_some(Transport::Udp),
             head,
             rtt: link.and_then(|link| link.remote.rtt()).map(|rtt| rtt.srtt),
+            last_contact,
+            devices,
+            repairs,
         })
+    }
+
+    /// Whose changes are here.
+    fn devices(&mut self) -> Result<Vec<DeviceSeen>, ClientError> {
+        let mut reader = self.reader()?;
+        let mut seen: BTreeMap<String, DeviceSeen> = BTreeMap::new();
+        for Head { device, seq, .. } in reader.heads(JournalId::FIRST)? {
+            let name = device.clone();
+            let new = DeviceSeen { name, chains: 0, changes: 0, last: None };
+            let device = seen.entry(device).or_insert(new);
+            device.chains += 1;
+            device.changes += seq;
+        }
+        for device in seen.values_mut() {
+            let from = Some(device.name.clone());
+            let newest = Query { from, limit: Some(1), ..Query::default() };
+            let notes = reader.notes(JournalId::FIRST, &newest)?;
+            device.last = notes.first().map(|note| note.time);
+        }
+        Ok(seen.into_values().collect())
     }
 
     /// A reader of the replica, for listing and searching.

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use suibi_coap::{Code, Response};
-use suibi_journal::TimeError;
 use suibi_journal::admission::MAX_NAME_BYTES;
+use suibi_journal::{NoteId, TimeError};
 use suibi_store::{NoteRefused, StoreError};
 use thiserror::Error;
 
@@ -23,6 +23,18 @@ pub enum ClientError {
     /// The note itself.
     #[error(transparent)]
     Note(#[from] NoteRefused),
+    /// The note is another one than the one that was shown: edited or deleted meanwhile, here or elsewhere.
+    #[error("the note was changed in the meantime")]
+    Changed(NoteId),
+    /// There is nothing to restore: the note is not deleted.
+    #[error("the note is not deleted")]
+    NotDeleted(NoteId),
+    /// There is nothing to restore: the note was erased for good, or its texts never came here.
+    #[error("no text of the note is kept here")]
+    NothingToRestore(NoteId),
+    /// A receipt that is none.
+    #[error("«{0}» is no receipt; a receipt looks like #1284 · 3f9ac1")]
+    Receipt(String),
     /// The server's address.
     #[error(transparent)]
     Place(#[from] PlaceError),

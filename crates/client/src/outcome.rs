@@ -1,15 +1,16 @@
 //! What came of what was asked of a [`Client`](crate::Client).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use suibi_journal::{ChainId, Cursor, Hash, NoteId, NoteTime, Receipt};
+use suibi_journal::{AuditEntry, ChainId, Cursor, Hash, NoteId, NoteTime, Receipt};
 
 use crate::error::ClientError;
 use crate::sync::Refused;
 
-/// A note that was added: durable here, perhaps on the server as well.
+/// A note that was added, edited, deleted or restored: durable here, perhaps on the server as well.
 #[derive(Debug)]
 pub struct Added {
     /// The note.
@@ -28,6 +29,16 @@ pub struct Added {
     pub refused: Vec<Refused>,
 }
 
+/// The same, for what was not added.
+pub type Written = Added;
+
+/// A note that was erased on the server.
+#[derive(Debug)]
+pub struct Purged {
+    /// What kept it from being erased here in the same go; the next sync does it.
+    pub trouble: Option<ClientError>,
+}
+
 /// What a sync did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Synced {
@@ -39,6 +50,53 @@ pub struct Synced {
     pub pulled: u64,
     /// Changes in the outbox now.
     pub waiting: u64,
+    /// Changes that were written anew on a chain of their own, because another copy of this replica had written their
+    /// places in the old one.
+    pub rescued: u64,
+    /// Changes that the server had lost and got back.
+    pub recovered: u64,
+    /// What was done about a replica that could not be used any more.
+    pub rebuilt: Option<Rebuilt>,
+}
+
+/// A damaged replica that was put aside; a new one was filled from the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Where the damaged file is now, nothing of it removed.
+    pub aside: PathBuf,
+    /// Changes that were not on the server, and could be read from it.
+    pub kept: u64,
+}
+
+/// By which way the server was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream on the same port, because datagrams do not get through.
+    Tcp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
+/// How far the changes of a device were seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSeen {
+    /// Its name.
+    pub name: String,
+    /// Its chains.
+    pub chains: u64,
+    /// Its changes, in all of them.
+    pub changes: u64,
+    /// The time of its newest note, as far as it has one.
+    pub last: Option<NoteTime>,
 }
 
 /// How things stand.
@@ -61,4 +119,12 @@ pub struct Status {
     pub head: Result<Cursor, ClientError>,
     /// The round trip to it, if one was measured.
     pub rtt: Option<Duration>,
+    /// When the server answered last, in milliseconds since 1970; just now if [`Status::head`] is good.
+    pub last_contact: Option<i64>,
+    /// By which way it answered, if it did.
+    pub transport: Option<Transport>,
+    /// Whose changes are here, by name, this device among them.
+    pub devices: Vec<DeviceSeen>,
+    /// What had to be repaired here, oldest first: forks rescued, the replica rebuilt.
+    pub repairs: Vec<AuditEntry>,
 }

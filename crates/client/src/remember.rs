@@ -22,6 +22,9 @@ const ROUND_TRIP: &str = "round-trip";
 /// How often in a row a joined server was silent.
 const SILENT: &str = "silent";
 
+/// When the server answered last, in milliseconds since 1970.
+const CONTACT: &str = "contact";
+
 /// Keeps what the next process saves time with. That is a write, so only what is news is kept.
 pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), ClientError> {
     if let (Some(epoch), Some(Membership { id, .. })) = (link.epoch(), link.membership())
@@ -93,6 +96,15 @@ pub(crate) fn silent(store: &mut SqliteStore) -> Result<u32, StoreError> {
 
 pub(crate) fn keep_silent(store: &mut SqliteStore, times: u32) -> Result<(), StoreError> {
     store.set_meta(SILENT, &times.to_string())
+}
+
+/// When the server answered last.
+pub(crate) fn contact(store: &mut SqliteStore) -> Result<Option<i64>, StoreError> {
+    Ok(store.meta(CONTACT)?.and_then(|text| text.parse().ok()))
+}
+
+pub(crate) fn keep_contact(store: &mut SqliteStore, at: i64) -> Result<(), StoreError> {
+    store.set_meta(CONTACT, &at.to_string())
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub const FIRST_BYTES: usize = 1_000;
 /// How much at most: one batch is one transaction at either end, and blocks carry it (RFC 7959).
 pub const MAX_BYTES: usize = 64 << 10;
 
+/// How much of the feed is asked for in one page, at most, as it travels: below what OSCORE protects at once.
+pub(crate) const PAGE_BYTES: usize = 60_000;
+
 /// The name of a device that nobody could tell us.
 const NAMELESS: &str = "?";
 

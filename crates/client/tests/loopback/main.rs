@@ -7,5 +7,6 @@ mod embedded;
 mod join;
 mod joined;
 mod live;
+mod notes;
 mod remote;
 mod support;

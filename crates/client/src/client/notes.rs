@@ -1,0 +1,147 @@
+//! Writing to a note that is there: edit, remove, restore, and real erasure.
+
+use std::time::{Duration, Instant};
+
+use suibi_coap::{Code, Request};
+use suibi_journal::{Body, Cursor, Extras, Hash, NoteId, Revision, fold};
+use suibi_store::{Expect, JournalId, NoteRefused, StoreError, Write, etag};
+
+use super::{ADD_MARGIN, ADD_WITHIN, Client, now};
+use crate::error::{ClientError, SyncError};
+use crate::outcome::{Purged, Written};
+
+impl Client {
+    /// Gives a note another text, with the same promise as [`Client::add`]. `seen`: the heads of the note as it was
+    /// shown ([`Note::heads`](suibi_journal::Note::heads)), all of which the new text replaces; so an edit of a conflict
+    /// resolves it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Changed`] when the note is another one by now, so that nothing is overwritten that nobody saw;
+    /// otherwise when the replica cannot keep it. Then nothing was written.
+    pub fn edit(
+        &mut self,
+        note: NoteId,
+        seen: &[Hash],
+        text: &str,
+    ) -> Result<Written, ClientError> {
+        self.rewrite(note, seen, Body::Text(text.to_owned()))
+    }
+
+    /// Deletes a note, as [`Client::edit`] gives it another text. Its texts stay in its history; see
+    /// [`Client::restore`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::edit`].
+    pub fn remove(&mut self, note: NoteId, seen: &[Hash]) -> Result<Written, ClientError> {
+        self.rewrite(note, seen, Body::Deleted)
+    }
+
+    /// Brings a deleted note back, with the text and the time that it had last, as an edit like any other.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotDeleted`], [`ClientError::NothingToRestore`], and when the replica cannot keep it.
+    pub fn restore(&mut self, note: NoteId) -> Result<Written, ClientError> {
+        let deadline = Instant::now() + ADD_WITHIN - ADD_MARGIN;
+        if self.reader()?.note(JournalId::FIRST, note)?.is_some() {
+            return Err(ClientError::NotDeleted(note));
+        }
+        let mut revisions = self.revisions(note)?;
+        if revisions.is_empty() {
+            return Err(NoteRefused::NotFound.into());
+        }
+        // What the note was before the deletions that made it what it is, however many there were.
+        let before = loop {
+            let Some(folded) = fold(revisions.iter().cloned()) else {
+                return Err(ClientError::NothingToRestore(note));
+            };
+            if let Body::Text(text) = folded.body {
+                break (text, folded.time, folded.extras);
+            }
+            let heads: Vec<Hash> = folded.heads.iter().map(|head| head.hash).collect();
+            revisions.retain(|revision| !heads.contains(&revision.hash));
+        };
+        let (text, time, extras) = before;
+        let write = Write::Note {
+            id: Some(note),
+            expect: Expect::Absent,
+            body: Body::Text(text),
+            time: Some(time),
+            extras,
+            now: now()?,
+        };
+        match self.write(write, deadline) {
+            Err(ClientError::Note(NoteRefused::Exists(_))) => Err(ClientError::NotDeleted(note)),
+            written => written,
+        }
+    }
+
+    /// Every change of a note that is here.
+    fn revisions(&mut self, note: NoteId) -> Result<Vec<Revision>, ClientError> {
+        let mut reader = self.reader()?;
+        let (mut after, mut revisions) = (Cursor::START, Vec::new());
+        loop {
+            let page = reader
+                .feed(JournalId::FIRST, after, 1 << 20)?
+                .map_err(|mismatch| StoreError::Corrupt(mismatch.to_string()))?;
+            let of_note = page.entries.iter().map(|(_, entry)| entry);
+            let of_note = of_note.filter(|entry| entry.change().note == note);
+            revisions.extend(of_note.map(Revision::from));
+            if page.entries.is_empty() {
+                return Ok(revisions);
+            }
+            after = page.next;
+        }
+    }
+
+    fn rewrite(&mut self, note: NoteId, seen: &[Hash], body: Body) -> Result<Written, ClientError> {
+        let deadline = Instant::now() + ADD_WITHIN - ADD_MARGIN;
+        let mut seen = seen.to_vec();
+        seen.sort_unstable();
+        let write = Write::Note {
+            id: Some(note),
+            expect: Expect::Heads(vec![etag(&seen)]),
+            body,
+            time: None,
+            extras: Extras::new(),
+            now: now()?,
+        };
+        match self.write(write, deadline) {
+            Err(ClientError::Note(NoteRefused::PreconditionFailed)) => {
+                Err(ClientError::Changed(note))
+            }
+            written => written,
+        }
+    }
+
+    /// Erases a note for good: its texts on the server at once, on this device before this returns if all goes well, on
+    /// the others at their next contact. Hashes stay, so that chains still verify. Only an administrator's device may.
+    ///
+    /// What waits for the server goes there first, lest a text of the note that is only here is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotAdmin`], no answer, or the server's refusal; then nothing is erased.
+    pub fn purge(&mut self, note: NoteId, within: Duration) -> Result<Purged, ClientError> {
+        if let Some(member) = self.membership.as_ref().filter(|member| !member.rights.admin) {
+            let (device, server) = (member.device.clone(), member.server.clone());
+            return Err(ClientError::NotAdmin { device, server });
+        }
+        let deadline = Instant::now() + within;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        self.sync(left(), |_| {})?;
+        let request =
+            Request::new(Code::DELETE).path(&format!("/notes/{note}")).query("purge", "yes");
+        let response = self.ask(&request, left())?;
+        if !response.code.is_success() {
+            return Err(match response.code {
+                Code::NOT_FOUND => NoteRefused::NotFound.into(),
+                _ => SyncError::of(&response).into(),
+            });
+        }
+        let trouble = self.sync(left(), |_| {}).err();
+        Ok(Purged { trouble })
+    }
+}
