@@ -12,7 +12,7 @@ pub const MAX_EXTRAS_BYTES: usize = 16 << 10;
 /// The most revisions that one change replaces.
 pub const MAX_PARENTS: usize = 64;
 
-/// One device creates, edits or deletes one note.
+/// One device creates, edits, deletes or purges one note.
 ///
 /// Its hash is SHA-256 over [`encode`](Self::encode). The journal is no part of it, so a change keeps its
 /// hash when its device joins one.
@@ -39,7 +39,7 @@ pub struct Change {
 pub struct Content {
     /// Random, so that nothing can be guessed from the hash of an erased content.
     pub salt: [u8; 16],
-    /// The text, or that the note is deleted.
+    /// The text, or that the note is deleted or purged.
     pub body: Body,
     /// Everything else about the note.
     pub extras: Extras,
@@ -50,8 +50,11 @@ pub struct Content {
 pub enum Body {
     /// Its text, at most [`MAX_TEXT_BYTES`].
     Text(String),
-    /// Nothing: the note is deleted.
+    /// Nothing: the note is deleted. Its earlier texts stay in its history.
     Deleted,
+    /// Nothing, for ever: the contents of all other changes of the note are erased wherever this one comes,
+    /// before or after them, and no edit brings the note back.
+    Purged,
 }
 
 /// Named values beside the text, at most [`MAX_EXTRAS_BYTES`]; unknown names are kept.
@@ -190,6 +193,7 @@ impl Content {
         match &self.body {
             Body::Text(text) => writer.text(text),
             Body::Deleted => writer.null(),
+            Body::Purged => writer.bool(false),
         };
         if !self.extras.is_empty() {
             writer.uint(3);
@@ -242,7 +246,14 @@ fn read_body(reader: &mut Reader<'_>) -> Result<Body, DecodeError> {
     if reader.take_null() {
         return Ok(Body::Deleted);
     }
-    let text = reader.text("a body: a text, or null for a deleted note")?;
+    let expected = "a body: a text, null for a deleted note, or false for a purged one";
+    if reader.peek_major() == Some(7) {
+        return match reader.bool(expected)? {
+            false => Ok(Body::Purged),
+            true => Err(DecodeError::Invalid("a body is true, which means nothing")),
+        };
+    }
+    let text = reader.text(expected)?;
     check_len("the text", text.len(), MAX_TEXT_BYTES)?;
     Ok(Body::Text(text.to_owned()))
 }

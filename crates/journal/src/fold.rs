@@ -43,8 +43,12 @@ impl Revision {
     fn text(&self) -> Option<&str> {
         match &self.content.as_ref()?.body {
             Body::Text(text) => Some(text),
-            Body::Deleted => None,
+            Body::Deleted | Body::Purged => None,
         }
+    }
+
+    fn says(&self, body: &Body) -> bool {
+        self.content.as_ref().is_some_and(|content| content.body == *body)
     }
 }
 
@@ -59,7 +63,7 @@ pub struct Folded {
     /// The time of the live head; of several, merged like an extra.
     pub time: NoteTime,
     /// The text of the live head; of several, their merged text. Deleted when no head is live: all were
-    /// deleted, or their contents erased.
+    /// deleted, or their contents erased. Purged when any revision is a purge, whatever else there is.
     pub body: Body,
     /// The extras of the live head; of several, merged name by name: what one side changed is taken, and
     /// where both did, the smaller hash wins.
@@ -70,6 +74,9 @@ pub struct Folded {
     /// smaller hash first; where that would be longer than [`MAX_TEXT_BYTES`](crate::MAX_TEXT_BYTES) or too much
     /// work, the text is the whole one of the head that was written last.
     pub conflict: bool,
+    /// Whether one device deleted what another one edited apart: the edit won, until an edit or a deletion
+    /// replaces all heads.
+    pub undeleted: bool,
 }
 
 /// Puts a note together from its revisions; none from none.
@@ -79,6 +86,7 @@ pub struct Folded {
 /// conflict at once), over what those fold into, which is what both devices saw. Where one device deleted what
 /// another one edited, the edit wins. A revision whose parents are not here (not yet come) counts like any
 /// other, and so does one whose parents were erased; with no text to compare with, whatever differs clashes.
+/// With a purge among them there is no note: nothing is merged, and no content but that of purges is shown.
 pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
     let mut all = BTreeMap::<Hash, Revision>::new();
     for revision in revisions {
@@ -97,6 +105,9 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
     let heads: Vec<usize> =
         (0..all.len()).filter(|&id| !replaced.contains(&all[id].hash)).collect();
 
+    if let Some(purge) = all.iter().find(|revision| revision.says(&Body::Purged)) {
+        return Some(purged(&all, &heads, purge));
+    }
     let shown = live(&all, &heads);
     let texts: BTreeSet<&str> = shown.iter().filter_map(|&id| all[id].text()).collect();
     let is_several = texts.len() > 1;
@@ -114,6 +125,7 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
         }
     };
     let text = version.text.map(Cow::into_owned);
+    let undeleted = text.is_some() && heads.iter().any(|&id| all[id].says(&Body::Deleted));
     let (time, extras) = (version.time, version.extras.into_owned());
     let heads = heads.into_iter().map(|id| all[id].clone()).collect();
     Some(Folded {
@@ -123,7 +135,26 @@ pub fn fold(revisions: impl IntoIterator<Item = Revision>) -> Option<Folded> {
         extras,
         merged: is_several && !conflict,
         conflict,
+        undeleted,
     })
+}
+
+/// What is left of a note with a purge, of several the one with the smallest hash.
+fn purged(all: &[Revision], heads: &[usize], purge: &Revision) -> Folded {
+    let without_text = |&id: &usize| {
+        let mut head = all[id].clone();
+        head.content = head.content.filter(|content| content.body == Body::Purged);
+        head
+    };
+    Folded {
+        heads: heads.iter().map(without_text).collect(),
+        time: purge.time,
+        body: Body::Purged,
+        extras: Extras::new(),
+        merged: false,
+        conflict: false,
+        undeleted: false,
+    }
 }
 
 /// Merges revisions, which go by their places in `all`, ascending by hash.

@@ -39,6 +39,8 @@ pub struct Note {
     pub text: String,
     /// Edited apart, and nobody has put it together yet.
     pub conflict: bool,
+    /// Deleted on one device and edited apart on another: the edit won, and nobody has looked at it yet.
+    pub undeleted: bool,
     /// The hashes of its heads, ascending; an edit names them as its parents.
     pub heads: Vec<Hash>,
     /// The name of the device that wrote the newest revision.

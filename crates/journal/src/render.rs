@@ -57,6 +57,7 @@ mod tests {
             time: "2026-11-23T09:05:00.000+08:00".parse().unwrap(),
             text: text.to_owned(),
             conflict: false,
+            undeleted: false,
             heads: Vec::new(),
             device: "laptop".to_owned(),
             source: None,

@@ -165,6 +165,7 @@ fn every_other_form_of_a_content_is_refused_with_its_reason() {
         assert!(matches!(refused(4, rest), Unexpected { at: 28, .. }), "{rest:02x?}");
     }
     assert!(matches!(refused(4, &hex!("02 61 61 03 a0")), Invalid(_)));
+    assert!(matches!(refused(3, &hex!("02 f5")), Invalid(_)), "true is no body");
 
     let newer = Content::decode(&hex!("a2 00 02 18 63 f5")).unwrap_err();
     assert_eq!(newer, UnknownVersion { what: "a content", version: 2, known: 1 });

@@ -34,6 +34,10 @@ fn deletion(hash: u8, parents: &[u8]) -> Revision {
     revision(hash, parents, Some(Content { body: Body::Deleted, ..text("") }))
 }
 
+fn purge(hash: u8, parents: &[u8]) -> Revision {
+    revision(hash, parents, Some(Content { body: Body::Purged, ..text("") }))
+}
+
 fn folded(revisions: &[Revision]) -> Folded {
     fold(revisions.iter().cloned()).unwrap()
 }
@@ -150,9 +154,41 @@ fn the_same_edit_made_twice_is_no_conflict_but_both_stay_heads() {
 fn an_edit_wins_against_a_deletion_made_apart() {
     let note = folded(&[edit(1, &[], "a"), deletion(2, &[1]), edit(3, &[1], "kept")]);
     assert_eq!(
-        (note.body.clone(), note.conflict, head_bytes(&note)),
-        (body("kept"), false, vec![2, 3])
+        (note.body.clone(), note.conflict, note.undeleted, head_bytes(&note)),
+        (body("kept"), false, true, vec![2, 3])
     );
+    let seen = folded(&[edit(1, &[], "a"), deletion(2, &[1]), edit(3, &[2], "back")]);
+    assert!(!seen.undeleted, "who saw the deletion knew what they did");
+    let resolved =
+        folded(&[edit(1, &[], "a"), deletion(2, &[1]), edit(3, &[1], "b"), edit(4, &[2, 3], "b")]);
+    assert!(!resolved.undeleted);
+}
+
+#[test]
+fn with_a_purge_there_is_no_note_whatever_else_comes() {
+    let all = [
+        edit(1, &[], "a"),
+        purge(6, &[1]),
+        edit(2, &[1], "not seen by the purge"),
+        edit(3, &[6], "after it"),
+        deletion(4, &[1]),
+        purge(5, &[2]),
+    ];
+    for count in [2, 3, 4, 5, 6] {
+        let note = folded(&all[..count]);
+        assert_eq!((note.body.clone(), note.extras.len()), (Body::Purged, 0), "{count}");
+        assert!(!note.conflict && !note.merged && !note.undeleted);
+        let texts = note.heads.iter().filter(|head| says(head).is_some());
+        assert_eq!(texts.count(), 0, "no text is shown");
+    }
+    assert_eq!(head_bytes(&folded(&all)), [3, 4, 5]);
+    // Erased, the others leave the same.
+    let is_purge = |r: &Revision| r.content.as_ref().is_some_and(|c| c.body == Body::Purged);
+    let erased = all.iter().cloned().map(|revision| match is_purge(&revision) {
+        true => revision,
+        false => Revision { content: None, ..revision },
+    });
+    assert_eq!(fold(erased).unwrap(), folded(&all));
 }
 
 #[test]
@@ -279,7 +315,7 @@ fn histories() -> impl Strategy<Value = Vec<Revision>> {
             let hash = (all.len() as u8 + 1).wrapping_mul(151);
             let text = match &seen.body {
                 Body::Text(text) => text.clone(),
-                Body::Deleted => String::new(),
+                Body::Deleted | Body::Purged => String::new(),
             };
             let mut lines: Vec<Vec<String>> =
                 text.split('\n').map(|line| line.split(' ').map(str::to_owned).collect()).collect();
@@ -329,7 +365,7 @@ fn erased_histories() -> impl Strategy<Value = Vec<Revision>> {
 fn says(revision: &Revision) -> Option<Vec<&str>> {
     match &revision.content.as_ref()?.body {
         Body::Text(text) => Some(text.split_whitespace().collect()),
-        Body::Deleted => None,
+        Body::Deleted | Body::Purged => None,
     }
 }
 
@@ -379,7 +415,7 @@ proptest! {
         let shown = Revision { content: Some(text("")), ..note.heads[0].clone() };
         let shown = match &note.body {
             Body::Text(says) => edit(0, &[], says),
-            Body::Deleted => shown,
+            Body::Deleted | Body::Purged => shown,
         };
         let shown = says(&shown).unwrap();
         let live: Vec<&Revision> = note.heads.iter().filter(|head| says(head).is_some()).collect();

@@ -110,6 +110,12 @@ fn audit() -> [AuditEntry; 2] {
     [joined, refused]
 }
 
+fn purge() -> Content {
+    let written = Extra::Text("2026-11-24T08:00:00.000+08:00".to_owned());
+    let extras = Extras::from([(extra::WRITTEN.to_owned(), written)]);
+    Content { salt: *b"purge: 16 bytes.", body: Body::Purged, extras }
+}
+
 fn examples() -> BTreeMap<&'static str, Vec<u8>> {
     let [first, edit, deletion] = story();
     let cursor = Cursor::START.next(1, first.hash());
@@ -144,6 +150,7 @@ fn examples() -> BTreeMap<&'static str, Vec<u8>> {
         ("deletion hash", deletion.hash().as_bytes().to_vec()),
         ("rescued chain", rescued[0].change().chain.as_bytes().to_vec()),
         ("rescued edit", rescued[1].change_bytes().to_vec()),
+        ("purge content", purge().encode()),
         ("batch", encode_batch(&[first, erased])),
         ("answers", encode_answers(&answers)),
         ("cursor", cursor.encode()),
@@ -212,6 +219,13 @@ fn the_bytes_of_version_1_stay_as_they_are() {
             "456789ab058158202215a16a296429503c63aeb2d1638203e3ad7a4037be3ba0c87ffc6c"
             "021c21cf06781d323032362d31312d32335430393a30353a30302e3030302b30383a3030"
             "075820cbe6b3ce13a68912876e3ce402e785bff3c884cca5d67424e26a20216f2ad275"
+        )
+    );
+    assert_eq!(
+        examples["purge content"],
+        hex!(
+            "a40001015070757267653a2031362062797465732e02f403a1677772697474656e781d32"
+            "3032362d31312d32345430383a30303a30302e3030302b30383a3030"
         )
     );
     assert_eq!(

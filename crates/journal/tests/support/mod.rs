@@ -47,7 +47,8 @@ pub(crate) fn extras() -> impl Strategy<Value = Extras> {
 }
 
 pub(crate) fn content() -> impl Strategy<Value = Content> {
-    let body = prop_oneof![Just(Body::Deleted), any::<String>().prop_map(Body::Text)];
+    let body =
+        prop_oneof![Just(Body::Deleted), Just(Body::Purged), any::<String>().prop_map(Body::Text)];
     (any::<[u8; 16]>(), body, extras()).prop_map(|(salt, body, extras)| Content {
         salt,
         body,

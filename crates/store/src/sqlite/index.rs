@@ -293,7 +293,7 @@ fn text(
     };
     Ok(match body {
         Body::Text(text) => Some(text),
-        Body::Deleted => None,
+        Body::Deleted | Body::Purged => None,
     })
 }
 

@@ -204,14 +204,14 @@ impl<'c> Search<'c> {
         let corrupt = |what: &dyn std::fmt::Display| StoreError::Corrupt(format!("a note: {what}"));
         let time = NoteTime::new(row.get(2)?, row.get(3)?).map_err(|error| corrupt(&error))?;
         let hash = Hash::from_bytes(row.get(10)?);
-        let (text, conflict, heads) = if row.get::<_, i64>(4)? & FOLDED == 0 {
+        let (text, conflict, undeleted, heads) = if row.get::<_, i64>(4)? & FOLDED == 0 {
             let content = Content::decode(row.get_ref(11)?.as_blob().map_err(|e| corrupt(&e))?)
                 .map_err(|error| corrupt(&error))?;
-            (content.body, false, vec![hash])
+            (content.body, false, false, vec![hash])
         } else {
             let folded = notes::folded(&notes::revisions(self.conn, row.get(6)?)?)?;
             let heads = folded.heads.iter().map(|head| head.hash).collect();
-            (folded.body, folded.conflict, heads)
+            (folded.body, folded.conflict, folded.undeleted, heads)
         };
         let position = match self.own_chain {
             OwnChain::Fresh => Some(row.get(8)?),
@@ -222,9 +222,10 @@ impl<'c> Search<'c> {
             time,
             text: match text {
                 Body::Text(text) => text,
-                Body::Deleted => String::new(),
+                Body::Deleted | Body::Purged => String::new(),
             },
             conflict,
+            undeleted,
             heads,
             device: row.get(9)?,
             source: row.get(5)?,

@@ -131,6 +131,7 @@ mod tests {
             time: time.parse().unwrap(),
             text: text.to_owned(),
             conflict: false,
+            undeleted: false,
             heads: Vec::new(),
             device: "laptop".to_owned(),
             source: source.map(str::to_owned),
