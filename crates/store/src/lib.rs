@@ -31,8 +31,8 @@ pub use sqlite::{
 };
 
 use suibi_journal::{
-    AuditEntry, Body, Cursor, Day, Entry, Extras, FeedPage, Hash, Head, Note, NoteId, NoteTime,
-    Query, Receipt, Refusal,
+    AuditEntry, Body, Cursor, Day, Entry, Extras, FeedPage, Hash, Head, Note, NoteId, NoteName,
+    NoteTime, Query, Receipt, Refusal,
 };
 
 /// Which journal of a store, from 1. It never leaves the machine.
@@ -128,6 +128,23 @@ pub enum NoteRefused {
     TooLarge,
 }
 
+/// One change of a note, as its history shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The change and what it says; no content where that was erased.
+    pub entry: Entry,
+    /// The name of the device that wrote it; empty as long as that is not known here.
+    pub device: String,
+    /// Its position in this store.
+    pub position: u64,
+    /// Its position in the server's feed, once the server has it.
+    pub receipt: Option<u64>,
+    /// Whether no other change of the note replaces it.
+    pub is_head: bool,
+    /// Only in a replica: not yet on the server.
+    pub waiting: bool,
+}
+
 /// The cursor is not one of this feed: another server's, or this one was restored from a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor is not one of this feed")]
@@ -217,6 +234,16 @@ pub trait Reader: Send {
 
     /// One note, unless there is none or it is deleted.
     fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError>;
+
+    /// All changes of a note, each after those that it replaces, else in the order in which they came
+    /// here; also of a note that is deleted or purged. None: there is no such note.
+    fn history(&mut self, journal: JournalId, note: NoteId) -> Result<Vec<Revision>, StoreError>;
+
+    /// The notes that are meant by a name, ascending by id: with several, more has to be said.
+    ///
+    /// Deleted and purged notes are among them, but never the last. Digits of a hash alone take time that
+    /// grows with the journal, about half a second for a million notes.
+    fn find(&mut self, journal: JournalId, name: &NoteName) -> Result<Vec<NoteId>, StoreError>;
 
     /// The days that have notes, oldest first, and how many.
     fn days(&mut self, journal: JournalId) -> Result<Vec<(Day, u64)>, StoreError>;

@@ -3,6 +3,7 @@
 mod access;
 pub mod backup;
 mod batch;
+mod history;
 mod index;
 mod key;
 mod migrate;

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{
-    AuditEntry, ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, Query, tags,
+    AuditEntry, ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, NoteName, Query, tags,
 };
 
 use super::index::Index;
 use super::replica::entry;
 use super::search::{Search, count_tags, wants_index};
-use super::{OwnChain, access, open};
-use crate::{CursorMismatch, JournalId, Reader, StoreError};
+use super::{OwnChain, access, history, open};
+use crate::{CursorMismatch, JournalId, Reader, Revision, StoreError};
 
 /// How many changes a query puts into the index before it is answered.
 const QUERY_CHANGES: usize = 8192;
@@ -169,6 +169,16 @@ impl Reader for SqliteReader {
     fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError> {
         let tx = self.conn.transaction()?;
         Search::note(&tx, self.own_chain, journal, id)
+    }
+
+    fn history(&mut self, journal: JournalId, note: NoteId) -> Result<Vec<Revision>, StoreError> {
+        let tx = self.conn.transaction()?;
+        history::history(&tx, self.own_chain, journal, note)
+    }
+
+    fn find(&mut self, journal: JournalId, name: &NoteName) -> Result<Vec<NoteId>, StoreError> {
+        let tx = self.conn.transaction()?;
+        history::find(&tx, self.own_chain, journal, name)
     }
 
     fn days(&mut self, journal: JournalId) -> Result<Vec<(Day, u64)>, StoreError> {

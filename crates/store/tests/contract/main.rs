@@ -3,6 +3,7 @@
 
 mod access;
 mod heads;
+mod history;
 mod journals;
 #[path = "../support/mod.rs"]
 mod support;
@@ -320,6 +321,12 @@ fn sqlite_keeps_journals_apart() {
     let [mut both, mut one, mut other] =
         ["both", "one", "other"].map(|name| server(&dir.path().join(name).join("server.db")));
     journals::kept_apart(&mut *both, [&mut *one, &mut *other]);
+}
+
+#[test]
+fn sqlite_tells_the_history_of_a_note() {
+    let dir = tempfile::tempdir().unwrap();
+    history::tell(&mut *server(&dir.path().join("server.db")));
 }
 
 #[test]

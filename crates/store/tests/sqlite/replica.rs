@@ -64,6 +64,32 @@ fn a_note_waits_in_the_outbox_until_the_server_has_it() {
 }
 
 #[test]
+fn a_replica_knows_its_notes_by_the_positions_of_the_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut laptop = replica(&dir.path().join("replica.db"));
+    let mut server = server(&dir.path().join("server.db"));
+    let mut phone = Device::new("phone");
+    let theirs = phone.note(1, NOW, "of the phone");
+    pushed(&mut server, phone.push(std::slice::from_ref(&theirs)));
+    let here = written(&mut laptop, text("kept here", NOW)).unwrap();
+    let find = |laptop: &SqliteStore, name: &str| {
+        laptop.reader().unwrap().find(HERE, &name.parse().unwrap()).unwrap()
+    };
+    assert_eq!(find(&laptop, "#1"), [], "the server has no position for it yet");
+    assert_eq!(find(&laptop, &here.receipt.hash.short()), [here.id]);
+    let waiting = laptop.reader().unwrap().history(HERE, here.id).unwrap().remove(0);
+    assert_eq!((waiting.position, waiting.receipt, waiting.waiting), (1, None, true));
+
+    deliver(&mut laptop, &mut server);
+    pull(&mut laptop, &mut *server.reader().unwrap());
+
+    assert_eq!(find(&laptop, "#1"), [theirs.change().note]);
+    assert_eq!(find(&laptop, "#2"), [here.id]);
+    let known = laptop.reader().unwrap().history(HERE, here.id).unwrap().remove(0);
+    assert_eq!((known.position, known.receipt, known.waiting), (1, Some(2), false));
+}
+
+#[test]
 fn the_outbox_comes_in_order_and_in_parts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("replica.db");
