@@ -107,6 +107,7 @@ impl Session {
             time: added.time,
             text: text.to_owned(),
             conflict: false,
+            undeleted: false,
             heads: vec![hash],
             device: self.device().to_owned(),
             source: None,

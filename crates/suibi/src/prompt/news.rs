@@ -181,6 +181,7 @@ mod tests {
             time: time.parse().unwrap(),
             text: text.to_owned(),
             conflict: false,
+            undeleted: false,
             heads: Vec::new(),
             device: "手机".to_owned(),
             source: None,
