@@ -33,6 +33,7 @@ mod ancestry;
 pub mod cbor;
 pub mod chain;
 pub mod change;
+pub mod coding;
 pub mod day;
 mod diff;
 pub mod entry;
