@@ -222,6 +222,20 @@ pub trait Reader: Send {
         max_bytes: usize,
     ) -> Result<Result<FeedPage, CursorMismatch>, StoreError>;
 
+    /// The changes after the position `after`, up to `until` with that one, or to the end: what lies between two pages
+    /// that are fetched at once. As [`Self::feed`], but that nobody has to know a running hash;
+    /// [`FeedPage::follows`] tells whether the page fits what is there before it.
+    ///
+    /// [`FeedPage::remaining`] counts what was asked for and is not in the page. A page without changes ends where
+    /// the feed was at `after`.
+    fn feed_range(
+        &mut self,
+        journal: JournalId,
+        after: u64,
+        until: Option<u64>,
+        max_bytes: usize,
+    ) -> Result<FeedPage, StoreError>;
+
     /// The end of the feed.
     fn head(&mut self, journal: JournalId) -> Result<Cursor, StoreError>;
 

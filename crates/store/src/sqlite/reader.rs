@@ -102,26 +102,22 @@ impl Reader for SqliteReader {
                 _ => return Ok(Err(CursorMismatch { head })),
             }
         }
-        let mut page = FeedPage { entries: Vec::new(), next: after, remaining: 0 };
-        let mut statement = tx.prepare_cached(
-            "SELECT position, map, content FROM changes
-             WHERE position > ?1 AND journal = ?2 ORDER BY position",
-        )?;
-        let mut rows = statement.query(params![after.position, journal.0])?;
-        let mut len = 0;
-        while let Some(row) = rows.next()? {
-            let position = row.get(0)?;
-            let entry = entry(position, row.get(1)?, row.get(2)?)?;
-            len += entry.encoded_len();
-            if len > max_bytes && !page.entries.is_empty() {
-                break;
-            }
-            number += 1;
-            page.next = page.next.next(position, entry.hash());
-            page.entries.push((position, entry));
-        }
-        page.remaining = count.saturating_sub(number);
-        Ok(Ok(page))
+        let start = At { cursor: after, number };
+        Ok(Ok(page(&tx, journal, start, u64::MAX, count, max_bytes)?))
+    }
+
+    fn feed_range(
+        &mut self,
+        journal: JournalId,
+        after: u64,
+        until: Option<u64>,
+        max_bytes: usize,
+    ) -> Result<FeedPage, StoreError> {
+        let tx = self.conn.transaction()?;
+        let until = until.unwrap_or(u64::MAX);
+        let start = at(&tx, journal, after)?;
+        let end = at(&tx, journal, until)?;
+        page(&tx, journal, start, until, end.number, max_bytes)
     }
 
     fn head(&mut self, journal: JournalId) -> Result<Cursor, StoreError> {
@@ -246,6 +242,66 @@ impl Reader for SqliteReader {
             .prepare_cached("SELECT coalesce(sum(notes), 0) FROM days WHERE journal = ?1")?;
         Ok(statement.query_row([journal.0], |row| row.get(0))?)
     }
+}
+
+/// A place in a journal's feed.
+struct At {
+    cursor: Cursor,
+    /// How many changes there are up to here.
+    number: u64,
+}
+
+/// Where the feed was at a position: after the last change that is not beyond it.
+fn at(conn: &Connection, journal: JournalId, position: u64) -> Result<At, StoreError> {
+    let (head, count) = head(conn, journal)?;
+    if head.position <= position {
+        return Ok(At { cursor: head, number: count });
+    }
+    let mut statement = conn.prepare_cached(
+        "SELECT position, running, number FROM changes
+         WHERE position <= ?1 AND journal = ?2 ORDER BY position DESC LIMIT 1",
+    )?;
+    let found = statement
+        .query_row(params![position, journal.0], |row| {
+            let cursor = Cursor { position: row.get(0)?, running: Hash::from_bytes(row.get(1)?) };
+            Ok(At { cursor, number: row.get(2)? })
+        })
+        .optional()?;
+    Ok(found.unwrap_or(At { cursor: Cursor::START, number: 0 }))
+}
+
+/// The changes from `start` on, up to the position `until`; `count`: how many there are up to there.
+fn page(
+    conn: &Connection,
+    journal: JournalId,
+    start: At,
+    until: u64,
+    count: u64,
+    max_bytes: usize,
+) -> Result<FeedPage, StoreError> {
+    let At { cursor, mut number } = start;
+    let mut page = FeedPage { entries: Vec::new(), next: cursor, remaining: 0 };
+    let mut statement = conn.prepare_cached(
+        "SELECT position, map, content FROM changes
+         WHERE position > ?1 AND position <= ?2 AND journal = ?3 ORDER BY position",
+    )?;
+    // What cannot be a position here is beyond all of them.
+    let until = i64::try_from(until).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![cursor.position, until, journal.0])?;
+    let mut len = 0;
+    while let Some(row) = rows.next()? {
+        let position = row.get(0)?;
+        let entry = entry(position, row.get(1)?, row.get(2)?)?;
+        len += entry.encoded_len();
+        if len > max_bytes && !page.entries.is_empty() {
+            break;
+        }
+        number += 1;
+        page.next = page.next.next(position, entry.hash());
+        page.entries.push((position, entry));
+    }
+    page.remaining = count.saturating_sub(number);
+    Ok(page)
 }
 
 /// The end of a journal's feed, and how many changes it has.

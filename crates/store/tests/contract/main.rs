@@ -39,6 +39,7 @@ fn tell(open: &dyn Fn() -> Box<dyn Store>) {
     own_notes_are_guarded(&mut *open());
     edits_apart_are_kept(&mut *open());
     the_feed_leaves_nothing_out(&mut *open());
+    a_run_of_the_feed_needs_no_hash(&mut *open());
     listings_are_narrowed(&mut *open());
     journals::a_drop_only_adds(&mut *open());
     journals::another_journal_is_another_world(&mut *open());
@@ -217,6 +218,33 @@ fn the_feed_leaves_nothing_out(store: &mut dyn Store) {
         let mismatch = reader.feed(HERE, wrong, 1000).unwrap().unwrap_err();
         assert_eq!(mismatch.head, cursor);
     }
+}
+
+fn a_run_of_the_feed_needs_no_hash(store: &mut dyn Store) {
+    let mut reader = store.reader().unwrap();
+    let mut range = |after, until, max| reader.feed_range(HERE, after, until, max).unwrap();
+    let whole = range(0, None, usize::MAX);
+    assert!(whole.follows(Cursor::START) && whole.remaining == 0);
+    let positions: Vec<u64> = whole.entries.iter().map(|(position, _)| *position).collect();
+    let last = positions[positions.len() - 1];
+    // Wherever it is cut, the pieces put together are the whole, and follow one on the other.
+    for cut in 0..=last + 2 {
+        let (front, back) = (range(0, Some(cut), usize::MAX), range(cut, None, usize::MAX));
+        assert!(front.follows(Cursor::START) && back.follows(front.next), "cut at {cut}");
+        assert_eq!([front.entries, back.entries].concat(), whole.entries);
+        assert_eq!((front.remaining, back.remaining, back.next), (0, 0, whole.next));
+    }
+    // What is left is counted up to where it was asked for.
+    let [first, .., third] = positions[..3] else { panic!("three changes") };
+    let page = range(0, Some(third), 1);
+    assert_eq!((page.entries.len(), page.next.position, page.remaining), (1, first, 2));
+    let page = range(first, Some(third), 1);
+    assert_eq!((page.next.position, page.remaining), (positions[1], 1));
+    for (after, until) in [(last, None), (u64::MAX, None), (5, Some(3)), (last, Some(u64::MAX))] {
+        let page = range(after, until, usize::MAX);
+        assert_eq!((page.entries.len(), page.remaining), (0, 0), "{after}, {until:?}");
+    }
+    assert_eq!(range(u64::MAX, None, 1).next, whole.next);
 }
 
 fn listings_are_narrowed(store: &mut dyn Store) {
