@@ -1,7 +1,8 @@
 -- Every note costs one row in `changes` and one in `notes` with its id: nothing else is written per note.
 -- Keys begin with time or with what only rises, so that a batch touches the last pages of each tree.
 
--- What was written, in the order in which this file made it durable. Rows are only ever added.
+-- What was written, in the order in which this file made it durable. Rows are only ever added;
+-- but the lost branch of a fork leaves a replica, and what follows it is numbered anew.
 CREATE TABLE changes (
     position INTEGER PRIMARY KEY,  -- in the feed; given by the writer, only rises
     journal  INTEGER NOT NULL,

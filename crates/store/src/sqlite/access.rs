@@ -252,7 +252,7 @@ fn wipe(conn: &Connection, delete: &str, number: u32) -> Result<(), Stop> {
     Ok(())
 }
 
-fn add_to_trail(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
+pub(super) fn add_to_trail(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
     let AuditEntry { at, what, device, journal, address, detail } = entry.clone().shortened();
     let number: i64 = conn
         .prepare_cached(

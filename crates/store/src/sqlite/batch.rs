@@ -276,15 +276,20 @@ impl<'t> Batch<'t> {
     }
 
     /// Writes what a batch changes only once. To be followed by the commit.
-    pub(crate) fn finish(self) -> Result<(), StoreError> {
-        for id in &self.touched {
-            let chain = self.cache.chains.get_mut(id).expect("touched chains are in the cache");
+    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
+        self.flush()
+    }
+
+    /// Brings the tables to where the batch is, for who looks into them before its end.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        for id in std::mem::take(&mut self.touched) {
+            let chain = self.cache.chains.get_mut(&id).expect("touched chains are in the cache");
             chain.touched = false;
             self.conn
                 .prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?
                 .execute(params![chain.id, chain.seq, chain.hash.map(|hash| *hash.as_bytes())])?;
         }
-        for ((day, journal), notes) in &self.days {
+        for ((day, journal), notes) in std::mem::take(&mut self.days) {
             self.conn
                 .prepare_cached(
                     "INSERT INTO days (day, journal, notes) VALUES (?1, ?2, ?3)
@@ -292,8 +297,9 @@ impl<'t> Batch<'t> {
                 )?
                 .execute(params![day, journal.0, notes])?;
         }
-        for (journal, feed) in self.left.into_iter().chain([(self.journal, self.feed)]) {
-            let Feed { end, number, touched: true } = feed else { continue };
+        let here = [(&self.journal, &mut self.feed)];
+        for (journal, feed) in self.left.iter_mut().chain(here) {
+            let Feed { end, number, touched: true } = *feed else { continue };
             self.conn
                 .prepare_cached(
                     "INSERT INTO feeds (journal, position, number, running) VALUES (?1, ?2, ?3, ?4)
@@ -301,9 +307,24 @@ impl<'t> Batch<'t> {
                         number = excluded.number, running = excluded.running",
                 )?
                 .execute(params![journal.0, end.position, number, end.running.as_bytes()])?;
-            self.cache.feeds.insert(journal, Feed { touched: false, ..feed });
+            feed.touched = false;
+            self.cache.feeds.insert(*journal, *feed);
         }
         Ok(())
+    }
+
+    /// Looks up anew how far a chain and the feed of this journal are, after the tables were
+    /// changed behind the batch. It was flushed before that.
+    pub(super) fn look_again(&mut self, chain: ChainId) -> Result<(), StoreError> {
+        self.cache.chains.remove(&chain);
+        self.cache.feeds.remove(&self.journal);
+        self.feed = feed(self.conn, self.cache, self.journal)?;
+        Ok(())
+    }
+
+    /// The last position of this journal's feed.
+    pub(super) fn end(&self) -> u64 {
+        self.feed.end.position
     }
 }
 

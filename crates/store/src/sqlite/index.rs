@@ -19,6 +19,9 @@ use crate::{JournalId, StoreError};
 /// Another number, and every index is made again.
 const VERSION: i32 = 1;
 
+/// The key in the store's `meta` of a number that rises whenever changes leave the store.
+pub(crate) const INDEX_EPOCH: &str = "index-epoch";
+
 /// Bounds of one transaction, so that other processes get their turn.
 const CHUNK_CHANGES: usize = 1024;
 const CHUNK_BYTES: usize = 4 << 20;
@@ -36,7 +39,7 @@ const SCHEMA: &str = "
         PRIMARY KEY (journal, name, key)
     ) WITHOUT ROWID;
     CREATE INDEX tagged_key ON tagged (key);
-    -- One row: up to which change, and the hash of that one, by which another file is noticed.
+    -- One row: up to which change, and the mark of that one, by which another file is noticed.
     CREATE TABLE progress (position INTEGER NOT NULL, hash BLOB);
     INSERT INTO progress VALUES (0, NULL);
 ";
@@ -104,13 +107,13 @@ impl Index {
     }
 
     fn is_level(&self, store: &Connection) -> Result<bool, StoreError> {
-        let (position, hash) = progress(&self.conn)?;
+        let (position, mark) = progress(&self.conn)?;
         let last = store
-            .prepare_cached("SELECT position, hash FROM changes ORDER BY position DESC LIMIT 1")?
-            .query_row([], |row| Ok((row.get(0)?, Some(row.get(1)?))))
+            .prepare_cached("SELECT position FROM changes ORDER BY position DESC LIMIT 1")?
+            .query_row([], |row| row.get(0))
             .optional()?
-            .unwrap_or((0, None));
-        Ok(last == (position, hash))
+            .unwrap_or(0);
+        Ok(last == position && mark_at(store, position)? == mark)
     }
 
     /// How many changes were indexed, and how many are left.
@@ -121,26 +124,25 @@ impl Index {
     ) -> Result<(usize, u64), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let store = store.transaction()?;
-        let (mut position, mut hash) = progress(&tx)?;
-        if position > 0 && Some(hash_at(&store, position)?) != Some(hash) {
-            tracing::info!("the index is not of this database, it is made again");
+        let (mut position, mark) = progress(&tx)?;
+        if position > 0 && mark_at(&store, position)? != mark {
+            tracing::info!("the index is not of this database as it is, it is made again");
             clear(&tx)?;
-            (position, hash) = (0, None);
+            position = 0;
         }
         let mut chunk = Chunk::default();
         let (mut done, mut bytes) = (0, 0);
         {
             let mut statement = store.prepare_cached(
-                "SELECT position, journal, hash, map, content FROM changes
+                "SELECT position, journal, map, content FROM changes
                  WHERE position > ?1 ORDER BY position LIMIT ?2",
             )?;
             let mut rows = statement.query(params![position, max_changes as i64])?;
             while let Some(row) = rows.next()? {
-                let content: Option<Vec<u8>> = row.get(4)?;
+                let content: Option<Vec<u8>> = row.get(3)?;
                 bytes += content.as_ref().map_or(0, Vec::len);
                 position = row.get(0)?;
-                hash = Some(row.get(2)?);
-                let map: Vec<u8> = row.get(3)?;
+                let map: Vec<u8> = row.get(2)?;
                 chunk.add(&store, position, JournalId(row.get(1)?), &map, content)?;
                 done += 1;
                 if bytes > CHUNK_BYTES {
@@ -150,7 +152,7 @@ impl Index {
         }
         chunk.write(&tx)?;
         tx.prepare_cached("UPDATE progress SET position = ?1, hash = ?2")?
-            .execute(params![position, hash])?;
+            .execute(params![position, mark_at(&store, position)?])?;
         let behind = store
             .prepare_cached("SELECT count(*) FROM changes WHERE position > ?1")?
             .query_row([position], |row| row.get(0))?;
@@ -365,12 +367,22 @@ fn clear(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn progress(conn: &Connection) -> Result<(u64, Option<[u8; 32]>), StoreError> {
+fn progress(conn: &Connection) -> Result<(u64, Option<Vec<u8>>), StoreError> {
     let mut statement = conn.prepare_cached("SELECT position, hash FROM progress")?;
     Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn hash_at(store: &Connection, position: u64) -> Result<Option<[u8; 32]>, StoreError> {
-    let mut statement = store.prepare_cached("SELECT hash FROM changes WHERE position = ?1")?;
-    Ok(statement.query_row([position], |row| row.get(0)).optional()?)
+/// What an index that ends with this change has to remember: the change's hash, and how often
+/// changes have left the store ([`INDEX_EPOCH`]), which no later change tells.
+fn mark_at(store: &Connection, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let found = store
+        .prepare_cached(
+            "SELECT hash, coalesce((SELECT value FROM meta WHERE key = ?2), '') FROM changes
+             WHERE position = ?1",
+        )?
+        .query_row(params![position, INDEX_EPOCH], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    Ok(found.map(|(hash, epoch)| [hash, epoch.into_bytes()].concat()))
 }

@@ -103,6 +103,25 @@ impl Batch<'_> {
         Ok(found)
     }
 
+    /// Takes the row of a note away, and what says which changes it has.
+    pub(super) fn remove_note(&mut self, row: NoteRow) -> Result<(), StoreError> {
+        if row.state & DELETED == 0 {
+            *self.days.entry((key::day(row.key).days(), self.journal)).or_default() -= 1;
+        }
+        self.conn.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
+        self.conn.prepare_cached("DELETE FROM edits WHERE first = ?1")?.execute([row.first])?;
+        Ok(())
+    }
+
+    /// Inserts a note that has no row, as its changes have it.
+    pub(super) fn insert_folded(&mut self, id: NoteId, first: u64) -> Result<(), StoreError> {
+        let state = fold_state(id, first, &revisions(self.conn, first)?)?;
+        match self.try_insert(&state)? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::Corrupt(format!("note {id} is there twice"))),
+        }
+    }
+
     /// Inserts a note under a key of its own. `None`: its id is there already.
     fn try_insert(&mut self, state: &State) -> Result<Option<i64>, StoreError> {
         let mut first = key::first(state.time);
@@ -187,6 +206,17 @@ impl Batch<'_> {
     }
 }
 
+/// The positions of a note's changes, as they came.
+pub(crate) fn positions(conn: &Connection, first: u64) -> Result<Vec<u64>, StoreError> {
+    let mut positions = vec![first];
+    let mut edits =
+        conn.prepare_cached("SELECT position FROM edits WHERE first = ?1 ORDER BY position")?;
+    for position in edits.query_map([first], |row| row.get(0))? {
+        positions.push(position?);
+    }
+    Ok(positions)
+}
+
 /// The row of a note, by its id.
 pub(crate) fn find(
     conn: &Connection,
@@ -212,13 +242,7 @@ pub(crate) fn find(
 
 /// All revisions of a note, as they came.
 pub(crate) fn revisions(conn: &Connection, first: u64) -> Result<Vec<Stored>, StoreError> {
-    let mut positions = vec![first];
-    let mut edits =
-        conn.prepare_cached("SELECT position FROM edits WHERE first = ?1 ORDER BY position")?;
-    for position in edits.query_map([first], |row| row.get(0))? {
-        positions.push(position?);
-    }
-    positions.into_iter().map(|position| stored(conn, position)).collect()
+    positions(conn, first)?.into_iter().map(|position| stored(conn, position)).collect()
 }
 
 /// The note that revisions make.

@@ -11,7 +11,7 @@ use super::notes::{self, DELETED};
 use crate::{Expect, JournalId, NoteRefused, NoteWritten, StoreError, etag};
 
 /// The key of the own chain in `meta`.
-const OWN_CHAIN: &str = "own-chain";
+pub(super) const OWN_CHAIN: &str = "own-chain";
 
 /// [`Write::Note`](crate::Write::Note).
 pub(crate) struct OwnNote {
@@ -100,11 +100,7 @@ impl Batch<'_> {
         if let Some(chain) = self.cache.own.get(&self.journal) {
             return Ok(*chain);
         }
-        // A replica has one journal; were there others, a chain belongs to one.
-        let key = match self.journal {
-            JournalId::FIRST => OWN_CHAIN.to_owned(),
-            JournalId(other) => format!("{OWN_CHAIN}-{other}"),
-        };
+        let key = self.own_chain_key();
         let kept = match self.options.own_chain {
             OwnChain::Fresh => None,
             OwnChain::Kept => self.meta(&key)?,
@@ -126,6 +122,24 @@ impl Batch<'_> {
         };
         self.cache.own.insert(self.journal, chain);
         Ok(chain)
+    }
+
+    /// The next own write goes to a fresh chain, if they went to this one.
+    pub(super) fn leave_chain(&mut self, chain: ChainId) -> Result<(), StoreError> {
+        let key = self.own_chain_key();
+        self.cache.own.retain(|_, own| *own != chain);
+        self.conn
+            .prepare_cached("DELETE FROM meta WHERE key = ?1 AND value = ?2")?
+            .execute([key, chain.to_string()])?;
+        Ok(())
+    }
+
+    /// A replica has one journal; were there others, a chain belongs to one.
+    fn own_chain_key(&self) -> String {
+        match self.journal {
+            JournalId::FIRST => OWN_CHAIN.to_owned(),
+            JournalId(other) => format!("{OWN_CHAIN}-{other}"),
+        }
     }
 }
 

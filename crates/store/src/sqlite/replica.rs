@@ -49,13 +49,20 @@ impl SqliteStore {
     }
 
     /// Takes a page of the server's feed that was read after the cursor `after`: its changes and
-    /// the next cursor in one transaction. Returns how many changes were new.
+    /// the next cursor in one transaction.
     ///
     /// Another process may have moved the cursor; then it stays as it is. Chains are taken as they
     /// come, with what the server may lack of them. Own changes that come back count as receipts.
     ///
+    /// The server's feed decides about forks: where it has another change in a slot, the branch
+    /// that is here leaves, from that slot on, and what it says is written anew on a rescued chain
+    /// and waits in the outbox ([`suibi_journal::rescue()`]). A replica whose own chain was forked
+    /// writes on in a fresh one. Cursors of *this* store's feed from before that do not fit any
+    /// more ([`CursorMismatch`](crate::CursorMismatch)).
+    ///
     /// # Errors
-    /// [`StoreError::Page`] when the page does not follow from the cursor.
+    /// [`StoreError::Page`] when the page does not follow from the cursor, or a change in it from
+    /// the one before in its chain; nothing of it is taken then.
     pub fn apply_page(&mut self, after: Cursor, page: &FeedPage) -> Result<Applied, StoreError> {
         let rises = page.entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
         // Positions are kept as signed numbers.
@@ -72,7 +79,7 @@ impl SqliteStore {
         self.write(JournalId::FIRST, |batch| {
             let mut applied = Applied::default();
             for (position, entry) in &page.entries {
-                applied.new += u64::from(batch.apply_entry(entry, *position)?);
+                batch.apply_entry(entry, *position, &mut applied)?;
             }
             if page.next != after && cursor(batch.conn)? == after {
                 batch.set_meta(CURSOR, &page.next.to_string())?;
@@ -193,20 +200,52 @@ impl Batch<'_> {
         }
     }
 
-    /// Whether the entry was new.
-    fn apply_entry(&mut self, entry: &Entry, server: u64) -> Result<bool, StoreError> {
+    fn apply_entry(
+        &mut self,
+        entry: &Entry,
+        server: u64,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
         let change = entry.change();
-        let chain = self.chain(change.chain)?.map(|chain| (chain.id, chain.seq));
-        if let Some((chain, have)) = chain
-            && change.seq <= have
-            && let Some(position) = self.position_of(entry)?
-        {
-            self.acknowledged(chain, change.seq, position, server)?;
-            return Ok(false);
+        if let Some(chain) = self.chain(change.chain)? {
+            let (short, seq, hash) = (chain.id, chain.seq, chain.hash);
+            if change.seq <= seq {
+                if let Some(position) = self.position_of(entry)? {
+                    return self.acknowledged(short, change.seq, position, server);
+                }
+                self.make_room(entry, server, applied)?;
+            } else if change.seq == seq + 1 && change.previous != hash {
+                return Err(broken_link(entry, server));
+            }
         }
         let position = self.append("", entry)?;
         self.set_receipt(position, server)?;
-        Ok(true)
+        applied.new += 1;
+        Ok(())
+    }
+
+    /// Readies a chain that is longer here for a change of the server's feed that is not: what
+    /// stands in its place, or follows another one there, is the lost branch of a fork.
+    fn make_room(
+        &mut self,
+        entry: &Entry,
+        server: u64,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
+        let change = entry.change();
+        let slots = self.slots(change.chain)?;
+        let before = slots.get(&(change.seq - 1));
+        if before.is_some_and(|before| Some(before.hash) != change.previous) {
+            return Err(broken_link(entry, server));
+        }
+        let (here, after) = (slots.get(&change.seq), slots.get(&(change.seq + 1)));
+        let lost_from = match (here, after) {
+            (Some(_), _) => change.seq,
+            (None, Some(after)) if after.previous != Some(entry.hash()) => change.seq + 1,
+            (None, _) => return Ok(()),
+        };
+        applied.rescued.extend(self.rescue_branch(change.chain, lost_from)?);
+        Ok(())
     }
 
     fn acknowledged(
@@ -240,6 +279,11 @@ impl Batch<'_> {
             .execute([key, value])?;
         Ok(())
     }
+}
+
+fn broken_link(entry: &Entry, position: u64) -> StoreError {
+    let change = entry.change();
+    PageError::Previous { chain: change.chain, seq: change.seq, position }.into()
 }
 
 fn meta(conn: &Connection, key: &str) -> Result<Option<String>, StoreError> {

@@ -8,6 +8,7 @@ mod disk;
 mod index;
 mod processes;
 mod replica;
+mod rescue;
 #[path = "../support/mod.rs"]
 mod support;
 
