@@ -3,14 +3,32 @@
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Request};
-use suibi_journal::{Body, Cursor, Extras, Hash, NoteId, Revision, fold};
-use suibi_store::{Expect, JournalId, NoteRefused, StoreError, Write, etag};
+use suibi_journal::{Body, Extras, Hash, NoteId, NoteName, Revision, fold};
+use suibi_store::{Expect, JournalId, NoteRefused, Write, etag};
 
 use super::{ADD_MARGIN, ADD_WITHIN, Client, now};
 use crate::error::{ClientError, SyncError};
 use crate::outcome::{Purged, Written};
 
 impl Client {
+    /// The notes that a person means by a name, deleted ones among them: with several, more has to be said.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be read.
+    pub fn find(&self, name: &NoteName) -> Result<Vec<NoteId>, ClientError> {
+        Ok(self.reader()?.find(JournalId::FIRST, name)?)
+    }
+
+    /// All changes of a note, oldest first; also of one that is deleted or purged. None: there is no such note.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be read.
+    pub fn history(&self, note: NoteId) -> Result<Vec<suibi_store::Revision>, ClientError> {
+        Ok(self.reader()?.history(JournalId::FIRST, note)?)
+    }
+
     /// Gives a note another text, with the same promise as [`Client::add`]. `seen`: the heads of the note as it was
     /// shown ([`Note::heads`](suibi_journal::Note::heads)), all of which the new text replaces; so an edit of a conflict
     /// resolves it.
@@ -48,7 +66,9 @@ impl Client {
         if self.reader()?.note(JournalId::FIRST, note)?.is_some() {
             return Err(ClientError::NotDeleted(note));
         }
-        let mut revisions = self.revisions(note)?;
+        let history = self.history(note)?;
+        let mut revisions: Vec<_> =
+            history.iter().map(|past| Revision::from(&past.entry)).collect();
         if revisions.is_empty() {
             return Err(NoteRefused::NotFound.into());
         }
@@ -75,24 +95,6 @@ impl Client {
         match self.write(write, deadline) {
             Err(ClientError::Note(NoteRefused::Exists(_))) => Err(ClientError::NotDeleted(note)),
             written => written,
-        }
-    }
-
-    /// Every change of a note that is here.
-    fn revisions(&mut self, note: NoteId) -> Result<Vec<Revision>, ClientError> {
-        let mut reader = self.reader()?;
-        let (mut after, mut revisions) = (Cursor::START, Vec::new());
-        loop {
-            let page = reader
-                .feed(JournalId::FIRST, after, 1 << 20)?
-                .map_err(|mismatch| StoreError::Corrupt(mismatch.to_string()))?;
-            let of_note = page.entries.iter().map(|(_, entry)| entry);
-            let of_note = of_note.filter(|entry| entry.change().note == note);
-            revisions.extend(of_note.map(Revision::from));
-            if page.entries.is_empty() {
-                return Ok(revisions);
-            }
-            after = page.next;
         }
     }
 

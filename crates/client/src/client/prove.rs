@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::{ChainId, Cursor, FeedPage, Hash, Receipt, decode_heads};
-use suibi_store::{JournalId, StoreError};
+use suibi_store::{JournalId, Revision, StoreError};
 
 use super::{Client, SILENCE};
 use crate::error::{ClientError, SyncError};
@@ -289,34 +289,21 @@ impl Client {
 
     fn find_receipt(&mut self, named: &Named) -> Result<Option<ReceiptHere>, ClientError> {
         let mut reader = self.reader()?;
-        let names = self.names()?;
-        let mut after = Cursor::START;
-        loop {
-            let page = reader
-                .feed(JournalId::FIRST, after, READ_BYTES)?
-                .map_err(|mismatch| StoreError::Corrupt(mismatch.to_string()))?;
-            for (_, entry) in &page.entries {
-                let change = entry.change();
-                let receipt =
-                    reader.note(JournalId::FIRST, change.note)?.and_then(|note| note.receipt);
-                let position =
-                    receipt.filter(|(_, hash)| *hash == entry.hash()).map(|(position, _)| position);
-                if named.is(position, entry.hash()) {
-                    return Ok(Some(ReceiptHere {
-                        note: change.note,
-                        device: names.get(&change.chain).cloned().unwrap_or_default(),
-                        chain: change.chain,
-                        seq: change.seq,
-                        hash: entry.hash(),
-                        position,
-                    }));
+        // The position is what the server called it when it was last asked; the hash is what it is.
+        for name in [&named.hash, &named.position.map(|position| format!("#{position}"))] {
+            let Some(name) = name.as_ref().and_then(|name| name.parse().ok()) else { continue };
+            for note in reader.find(JournalId::FIRST, &name)? {
+                let history = reader.history(JournalId::FIRST, note)?;
+                let found =
+                    history.into_iter().find(|past| named.is(past.receipt, past.entry.hash()));
+                if let Some(Revision { entry, device, receipt, .. }) = found {
+                    let (chain, seq) = (entry.change().chain, entry.change().seq);
+                    let (hash, position) = (entry.hash(), receipt);
+                    return Ok(Some(ReceiptHere { note, device, chain, seq, hash, position }));
                 }
             }
-            if page.entries.is_empty() {
-                return Ok(None);
-            }
-            after = page.next;
         }
+        Ok(None)
     }
 
     fn receipt_on_server(

@@ -50,6 +50,11 @@ fn a_note_is_edited_deleted_and_comes_back() {
     assert!(shown(&phone).is_empty());
     let restored = phone.restore(note).unwrap();
     assert_eq!((restored.note, restored.time), (note, time));
+    let history = phone.history(note).unwrap();
+    assert_eq!(history.iter().filter(|past| past.is_head).count(), 1);
+    assert_eq!(history.len(), 4);
+    let name = format!("#{}", history[0].receipt.unwrap()).parse().unwrap();
+    assert_eq!(phone.find(&name).unwrap(), [note]);
     assert_eq!(shown(&phone), ["green tea"]);
 
     let mut laptop = world.client("laptop", server.address);
@@ -113,9 +118,7 @@ fn a_receipt_is_found_on_both_sides() {
     let mut phone = world.client("phone", server.address);
     let added = phone.add("tea", None, Extras::new()).unwrap();
     let receipt = added.receipt.unwrap();
-    for text in
-        [receipt.to_string(), format!("#{}", receipt.position), receipt.hash.short().to_string()]
-    {
+    for text in [receipt.to_string(), format!("#{}", receipt.position), receipt.hash.to_string()] {
         let check = phone.verify_receipt(&text, PATIENCE).unwrap();
         assert_eq!(check.server.as_ref().unwrap().unwrap(), receipt, "{text}");
         let here = check.here.as_ref().unwrap();
