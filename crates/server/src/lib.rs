@@ -44,6 +44,7 @@ pub mod plain;
 mod problem;
 mod reader;
 mod recent;
+mod recovered;
 mod registry;
 mod resources;
 mod server;

@@ -149,6 +149,16 @@ impl Queue {
         Some(Place { payer, bytes })
     }
 
+    /// What stands at this place has so many bytes by now.
+    pub(crate) fn grow(&mut self, place: &mut Place, bytes: usize) {
+        let more = bytes.saturating_sub(place.bytes);
+        place.bytes += more;
+        self.all.bytes += more;
+        if let Some(load) = self.loads.get_mut(&place.payer) {
+            load.bytes += more;
+        }
+    }
+
     pub(crate) fn leave(&mut self, place: Place) {
         self.all.jobs -= 1;
         self.all.bytes -= place.bytes;
@@ -207,7 +217,8 @@ mod tests {
     #[test]
     fn bytes_count_as_jobs_do_and_one_large_job_is_let_in() {
         let mut queue = Queue::new(100, 1000);
-        let large = queue.enter(subject(1), 5000).unwrap();
+        let mut large = queue.enter(subject(1), 10).unwrap();
+        queue.grow(&mut large, 5000);
         assert!(queue.enter(subject(1), 0).is_none());
         assert!(queue.enter(subject(2), 0).is_none());
         queue.leave(large);

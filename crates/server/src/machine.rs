@@ -105,7 +105,7 @@ impl Machine {
         rng.fill(&mut random[..]);
         let (registry, local) = server::admit(&mut writer, &clock, contexts, gate, random)?;
         let reader = writer.reader()?;
-        let about = Arc::new(About { device: "server".to_owned(), data_dir, started: now, clock });
+        let about = Arc::new(About::new(now, "server".to_owned(), data_dir, clock));
         let count = doors.len();
         let core = Core::new(now, rng.random(), doors, Arc::clone(&about), registry, unproven);
         Ok(Self {
@@ -228,6 +228,25 @@ mod tests {
                 return;
             }
         }
+    }
+
+    #[test]
+    fn who_gives_back_what_was_lost_is_in_the_trail_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Instant::now();
+        let mut server = machine(now, dir.path());
+        for changes in [3, 4] {
+            let address = SocketAddr::from(([192, 0, 2, 1], 5));
+            let journal = suibi_store::JournalId::FIRST;
+            server.about.recovered.handle_changes(journal, "phone", address, changes);
+            server.handle_timeout(now);
+            server.work(now);
+        }
+        let trail = server.reader.audit(10).unwrap();
+        let [entry] = &trail[..] else { panic!("{trail:?}") };
+        assert_eq!(entry.what, suibi_journal::AuditKind::Recovered);
+        assert_eq!((entry.device.as_str(), entry.journal.as_str()), ("phone", "notes"));
+        assert_eq!(entry.detail, "3 changes or more that were acknowledged before");
     }
 
     #[test]

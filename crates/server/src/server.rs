@@ -101,7 +101,7 @@ impl Server {
         lock.write(Some(&local), &listeners).map_err(unusable)?;
         let stop = StopSignal::new()?;
         let Config { data_dir, device, unproven, .. } = config;
-        let about = Arc::new(About { device, data_dir, started: now, clock: Clock::System });
+        let about = Arc::new(About::new(now, device, data_dir, Clock::System));
         let core = Core::new(now, listen::random()?, doors, Arc::clone(&about), registry, unproven);
         Ok(Self { core, sockets, listeners, writer, about, lock, stop })
     }

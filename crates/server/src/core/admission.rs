@@ -53,12 +53,15 @@ impl Core {
             }
             Kind::Write => {
                 let bytes = request.payload.len();
-                let Some(place) = self.writing.enter(payer, bytes) else {
+                let Some(mut place) = self.writing.enter(payer, bytes) else {
                     return self.respond(now, door, exchange, Problem::overloaded().into());
                 };
                 let journal = caller.journal;
                 match route.write(&request, &caller, &self.about) {
                     Ok(writing) => {
+                        // What came compressed is longer now.
+                        let bytes = bytes.max(writing.bytes());
+                        self.writing.grow(&mut place, bytes);
                         let asker = Asker::Coap { door, exchange, observed: None };
                         let ticket = self.wait(WaitsFor::Writer, place, asker);
                         let job = WriteJob::Notes { ticket, bytes, journal, writing };

@@ -35,7 +35,8 @@ pub(super) struct Desk {
     waiting: VecDeque<Errand>,
     queue: Queue,
     writing: Option<Writing>,
-    refusals: VecDeque<AuditEntry>,
+    /// What the trail is to say.
+    entries: VecDeque<AuditEntry>,
     refusals_of_one: Meter<Payer>,
     refusals_of_all: Bucket,
     next_upkeep: Instant,
@@ -67,7 +68,7 @@ impl Desk {
             waiting: VecDeque::new(),
             queue: Queue::new(MAX_CHANGES, MAX_CHANGE_BYTES),
             writing: None,
-            refusals: VecDeque::new(),
+            entries: VecDeque::new(),
             refusals_of_one: Meter::new(now, REFUSALS_OF_ONE),
             refusals_of_all: Bucket::new(now, REFUSALS_OF_ALL),
             next_upkeep: now,
@@ -82,7 +83,7 @@ impl Desk {
 
     /// When there is something to do of our own accord.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let has_more = !self.waiting.is_empty() || !self.refusals.is_empty();
+        let has_more = !self.waiting.is_empty() || !self.entries.is_empty();
         let next = if has_more { self.not_before } else { self.next_upkeep };
         self.writing.is_none().then_some(next.max(self.not_before))
     }
@@ -127,13 +128,24 @@ impl Core {
             };
             self.keep_refusal(now, Payer::Subject(subject), entry);
         }
+        for news in self.about.recovered.take_news() {
+            let entry = AuditEntry {
+                at: self.about.clock.millis(),
+                what: AuditKind::Recovered,
+                device: news.device,
+                journal: self.registry.journal_name(news.journal).to_owned(),
+                address: news.address.to_string(),
+                detail: format!("{} changes or more that were acknowledged before", news.changes),
+            };
+            self.desk.entries.push_back(entry);
+        }
         while self.desk.writing.is_none() && now >= self.desk.not_before {
             if let Some(change) = self.registry.poll_reservation() {
                 self.write_access(now, change, None, None);
             } else if let Some(errand) = self.desk.waiting.pop_front() {
                 self.decide(now, errand);
-            } else if let Some(refusal) = self.desk.refusals.pop_front() {
-                self.write_access(now, AccessChange::AuditOnly, Some(refusal), None);
+            } else if let Some(entry) = self.desk.entries.pop_front() {
+                self.write_access(now, AccessChange::AuditOnly, Some(entry), None);
             } else if self.desk.next_upkeep <= now {
                 match self.registry.forgettable(self.about.clock.millis()) {
                     Some(change) => self.write_access(now, change, None, None),
@@ -272,11 +284,11 @@ impl Core {
 
     fn keep_refusal(&mut self, now: Instant, payer: Payer, entry: AuditEntry) {
         let desk = &mut self.desk;
-        if desk.refusals.len() < MAX_REFUSALS
+        if desk.entries.len() < MAX_REFUSALS
             && desk.refusals_of_one.take(now, payer)
             && desk.refusals_of_all.take(now)
         {
-            desk.refusals.push_back(entry);
+            desk.entries.push_back(entry);
         }
     }
 }

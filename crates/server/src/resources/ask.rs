@@ -1,6 +1,7 @@
 //! A request as the handlers see it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use suibi_coap::{Code, ContentFormat, Request};
@@ -9,6 +10,7 @@ use suibi_journal::{Day, NoteTime};
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::problem::Problem;
+use crate::recovered::Recovered;
 
 /// The server, for those who ask about it.
 #[derive(Debug)]
@@ -17,6 +19,14 @@ pub(crate) struct About {
     pub(crate) data_dir: PathBuf,
     pub(crate) started: Instant,
     pub(crate) clock: Clock,
+    pub(crate) recovered: Arc<Recovered>,
+}
+
+impl About {
+    /// A server that starts now.
+    pub(crate) fn new(now: Instant, device: String, data_dir: PathBuf, clock: Clock) -> Self {
+        Self { device, data_dir, started: now, clock, recovered: Arc::default() }
+    }
 }
 
 /// A request, and what is known beside it.
@@ -96,6 +106,7 @@ fn names(formats: &[ContentFormat]) -> String {
     let name = |format: &ContentFormat| match *format {
         ContentFormat::TEXT_PLAIN => "0 (text/plain)".to_owned(),
         ContentFormat::LINK_FORMAT => "40 (application/link-format)".to_owned(),
+        ContentFormat::OCTET_STREAM => "42 (application/octet-stream)".to_owned(),
         ContentFormat::JSON => "50 (application/json)".to_owned(),
         ContentFormat::CBOR => "60 (application/cbor)".to_owned(),
         ContentFormat::CBOR_SEQ => "63 (application/cbor-seq)".to_owned(),

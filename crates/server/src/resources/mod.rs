@@ -47,7 +47,7 @@ mod well_known;
 use std::fmt;
 
 use suibi_coap::{Code, ContentFormat, OptionNumber, Request, Response};
-use suibi_journal::AuditEntry;
+use suibi_journal::{AuditEntry, Entry};
 use suibi_store::{AccessChange, AccessDone, AccessRefused, Outcome, Reader, Write};
 
 pub(crate) use ask::{About, Ask};
@@ -134,6 +134,16 @@ pub(crate) struct Writing {
     pub(crate) already: Option<Already>,
     /// The answer, once the outcome is durable. The reader sees what was committed.
     pub(crate) answer: Answer,
+}
+
+impl Writing {
+    /// About how many bytes it brings.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.write {
+            Write::Push { entries, .. } => entries.iter().map(Entry::encoded_len).sum(),
+            _ => 0,
+        }
+    }
 }
 
 pub(crate) type Already =

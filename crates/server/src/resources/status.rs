@@ -33,14 +33,19 @@ impl Resource for Status {
         let head = reader.head(ask.caller.journal)?;
         let notes = reader.count(ask.caller.journal)?;
         let disk = files::disk_bytes(&ask.about.data_dir);
+        let recovered = ask.about.recovered.changes(ask.caller.journal);
         let uptime = ask.about.started.elapsed().as_secs();
         let version = env!("CARGO_PKG_VERSION");
         let device = &ask.about.device;
         let text = || {
             format!(
                 "suibi {version} on {device}\nprotocol 1\nnotes {notes}\nposition {}\n\
-                 disk {disk} bytes\nup {uptime} s\n",
-                head.position
+                 disk {disk} bytes\nup {uptime} s\n{}",
+                head.position,
+                match recovered {
+                    0 => String::new(),
+                    _ => format!("recovered {recovered}\n"),
+                }
             )
         };
         let value = || {
@@ -53,6 +58,7 @@ impl Resource for Status {
                 "running": head.running.to_string(),
                 "disk_bytes": disk,
                 "uptime_seconds": uptime,
+                "recovered": recovered,
             })
         };
         Ok(in_format(format, text, value))

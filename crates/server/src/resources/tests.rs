@@ -1,5 +1,7 @@
 //! Every resource without a transport: requests in, responses out, on a real store.
 
+mod feed;
+
 use std::time::Instant;
 
 use serde_json::Value;
@@ -34,12 +36,7 @@ impl Scene {
         .unwrap();
         let reader = writer.reader().unwrap();
         let data_dir = dir.path().to_owned();
-        let about = About {
-            device: "server".to_owned(),
-            data_dir,
-            started: Instant::now(),
-            clock: Clock::System,
-        };
+        let about = About::new(Instant::now(), "server".to_owned(), data_dir, Clock::System);
         let caller = Caller::anyone("192.0.2.7:4711".parse().unwrap());
         Self { writer, reader, about, caller, _dir: dir }
     }
@@ -189,6 +186,7 @@ fn the_json_shape_is_as_documented() {
             "notes",
             "position",
             "protocols",
+            "recovered",
             "running",
             "uptime_seconds",
             "version"

@@ -47,12 +47,7 @@ impl Scene {
         let secret = Secret::from_bytes(&[1; 32]).unwrap();
         let registry = Registry::new(access, contexts, Gate::default(), local, secret);
         let data_dir = dir.path().to_owned();
-        let about = About {
-            device: "server".to_owned(),
-            data_dir,
-            started: Instant::now(),
-            clock: Clock::System,
-        };
+        let about = About::new(Instant::now(), "server".to_owned(), data_dir, Clock::System);
         let reader = store.reader().unwrap();
         Self { store, reader, registry, about, _dir: dir }
     }
