@@ -70,7 +70,13 @@ impl Home {
     /// The line of an invite to `server`, at whose machine this is, made with these further arguments.
     #[track_caller]
     pub(crate) fn invite(&self, server: &Server, arguments: &[&str]) -> String {
-        let host = server.oscore[0].to_string();
+        self.invite_to(server.oscore[0], arguments)
+    }
+
+    /// The same to the server here as it is reached from elsewhere.
+    #[track_caller]
+    pub(crate) fn invite_to(&self, host: SocketAddr, arguments: &[&str]) -> String {
+        let host = host.to_string();
         let arguments = [&["invite", "--host", &host], arguments].concat();
         let line = self.suibi(&arguments).expect_success().out;
         assert!(line.starts_with("suibi://") && line.lines().count() == 1, "{line:?}");

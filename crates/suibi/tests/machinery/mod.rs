@@ -8,6 +8,7 @@ pub(crate) mod home;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod terminal;
+pub(crate) mod watch;
 pub(crate) mod wire;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub(crate) use home::Home;
 pub(crate) use process::{Finished, run};
 pub(crate) use server::Server;
 pub(crate) use terminal::Terminal;
+pub(crate) use watch::Watch;
 pub(crate) use wire::Wire;
 
 /// How long a thing may take that has no bound of its own, on a busy machine.
