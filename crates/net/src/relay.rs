@@ -119,14 +119,34 @@ impl Relay {
         faults: Faults,
         hands: impl FnMut(Direction, SocketAddr, Vec<u8>) -> Vec<(Direction, Vec<u8>)> + Send + 'static,
     ) -> io::Result<Self> {
+        Self::start_with(Shared::new(target, faults), Box::new(hands))
+    }
+
+    /// Another way over the same line, to another server: what passes there takes its place in the same queues. Of the
+    /// line it has a copy, as it is now; the weather is fine.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Relay::start`].
+    pub fn start_beside(&self, target: SocketAddr) -> io::Result<Self> {
+        let mut shared = Shared::new(target, Faults::default());
+        let ours = lock(&self.shared);
+        shared.queues = Arc::clone(&ours.queues);
+        shared.set_line(ours.line);
+        drop(ours);
+        Self::start_with(shared, Box::new(|direction, _, datagram| vec![(direction, datagram)]))
+    }
+
+    fn start_with(shared: Shared, hands: Hands) -> io::Result<Self> {
+        let target = shared.target;
         let loopback = match target {
             SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         };
         let sockets = Sockets::bind(loopback)?;
         let (address, waker) = (sockets.address, sockets.waker()?);
-        let shared = Arc::new(Mutex::new(Shared::new(target, faults)));
-        let path = Path::new(sockets, Arc::clone(&shared), Box::new(hands));
+        let shared = Arc::new(Mutex::new(shared));
+        let path = Path::new(sockets, Arc::clone(&shared), hands);
         let thread = std::thread::Builder::new().name("relay".into()).spawn(|| path.run())?;
         Ok(Self { address, shared, waker, thread: Some(thread) })
     }
@@ -152,10 +172,7 @@ impl Relay {
 
     /// Another line from now on. What is on its way arrives as it would have.
     pub fn set_line(&self, line: Line) {
-        let mut shared = lock(&self.shared);
-        shared.line = line;
-        shared.rebind_at = line.rebind_every.map(|every| Instant::now() + every);
-        drop(shared);
+        lock(&self.shared).set_line(line);
         self.wake();
     }
 
@@ -215,7 +232,8 @@ struct Shared {
     /// One set per direction, so that a retry of one side does not change the luck of the other.
     dice: [StdRng; 2],
     line: Line,
-    queues: [Queue; 2],
+    /// Shared by all relays on the same line.
+    queues: Arc<Mutex<[Queue; 2]>>,
     /// When the ports change next.
     rebind_at: Option<Instant>,
     /// All streams are to be reset.
@@ -231,12 +249,17 @@ impl Shared {
             faults,
             dice: [Direction::Up, Direction::Down].map(|direction| dice(faults, direction)),
             line: Line::default(),
-            queues: <[Queue; 2]>::default(),
+            queues: Arc::default(),
             rebind_at: None,
             cuts: false,
             stats: RelayStats::default(),
             stop: false,
         }
+    }
+
+    fn set_line(&mut self, line: Line) {
+        self.line = line;
+        self.rebind_at = line.rebind_every.map(|every| Instant::now() + every);
     }
 
     /// When the copies of a datagram of so many bytes leave: none, one or two of them.
@@ -276,7 +299,8 @@ impl Shared {
     /// Lets something through the narrow place: when it is through, unless there is no room.
     fn admit(&mut self, direction: Direction, now: Instant, bytes: u64) -> Option<Instant> {
         let queue = if self.line.is_shared { Direction::Up } else { direction };
-        self.queues[queue as usize].admit(self.rate(direction), now, bytes)
+        let mut queues = lock(&self.queues);
+        queues[queue as usize].admit(self.rate(direction), now, bytes)
     }
 
     fn rate(&self, direction: Direction) -> Option<Rate> {
@@ -312,7 +336,7 @@ fn dice(faults: Faults, direction: Direction) -> StdRng {
 
 /// A poisoned lock means that the other side panicked between two plain assignments; what is in
 /// there is still whole.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

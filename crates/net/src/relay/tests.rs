@@ -406,3 +406,21 @@ fn a_narrow_line_is_shared_by_datagrams_and_streams_both_ways() {
     let arrived = receive_all(&server, Duration::from_secs(1));
     assert!((18..=30).contains(&arrived.len()), "{} arrived", arrived.len());
 }
+
+#[test]
+fn relays_beside_each_other_share_one_queue() {
+    let rate = Rate { bytes_per_second: 100_000, queue_bytes: 20_000 };
+    let (server, relay, client) = path(Faults::default());
+    relay.set_line(Line::narrow(rate));
+    let other_server = socket();
+    let beside = relay.start_beside(other_server.local_addr().unwrap()).unwrap();
+    let other = socket();
+    other.connect(beside.address()).unwrap();
+    let start = Instant::now();
+    client.send(&[1; 15_000]).unwrap();
+    receive(&server);
+    client.send(&[1; 15_000]).unwrap();
+    other.send(b"behind it").unwrap();
+    receive(&other_server);
+    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+}
