@@ -1,8 +1,9 @@
-//! Simulated time and network, for tests only.
+//! Simulated time, network and disks, for tests only.
 //!
 //! A [`World`] holds nodes of one type, and a [`Link`] from each to each that loses, doubles,
 //! delays and reorders what it is told to. Time goes on when nothing is left to do at a moment,
 //! and chance comes from a seed, so that a run is the same each time; a failing test prints it.
+//! A [`Disk`] keeps what a database writes, and what would be left of it after a power cut.
 //!
 //! ```
 //! use std::time::{Duration, Instant};
@@ -38,8 +39,10 @@
 //! assert_eq!(world.link(other, one).carried, 1);
 //! ```
 
+mod disk;
 mod link;
 mod world;
 
+pub use disk::{Disk, Fault, Moment};
 pub use link::Link;
 pub use world::{Node, NodeId, World};
