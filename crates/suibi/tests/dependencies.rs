@@ -1,4 +1,5 @@
-//! What we build on: where it comes from, under which licence, and that nothing unsafe is ours but one file.
+//! What we build on: where it comes from, under which licence, and that nothing unsafe is ours but one file, and one
+//! of the tests.
 
 #![allow(clippy::unwrap_used, reason = "tests may unwrap")]
 
@@ -93,8 +94,11 @@ fn one_file_of_the_program_may_be_unsafe() {
             }
         }
     }
-    // Everywhere else the lint of the workspace denies it.
-    assert_eq!(permitted, [Path::new("crates/net/src/kernel.rs")]);
+    permitted.sort();
+    // Everywhere else the lint of the workspace denies it. The simulator is in no program: it stands between SQLite
+    // and the files when tests cut the power.
+    let expected = ["crates/net/src/kernel.rs", "crates/sim/src/disk/vfs.rs"];
+    assert_eq!(permitted, expected.map(Path::new));
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"deny\""));
 }
