@@ -1,4 +1,4 @@
-//! Sockets: datagrams in batches, and addresses as people write them.
+//! Sockets: datagrams in batches, streams, and addresses as people write them.
 //!
 //! [`UdpSocket`] carries what a sans-IO machine wants carried. A server binds and drives it like this
 //! (waiting is the caller's affair, with [`mio`] or [`UdpSocket::wait`]):
@@ -29,8 +29,10 @@
 mod kernel;
 pub mod relay;
 mod resolve;
+mod tcp;
 mod udp;
 
 pub use kernel::{ReceiveBatch, effective_user};
 pub use resolve::{AddressError, resolve};
+pub use tcp::{StreamReceived, TcpListener, TcpStream};
 pub use udp::{Received, Sent, UdpSocket};
