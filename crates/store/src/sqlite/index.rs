@@ -107,7 +107,15 @@ impl Index {
     }
 
     fn is_level(&self, store: &Connection) -> Result<bool, StoreError> {
-        let (position, mark) = progress(&self.conn)?;
+        Self::is_up_to_date(&self.conn, store)
+    }
+
+    /// Whether the index that a connection has open knows all of a store.
+    pub(crate) fn is_up_to_date(
+        index: &Connection,
+        store: &Connection,
+    ) -> Result<bool, StoreError> {
+        let (position, mark) = progress(index)?;
         let last = store
             .prepare_cached("SELECT position FROM changes ORDER BY position DESC LIMIT 1")?
             .query_row([], |row| row.get(0))

@@ -34,15 +34,16 @@ pub(crate) struct Stored {
 }
 
 /// What a note's row says beside its key.
-struct State {
-    id: NoteId,
-    time: NoteTime,
-    state: i64,
-    chain: i64,
-    source: Option<String>,
-    first: u64,
-    last: u64,
-    head: u64,
+#[derive(Debug, PartialEq)]
+pub(super) struct State {
+    pub(super) id: NoteId,
+    pub(super) time: NoteTime,
+    pub(super) state: i64,
+    pub(super) chain: i64,
+    pub(super) source: Option<String>,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) head: u64,
 }
 
 impl Batch<'_> {
@@ -115,7 +116,7 @@ impl Batch<'_> {
 
     /// Inserts a note that has no row, as its changes have it.
     pub(super) fn insert_folded(&mut self, id: NoteId, first: u64) -> Result<(), StoreError> {
-        let state = fold_state(id, first, &revisions(self.conn, first)?)?;
+        let state = state(self.conn, id, first)?;
         match self.try_insert(&state)? {
             Some(_) => Ok(()),
             None => Err(StoreError::Corrupt(format!("note {id} is there twice"))),
@@ -245,6 +246,11 @@ pub(crate) fn revisions(conn: &Connection, first: u64) -> Result<Vec<Stored>, St
     positions(conn, first)?.into_iter().map(|position| stored(conn, position)).collect()
 }
 
+/// What the row of a note has to say.
+pub(super) fn state(conn: &Connection, id: NoteId, first: u64) -> Result<State, StoreError> {
+    fold_state(id, first, &revisions(conn, first)?)
+}
+
 /// The note that revisions make.
 pub(crate) fn folded(revisions: &[Stored]) -> Result<Folded, StoreError> {
     fold(revisions.iter().map(|stored| stored.revision.clone()))
@@ -301,7 +307,7 @@ fn fold_state(id: NoteId, first: u64, revisions: &[Stored]) -> Result<State, Sto
     })
 }
 
-fn source(content: &Content) -> Option<String> {
+pub(super) fn source(content: &Content) -> Option<String> {
     source_of(content.extras.get(extra::SOURCE))
 }
 

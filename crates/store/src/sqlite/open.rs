@@ -58,6 +58,15 @@ pub(crate) fn reader(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
     Ok(conn)
 }
 
+/// A connection that only reads a store that is not opened otherwise, perhaps a damaged one.
+pub(crate) fn visitor(path: &Path) -> Result<Connection, StoreError> {
+    // SQLite's own word for a file that is not there does not say so.
+    fs::metadata(path).map_err(|error| StoreError::file(path, &error))?;
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    leave_the_log(&conn, OwnChain::Kept)?;
+    Ok(conn)
+}
+
 /// The index: written by whoever has time, and made again if it is lost.
 pub(crate) fn index(path: &Path) -> Result<Connection, StoreError> {
     make_private(path)?;

@@ -11,6 +11,7 @@ mod replica;
 mod rescue;
 #[path = "../support/mod.rs"]
 mod support;
+mod verify;
 
 use std::path::Path;
 

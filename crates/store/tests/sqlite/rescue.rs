@@ -7,6 +7,7 @@ use suibi_journal::{
     AuditKind, Body, Cursor, Entry, FeedPage, Hash, NoteId, Query, Receipt, Refusal, rescue,
     rescued_chain,
 };
+use suibi_store::verify::verify;
 use suibi_store::{
     Applied, Expect, PageError, Reader, Rescued, SqliteStore, Store, StoreError, Write,
 };
@@ -114,6 +115,7 @@ fn feed(store: &SqliteStore) -> FeedPage {
 
 /// That a store is what its own feed makes of an empty one, row for row, and its index too.
 fn is_sound(path: &Path) {
+    assert_eq!(verify(path, None, &mut |_, _| {}).unwrap().problems, []);
     let store = replica(path);
     let dir = tempfile::tempdir().unwrap();
     let mut fresh = replica(&dir.path().join("fresh.db"));
@@ -581,6 +583,9 @@ fn what_is_derived_from_the_feed_sees_a_rescue_that_wrote_nothing() {
     let lost: Vec<_> = (1..=2).map(|n| phone.note(n, NOW, &format!("note {n}"))).collect();
     pushed(&mut tablet, phone.push(&rescue(&lost)));
     pushed(&mut tablet, phone.push(&lost));
+    for chain in [phone.chain, rescued_chain(lost[0].hash())] {
+        tablet.requeue_after(chain, 0).unwrap();
+    }
     let mut reader = tablet.reader().unwrap();
     assert_eq!(reader.tags(HERE).unwrap(), []);
     let version = reader.version(HERE).unwrap();
