@@ -11,6 +11,7 @@ mod prompt;
 mod render;
 mod session;
 mod settings;
+mod story;
 mod ui;
 
 use std::process::ExitCode;

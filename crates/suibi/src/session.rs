@@ -4,13 +4,15 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use suibi_client::{
-    Added, Client, ClientConfig, ClientError, LiveEvent, Membership, Place, Status,
+    Added, Client, ClientConfig, ClientError, LiveEvent, Membership, Place, Rebuilt, ReceiptCheck,
+    Scope, Status, Verification,
 };
-use suibi_journal::{ChainId, Extras, Note, NoteTime, Query, Rights};
+use suibi_journal::{ChainId, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
 use suibi_store::{JournalId, Reader, StoreError};
 
 use crate::failure::{Exit, Failure};
 use crate::settings::Settings;
+use crate::story::Story;
 use crate::ui::Ui;
 
 /// A listing waits so long for news from the server, and then shows what this device has.
@@ -37,6 +39,21 @@ pub(crate) struct Written {
     /// Why it waits, when that is more than a server out of reach.
     pub(crate) trouble: Option<String>,
 }
+
+/// A note that was there, and was written to.
+#[derive(Debug)]
+pub(crate) struct Wrote {
+    /// As it is now.
+    pub(crate) story: Story,
+    /// Changes of this device that the server has not confirmed yet.
+    pub(crate) waiting: u64,
+    /// Why it waits, when that is more than a server out of reach.
+    pub(crate) trouble: Option<String>,
+}
+
+/// What helps where the right `admin` is missing.
+pub(crate) const ADMIN_HINT: &str =
+    "do it on the machine where the server runs, or on a device with the right `admin`";
 
 /// Opens this device's replica. Nobody on the network is asked.
 ///
@@ -98,10 +115,7 @@ impl Session {
 
     fn written(&self, text: &str, added: Added) -> Written {
         let (own_chain, seq, hash) = added.change;
-        let trouble = match added.refused.first() {
-            Some(refused) => Some(format!("the server does not take it: {}", refused.refusal)),
-            None => added.trouble.filter(is_worth_a_word).map(|error| chain(&error)),
-        };
+        let trouble = trouble(&added);
         let note = Note {
             id: added.note,
             time: added.time,
@@ -115,6 +129,82 @@ impl Session {
             waiting: added.receipt.is_none(),
         };
         Written { note, place: (own_chain, seq), waiting: added.waiting, trouble }
+    }
+
+    /// The notes that a name may mean, deleted and erased ones as well.
+    pub(crate) fn find(&mut self, name: &NoteName) -> Result<Vec<NoteId>, Failure> {
+        self.reader.find(JournalId::FIRST, name).map_err(|error| store_failure(&error))
+    }
+
+    /// One note with all its revisions; none where there is no such note here.
+    pub(crate) fn story(&mut self, id: NoteId) -> Result<Option<Story>, Failure> {
+        let history = self.reader.history(JournalId::FIRST, id);
+        Ok(Story::of(id, history.map_err(|error| store_failure(&error))?))
+    }
+
+    /// Gives a note another text. `None`: it is another one than `story` tells by now, and nothing was written.
+    pub(crate) fn edit(&mut self, story: &Story, text: &str) -> Result<Option<Wrote>, Failure> {
+        let written = self.client.edit(story.id, &story.seen(), text);
+        self.wrote(written)
+    }
+
+    /// Deletes a note; as with [`Session::edit`].
+    pub(crate) fn remove(&mut self, story: &Story) -> Result<Option<Wrote>, Failure> {
+        let written = self.client.remove(story.id, &story.seen());
+        self.wrote(written)
+    }
+
+    /// Gives a deleted note its last text back; as with [`Session::edit`].
+    pub(crate) fn restore(&mut self, story: &Story) -> Result<Option<Wrote>, Failure> {
+        let written = self.client.restore(story.id);
+        self.wrote(written)
+    }
+
+    fn wrote(&mut self, added: Result<Added, ClientError>) -> Result<Option<Wrote>, Failure> {
+        let added = match added {
+            Err(ClientError::Changed(_) | ClientError::NotDeleted(_)) => return Ok(None),
+            added => added.map_err(|error| failure(&error))?,
+        };
+        let trouble = trouble(&added);
+        let story = self.story(added.note)?.expect("a note that was written is there");
+        Ok(Some(Wrote { story, waiting: added.waiting, trouble }))
+    }
+
+    /// Erases a note for good, on the server and here. Why it is not erased here yet, if so.
+    pub(crate) fn purge(
+        &mut self,
+        story: &Story,
+        within: Duration,
+    ) -> Result<Option<String>, ClientError> {
+        let purged = self.client.purge(story.id, within)?;
+        Ok(purged.trouble.map(|error| chain(&error)))
+    }
+
+    /// Refuses what only an administrator may, before anybody is asked whether it is meant.
+    pub(crate) fn check_admin(&self) -> Result<(), Failure> {
+        let membership = self.client.membership().filter(|membership| !membership.rights.admin);
+        let Some(membership) = membership else { return Ok(()) };
+        let (device, server) = (membership.device.clone(), membership.server.clone());
+        Err(failure(&ClientError::NotAdmin { device, server }))
+    }
+
+    /// Checks that nothing is missing or altered. `progress` hears how many changes of how many are done.
+    pub(crate) fn verify(
+        &mut self,
+        scope: Scope,
+        within: Duration,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Verification, Failure> {
+        self.client.verify(scope, within, progress).map_err(|error| failure(&error))
+    }
+
+    /// Checks one receipt.
+    pub(crate) fn verify_receipt(
+        &mut self,
+        receipt: &str,
+        within: Duration,
+    ) -> Result<ReceiptCheck, Failure> {
+        self.client.verify_receipt(receipt, within).map_err(|error| failure(&error))
     }
 
     /// Fetches what is new before a listing, for a moment only; what this device has is shown in any case.
@@ -151,7 +241,7 @@ impl Session {
     pub(crate) fn sync(&mut self, mut progress: impl FnMut(&Moved)) -> Result<Moved, Failure> {
         let mut all = Moved::default();
         loop {
-            let before = all;
+            let before = all.clone();
             let begun = Instant::now();
             let outcome = self.client.sync(SYNC_PATIENCE, |report| {
                 let receipts = u64::try_from(report.receipts.len()).unwrap_or(u64::MAX);
@@ -162,12 +252,15 @@ impl Session {
             });
             match outcome {
                 Ok(synced) => {
+                    all.rescued += synced.rescued;
+                    all.recovered += synced.recovered;
+                    all.rebuilt = synced.rebuilt.or(all.rebuilt);
                     all.waiting = synced.waiting;
                     all.refused = u64::try_from(synced.refused.len()).unwrap_or(u64::MAX);
                     return Ok(all);
                 }
                 // It moved, and its time was up: so go on.
-                Err(error) if error.is_offline() && all.is_beyond(before) => {
+                Err(error) if error.is_offline() && all.is_beyond(&before) => {
                     tracing::debug!(took = ?begun.elapsed(), "{}, going on", chain(&error));
                 }
                 Err(error) => return Err(failure(&error)),
@@ -202,8 +295,16 @@ impl Session {
     }
 }
 
+/// Why a change waits, when that is more than a server out of reach.
+fn trouble(added: &Added) -> Option<String> {
+    match added.refused.first() {
+        Some(refused) => Some(format!("the server does not take it: {}", refused.refusal)),
+        None => added.trouble.as_ref().filter(|error| is_worth_a_word(error)).map(|it| chain(it)),
+    }
+}
+
 /// What a sync has moved so far, in changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     /// Ours, confirmed by the server.
     pub(crate) delivered: u64,
@@ -215,10 +316,16 @@ pub(crate) struct Moved {
     pub(crate) waiting: u64,
     /// Ours that the server does not take.
     pub(crate) refused: u64,
+    /// Written anew, because a copy of this replica had taken their places.
+    pub(crate) rescued: u64,
+    /// Given back to a server that had lost them.
+    pub(crate) recovered: u64,
+    /// What was done about a replica that could not be used.
+    pub(crate) rebuilt: Option<Rebuilt>,
 }
 
 impl Moved {
-    fn is_beyond(self, before: Self) -> bool {
+    fn is_beyond(&self, before: &Self) -> bool {
         self.delivered > before.delivered || self.fetched > before.fetched
     }
 }
@@ -248,6 +355,14 @@ pub(crate) fn failure(error: &ClientError) -> Failure {
         ClientError::Store(error) => store_failure(error),
         ClientError::Note(error) => {
             Failure::usage("the note cannot be kept; nothing was written").because(error)
+        }
+        ClientError::Receipt(_) => Failure::usage(error.to_string())
+            .hint("it is the end of the line that confirmed the note: suibi verify 1284"),
+        ClientError::NotAdmin { .. } => {
+            Failure::new(Exit::NotAllowed, error.to_string()).hint(ADMIN_HINT)
+        }
+        ClientError::Changed(_) | ClientError::NotDeleted(_) | ClientError::NothingToRestore(_) => {
+            Failure::new(Exit::NothingMatched, format!("{error}; nothing was written"))
         }
         ClientError::Device(_) => Failure::usage("this device cannot have that name")
             .because(error)

@@ -1,7 +1,7 @@
 //! Where words go: data to standard output, talk to standard error, colours only where they can be seen.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead as _, BufWriter, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -44,6 +44,23 @@ impl Ui {
     pub(crate) fn ask(&self, question: impl Display) {
         let mut stream = AutoStream::new(io::stderr(), self.color);
         let _ = write!(stream, "{question}").and_then(|()| stream.flush());
+    }
+
+    /// Whether somebody is there who can answer.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Whether the answer to a question is yes; no is what goes without saying.
+    ///
+    /// # Errors
+    ///
+    /// A terminal that cannot be read.
+    pub(crate) fn confirm(&self, question: impl Display) -> io::Result<bool> {
+        self.ask(question);
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是" | "好"))
     }
 
     /// Columns and rows of the terminal that shows the talk, if one does.

@@ -38,9 +38,20 @@ fn help_of_every_command() {
         "today",
         "on",
         "search",
+        "show",
+        "history",
+        "edit",
+        "rm",
+        "restore",
+        "purge",
         "tags",
         "sync",
         "status",
+        "verify",
+        "backup",
+        "backup create",
+        "backup check",
+        "backup restore",
         "watch",
         "serve",
         "invite",
@@ -76,6 +87,15 @@ fn a_command_with_words_that_do_not_fit_does_nothing_and_offers_the_note() {
         (&["list", "of", "it's"], r"suibi add list of 'it'\''s'"),
         (&["config", "is", "broken"], "suibi add config is broken"),
         (&["undo", "that"], "suibi add undo that"),
+        (&["show", "me", "the", "way"], "suibi add show me the way"),
+        (&["history", "lesson"], "suibi add history lesson"),
+        (&["edit", "the", "draft"], "suibi add edit the draft"),
+        (&["rm", "this"], "suibi add rm this"),
+        (&["restore", "order"], "suibi add restore order"),
+        (&["purge", "everything"], "suibi add purge everything"),
+        (&["verify", "that", "it", "works"], "suibi add verify that it works"),
+        (&["backup", "the", "server"], "suibi add backup the server"),
+        (&["history", "1284", "1285"], "suibi add history 1284 1285"),
     ] {
         let refused = home.suibi(line).expect_refusal(&[2]);
         assert!(refused.err.contains(offered), "{refused:#?}");
@@ -88,6 +108,13 @@ fn a_command_with_words_that_do_not_fit_does_nothing_and_offers_the_note() {
     --- 2
     error: `today` is a command, and "was good" does not fit it; nothing was done
     hint: to write it as a note: suibi add today was good
+    "#);
+    let refused = home.suibi(&["show", "3f9"]);
+    insta::assert_snapshot!(told(&home, &refused), @r#"
+    --- 2
+    error: `show` is a command, and "3f9" does not fit it; nothing was done
+    caused by: "3f9" is too short for a note: write all six digits of its receipt, such as `3f9ac1`, or its number, such as `#1284`
+    hint: to write it as a note: suibi add show 3f9
     "#);
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "it left something behind");
 }
@@ -102,6 +129,8 @@ fn an_option_among_the_words_of_a_note_is_a_slip() {
     hint: options come first: suibi --json … TEXT; to write it down: suibi -- bought milk --json
     ");
     home.suibi(&["add", "milk", "--data-dir=/tmp"]).expect_refusal(&[2]);
+    let edit = home.suibi(&["edit", "1284", "bought", "--quiet"]).expect_refusal(&[2]);
+    assert!(edit.err.contains("suibi edit 1284 -- bought --quiet"), "{edit:#?}");
     let cold = home.suibi(&["-5", "degrees", "outside"]).expect_refusal(&[2]);
     assert!(cold.err.contains("suibi -- -5 degrees outside"), "{cold:#?}");
     assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "it left something behind");

@@ -45,7 +45,10 @@ fn settled(json: &str) -> String {
             Value::Object(members) => {
                 for (key, value) in members {
                     match (key.as_str(), &value) {
-                        ("id" | "hash" | "path" | "address" | "suibi", Value::String(_)) => {
+                        (
+                            "id" | "hash" | "path" | "address" | "suibi" | "last_contact",
+                            Value::String(_),
+                        ) => {
                             *value = "…".into();
                         }
                         ("round_trip_ms", Value::Number(_)) => *value = 0.into(),
@@ -155,6 +158,7 @@ fn notes_for_programs() {
           ],
           "text": "late 夜宵 @food",
           "time": "2026-11-22T23:50:00.000+08:00",
+          "undeleted": false,
           "waiting": false
         },
         {
@@ -172,6 +176,7 @@ fn notes_for_programs() {
           ],
           "text": "第一行\n\nthird line @todo",
           "time": "2026-11-23T08:15:00.000+08:00",
+          "undeleted": false,
           "waiting": false
         },
         {
@@ -190,6 +195,7 @@ fn notes_for_programs() {
           ],
           "text": "bought milk @shop and @food",
           "time": "2026-11-23T09:05:00.000+08:00",
+          "undeleted": false,
           "waiting": false
         }
       ],
@@ -224,6 +230,21 @@ fn notes_for_programs() {
     insta::assert_snapshot!(settled(&laptop.suibi(&["status", "--json"]).out), @r#"
     {
       "device": "laptop",
+      "devices": [
+        {
+          "chains": 1,
+          "changes": 2,
+          "last": "2026-11-23T09:05:00.000+08:00",
+          "name": "laptop"
+        },
+        {
+          "chains": 1,
+          "changes": 1,
+          "last": "2026-11-23T08:15:00.000+08:00",
+          "name": "手机"
+        }
+      ],
+      "repairs": [],
       "replica": {
         "notes": 3,
         "path": "…",
@@ -236,8 +257,10 @@ fn notes_for_programs() {
         "embedded": false,
         "encrypted": false,
         "joined": null,
+        "last_contact": "…",
         "position": 3,
         "round_trip_ms": 0,
+        "transport": "udp",
         "trouble": null
       },
       "suibi": "…",
@@ -248,7 +271,10 @@ fn notes_for_programs() {
     {
       "delivered": 0,
       "fetched": 0,
+      "rebuilt": null,
+      "recovered": 0,
       "refused": 0,
+      "rescued": 0,
       "version": 1,
       "waiting": 0
     }
@@ -268,6 +294,7 @@ fn notes_for_programs() {
         "tags": [],
         "text": "a note",
         "time": "2026-11-23T09:05:00.000+08:00",
+        "undeleted": false,
         "waiting": false
       },
       "version": 1,

@@ -30,7 +30,7 @@ struct AuditJson {
 
 /// One entry.
 #[derive(Debug, Serialize)]
-struct EntryJson {
+pub(super) struct EntryJson {
     time: Option<String>,
     what: &'static str,
     reason: Option<String>,

@@ -96,7 +96,7 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
         .and_then(|mut session| sync::exchange(&mut session, &context.ui))
     {
         Ok(moved) => {
-            context.ui.say(sync::line(moved, joined.membership.rights));
+            context.ui.say(sync::line(&moved, joined.membership.rights));
             Some(moved.waiting)
         }
         Err(failure) => {

@@ -4,19 +4,27 @@
 
 pub(crate) mod add;
 mod audit;
+mod backup;
 mod config;
 mod demo;
 mod devices;
+mod edit;
 mod invite;
 mod join;
 mod list;
+mod names;
 mod owner;
 mod piped;
+mod progress;
+mod purge;
+mod remove;
 mod serve;
 mod shape;
+mod show;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod tags;
+mod verify;
 mod watch;
 
 use std::ffi::OsString;
@@ -116,12 +124,28 @@ enum Command {
     On(list::OnArgs),
     /// Print the notes in which all these words stand
     Search(list::SearchArgs),
+    /// Print all about a note: its text, who wrote it when, receipts, versions
+    Show(show::ShowArgs),
+    /// Print what became of a note: each change, when and by whom
+    History(show::HistoryArgs),
+    /// Give a note another text, in your editor or from the command line
+    Edit(edit::EditArgs),
+    /// Delete notes; restore brings them back
+    Rm(remove::RemoveArgs),
+    /// Bring deleted notes back
+    Restore(remove::RestoreArgs),
+    /// Erase a note for good, everywhere
+    Purge(purge::PurgeArgs),
     /// Print the tags and how many notes have each
     Tags,
     /// Exchange notes with the server now
     Sync,
     /// Say where the notes are and whether the server answers
     Status,
+    /// Prove that nothing is missing, or name what is
+    Verify(verify::VerifyArgs),
+    /// Copy everything into one file, check such a file, put it back
+    Backup(backup::BackupArgs),
     /// Print notes as they arrive, until Ctrl-C
     Watch(watch::WatchArgs),
     /// Be a server for other devices
@@ -198,7 +222,11 @@ fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> 
     if misfit(&error)
         && let Some(offer) = shape::offer_note(given)
     {
-        return Err(offer);
+        // What a note's name looks like, say.
+        return Err(match std::error::Error::source(&error) {
+            Some(why) => offer.because(why),
+            None => offer,
+        });
     }
     error.print()?;
     if given.len() > 1 && begins_with_a_stranger(&error, given) {
@@ -273,7 +301,8 @@ fn count(text: &str) -> Result<usize, String> {
 
 fn context(global: &Global) -> Result<Context, Failure> {
     let mut settings = Settings::load()?;
-    settings.flag(Key::Server, global.server.clone());
+    // After `verify` and `backup` the bare word names no server.
+    settings.flag(Key::Server, global.server.clone().filter(|server| !server.is_empty()));
     settings.flag(Key::DataDir, global.data_dir.clone());
     settings.flag(Key::Insecure, global.insecure.then(|| "true".to_owned()));
     let color = match global.color {
@@ -325,9 +354,17 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Today(args)) => list::today(args, &mut context),
         Some(Command::On(args)) => list::on(args, &mut context),
         Some(Command::Search(args)) => list::search(args, &mut context),
+        Some(Command::Show(args)) => show::show(args, &mut context),
+        Some(Command::History(args)) => show::history(args, &mut context),
+        Some(Command::Edit(args)) => edit::run(args, &mut context),
+        Some(Command::Rm(args)) => remove::remove(args, &mut context),
+        Some(Command::Restore(args)) => remove::restore(args, &mut context),
+        Some(Command::Purge(args)) => purge::run(args, &mut context),
         Some(Command::Tags) => tags::run(&mut context),
         Some(Command::Sync) => sync::run(&mut context),
         Some(Command::Status) => status::run(&mut context),
+        Some(Command::Verify(args)) => verify::run(args, &mut context),
+        Some(Command::Backup(args)) => backup::run(args, &mut context),
         Some(Command::Watch(args)) => watch::run(args, &mut context),
         Some(Command::Serve(args)) => serve::run(args, &mut context),
         Some(Command::Invite(args)) => invite::run(args, &mut context),

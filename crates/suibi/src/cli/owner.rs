@@ -170,9 +170,6 @@ impl Owner {
 /// What the owner is told when it was not done.
 fn failure(error: &ClientError) -> Failure {
     match error {
-        ClientError::NotAdmin { .. } => Failure::new(Exit::NotAllowed, error.to_string()).hint(
-            "do it on the machine where the server runs, or on a device with the right `admin`",
-        ),
         ClientError::Sync(SyncError::Refused { code, text }) => {
             let text =
                 if text.is_empty() { format!("the server refuses ({code})") } else { text.clone() };

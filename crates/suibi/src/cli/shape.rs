@@ -11,29 +11,14 @@ use crate::failure::Failure;
 
 /// Commands with their other names. A test holds this against what clap knows.
 pub(super) const COMMANDS: &[&str] = &[
-    "add", "log", "list", "today", "on", "search", "tags", "sync", "status", "watch", "serve",
-    "invite", "join", "devices", "audit", "demo", "config", "help",
+    "add", "log", "list", "today", "on", "search", "show", "history", "edit", "rm", "restore",
+    "purge", "tags", "sync", "status", "verify", "backup", "watch", "serve", "invite", "join",
+    "devices", "audit", "demo", "config", "help",
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
-pub(super) const RESERVED: &[&str] = &[
-    "show",
-    "edit",
-    "rm",
-    "restore",
-    "history",
-    "undo",
-    "stats",
-    "import",
-    "export",
-    "verify",
-    "backup",
-    "doctor",
-    "completions",
-    "man",
-    "purge",
-    "init",
-];
+pub(super) const RESERVED: &[&str] =
+    &["undo", "stats", "import", "export", "doctor", "completions", "man", "init"];
 
 /// Global options that take their value from the next word.
 pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color"];
@@ -81,13 +66,20 @@ pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
                 at += if WITH_VALUE.contains(&option) { 2 } else { 1 };
             }
             Some("add") => {
-                refuse_options(&args[at + 1..])?;
+                refuse_options(&args[at + 1..], "suibi")?;
                 return Ok(Shape::Command(args));
             }
+            Some("edit") => {
+                let note = args.get(at + 1).map(std::slice::from_ref).unwrap_or_default();
+                let words = args.get(at + 2..).unwrap_or_default();
+                refuse_options(words, &format!("suibi edit {}", quoted(note)))?;
+                return Ok(Shape::Command(args));
+            }
+            Some("verify") => return Ok(Shape::Command(one_server(args, at))),
             Some(word) if COMMANDS.contains(&word) => return Ok(Shape::Command(args)),
             Some(word) if RESERVED.contains(&word) => return Err(reserved(word, &args[at..])),
             _ => {
-                refuse_options(&args[at..])?;
+                refuse_options(&args[at..], "suibi")?;
                 let words = args[at..].to_vec();
                 return Ok(note(&args[..at], words));
             }
@@ -111,8 +103,18 @@ fn command(options: &[OsString], middle: &[&str], words: &[OsString]) -> Shape {
     Shape::Command(options.iter().cloned().chain(middle).chain(words.iter().cloned()).collect())
 }
 
-/// Options before the first word of the note are clap's; from there on they are refused, up to a `--`.
-fn refuse_options(args: &[OsString]) -> Result<(), Failure> {
+/// After `verify` the bare word `--server` asks for the server that counts; where one was named before, that is it.
+fn one_server(args: Vec<OsString>, at: usize) -> Vec<OsString> {
+    let (before, after) = args.split_at(at);
+    let names = |arg: &OsString| arg.to_string_lossy().split('=').next() == Some("--server");
+    let is_named = before.iter().any(names);
+    let stays = |arg: &&OsString| !(is_named && *arg == "--server");
+    before.iter().chain(after.iter().filter(stays)).cloned().collect()
+}
+
+/// Options before the first word of the note are clap's; from there on they are refused, up to a `--`. `way` is what
+/// goes before the words when the text is spelled out.
+fn refuse_options(args: &[OsString], way: &str) -> Result<(), Failure> {
     let mut in_note = false;
     for arg in args {
         let arg = arg.to_string_lossy();
@@ -125,7 +127,7 @@ fn refuse_options(args: &[OsString]) -> Result<(), Failure> {
                 "`{name}` stands among the words of the note; nothing was written"
             ))
             .hint(format!(
-                "options come first: suibi {name} … TEXT; to write it down: suibi -- {}",
+                "options come first: suibi {name} … TEXT; to write it down: {way} -- {}",
                 quoted(args)
             )));
         }
@@ -205,6 +207,11 @@ mod tests {
             ("-q -- --json", "command: -q add -- --json"),
             ("undo", "refused"),
             ("milk --json", "refused"),
+            ("edit 1284 milk --json", "refused"),
+            ("edit 1284 --json milk", "command: edit 1284 --json milk"),
+            ("edit 1284 -- milk --json", "command: edit 1284 -- milk --json"),
+            ("verify --server 1284", "command: verify --server 1284"),
+            ("--server coap://h verify --server", "command: --server coap://h verify"),
             ("add milk --server=x", "refused"),
             ("add --json milk", "command: add --json milk"),
             ("add -- milk --json", "command: add -- milk --json"),

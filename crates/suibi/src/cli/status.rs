@@ -4,17 +4,25 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
-use suibi_client::Status;
+use suibi_client::{DeviceSeen, Status};
+use suibi_journal::AuditEntry;
 
 use super::Context;
+use super::audit::EntryJson;
+use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
 use crate::render::style::{DIM, GOOD, WAITING};
-use crate::render::wrap::harmless;
+use crate::render::wrap::{columns, harmless};
 use crate::session::{self, Session};
+use crate::story::minute;
 
 /// So long the server has to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// Of longer lists, the newest.
+const MOST_OTHERS: usize = 8;
+const MOST_REPAIRS: usize = 5;
 
 /// What `status` prints with `--json`.
 #[derive(Debug, Serialize)]
@@ -24,6 +32,17 @@ struct StatusJson {
     device: String,
     server: ServerJson,
     replica: ReplicaJson,
+    devices: Vec<DeviceJson>,
+    repairs: Vec<EntryJson>,
+}
+
+/// How far a device was seen.
+#[derive(Debug, Serialize)]
+struct DeviceJson {
+    name: String,
+    chains: u64,
+    changes: u64,
+    last: Option<String>,
 }
 
 /// The server's side.
@@ -37,6 +56,8 @@ struct ServerJson {
     trouble: Option<String>,
     position: Option<u64>,
     round_trip_ms: Option<f64>,
+    transport: Option<String>,
+    last_contact: Option<String>,
 }
 
 /// What this machine has joined.
@@ -116,6 +137,9 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
             let rtt = status.rtt.map(|rtt| format!(" in {}", milliseconds(rtt)));
             let rtt = rtt.unwrap_or_default();
             text.push_str(&format!("{GOOD}answers{GOOD:#}{rtt}"));
+            if let Some(transport) = status.transport {
+                text.push_str(&format!(" over {}", transport.to_string().to_uppercase()));
+            }
             if session.rights().read {
                 text.push_str(&format!(", feed at #{}", head.position));
             }
@@ -123,6 +147,7 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
         }
         Err(error) => {
             text.push_str(&format!("{WAITING}{}{WAITING:#}\n", session::chain(error)));
+            text.push_str(&format!("{}{}\n", label(""), last_contact(status)));
         }
     }
     if let Some(membership) = membership {
@@ -138,9 +163,80 @@ pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> S
         waiting => format!("{WAITING}{waiting} not yet on the server{WAITING:#}"),
     };
     text.push_str(&format!("{}{}, {waiting}\n", label("notes"), status.notes));
-    text.push_str(&format!("{}{}\n", label("device"), harmless(session.device())));
+    text.push_str(&format!(
+        "{}{}{}\n",
+        label("device"),
+        harmless(session.device()),
+        read_up_to(status)
+    ));
+    for (at, row) in others(status, session.device()).iter().enumerate() {
+        text.push_str(&format!("{}{row}\n", label(if at == 0 { "others" } else { "" })));
+    }
+    for (at, repair) in status.repairs.iter().rev().take(MOST_REPAIRS).enumerate() {
+        text.push_str(&format!(
+            "{}{}\n",
+            label(if at == 0 { "repaired" } else { "" }),
+            repaired(repair)
+        ));
+    }
     text.push_str(&format!("{}{}\n", label("replica"), status.replica.display()));
     text
+}
+
+/// How far the feed was read, where the server says that there is more.
+fn read_up_to(status: &Status) -> String {
+    match &status.head {
+        Ok(head) if head.position == status.cursor.position => String::new(),
+        Ok(_) if status.cursor.position == 0 => {
+            format!("{WAITING}, has read nothing yet: suibi sync{WAITING:#}")
+        }
+        Ok(_) => {
+            format!("{WAITING}, has read up to #{}: suibi sync{WAITING:#}", status.cursor.position)
+        }
+        Err(_) if status.cursor.position == 0 => String::new(),
+        Err(_) => format!(", has read up to #{}", status.cursor.position),
+    }
+}
+
+/// When the server answered last.
+fn last_contact(status: &Status) -> String {
+    let Some(at) = status.last_contact else { return "it has never answered".to_owned() };
+    let ago = clock::now().map_or(0, |now| now.millis().saturating_sub(at));
+    match ago {
+        ..60_000 => "it answered less than a minute ago".to_owned(),
+        ago => format!("it answered last {} ago ({})", clock::stretch(ago), clock::minute(at)),
+    }
+}
+
+/// How far each other device was seen: columns, the one that wrote last first.
+fn others(status: &Status, own: &str) -> Vec<String> {
+    let mut others: Vec<_> = status.devices.iter().filter(|device| device.name != own).collect();
+    others.sort_by_key(|device| std::cmp::Reverse(device.last));
+    let hidden = others.len().saturating_sub(MOST_OTHERS);
+    others.truncate(MOST_OTHERS);
+    let name = |device: &DeviceSeen| harmless(&device.name).replace('\n', " ");
+    let width = others.iter().map(|device| columns(&name(device))).max().unwrap_or(0);
+    let digits = others.iter().map(|device| device.changes.to_string().len()).max().unwrap_or(0);
+    let row = |device: &&DeviceSeen| {
+        let name = name(device);
+        let padding = " ".repeat(width - columns(&name));
+        let changes = if device.changes == 1 { "change " } else { "changes" };
+        let last = device.last.map(|time| format!(", last note {}", minute(time)));
+        let count = device.changes;
+        format!("{name}{padding}  {count:>digits$} {changes}{}", last.unwrap_or_default())
+    };
+    let mut rows: Vec<String> = others.iter().map(row).collect();
+    if hidden > 0 {
+        rows.push(format!("{DIM}… and {hidden} more: --json{DIM:#}"));
+    }
+    rows
+}
+
+/// `2026-11-23 09:05 rescued: 3 changes …`.
+fn repaired(entry: &AuditEntry) -> String {
+    let detail = if entry.detail.is_empty() { &entry.device } else { &entry.detail };
+    let detail = harmless(detail).replace('\n', " ");
+    format!("{} {}: {detail}", clock::minute(entry.at), entry.what.word())
 }
 
 fn milliseconds(duration: Duration) -> String {
@@ -173,6 +269,8 @@ fn json(session: &Session, named: Option<String>, status: &Status) -> StatusJson
             trouble: status.head.as_ref().err().map(|error| session::chain(error)),
             position: status.head.as_ref().ok().map(|head| head.position),
             round_trip_ms: status.rtt.map(|rtt| (rtt.as_secs_f64() * 1e6).round() / 1e3),
+            transport: status.transport.map(|transport| transport.to_string()),
+            last_contact: status.last_contact.and_then(clock::at).map(|time| time.to_string()),
         },
         replica: ReplicaJson {
             path: status.replica.display().to_string(),
@@ -180,5 +278,16 @@ fn json(session: &Session, named: Option<String>, status: &Status) -> StatusJson
             waiting: status.waiting,
             position: status.cursor.position,
         },
+        devices: status
+            .devices
+            .iter()
+            .map(|device| DeviceJson {
+                name: device.name.clone(),
+                chains: device.chains,
+                changes: device.changes,
+                last: device.last.map(|time| time.to_string()),
+            })
+            .collect(),
+        repairs: status.repairs.iter().cloned().map(EntryJson::from).collect(),
     }
 }

@@ -175,7 +175,7 @@ impl Prompt<'_> {
             }
             Line::Sync => {
                 let moved = self.session.sync(|_| {})?;
-                anstream::println!("{}", sync::line(moved, self.session.rights()));
+                anstream::println!("{}", sync::line(&moved, self.session.rights()));
             }
             Line::Status => {
                 let named = named(self.context)?;

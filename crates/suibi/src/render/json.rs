@@ -1,7 +1,10 @@
 //! Notes for programs. The shapes are documented in `docs/cli.md`; a change that breaks a reader raises [`VERSION`].
 
 use serde::Serialize;
-use suibi_journal::{Note, Rights, tags};
+use suibi_journal::{Hash, Note, Rights, tags};
+use suibi_store::Revision;
+
+use crate::story::{Story, source_of, text_of, written_at};
 
 /// The `version` field of every document.
 pub(crate) const VERSION: u32 = 1;
@@ -23,6 +26,8 @@ pub(crate) struct NoteJson {
     device: String,
     source: Option<String>,
     conflict: bool,
+    /// Deleted by a device that had not seen the last edit.
+    undeleted: bool,
     waiting: bool,
     receipt: Option<ReceiptJson>,
 }
@@ -45,6 +50,7 @@ impl From<&Note> for NoteJson {
             device: note.device.clone(),
             source: note.source.clone(),
             conflict: note.conflict,
+            undeleted: note.undeleted,
             waiting: note.waiting,
             receipt: note.receipt.as_ref().map(|(position, hash)| ReceiptJson {
                 position: *position,
@@ -88,5 +94,127 @@ impl TagsJson {
             notes: *notes,
         });
         Self { version: VERSION, tags: tags.collect() }
+    }
+}
+
+/// What `show` prints with `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShowJson {
+    version: u32,
+    notes: Vec<WholeNoteJson>,
+}
+
+impl ShowJson {
+    pub(crate) fn new(stories: &[Story]) -> Self {
+        Self { version: VERSION, notes: stories.iter().map(WholeNoteJson::from).collect() }
+    }
+}
+
+/// A note with what is known about it.
+#[derive(Debug, Serialize)]
+pub(crate) struct WholeNoteJson {
+    #[serde(flatten)]
+    note: NoteJson,
+    deleted: bool,
+    purged: bool,
+    /// Several versions that did not clash.
+    merged: bool,
+    /// The revisions that no other replaces.
+    versions: Vec<RevisionJson>,
+}
+
+impl From<&Story> for WholeNoteJson {
+    fn from(story: &Story) -> Self {
+        let all = revisions(story);
+        Self {
+            note: NoteJson::from(&story.note()),
+            deleted: story.is_deleted(),
+            purged: story.is_purged(),
+            merged: story.folded.merged,
+            versions: all.into_iter().filter(|revision| revision.head).collect(),
+        }
+    }
+}
+
+/// What `history` prints with `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct HistoryJson {
+    version: u32,
+    id: String,
+    revisions: Vec<RevisionJson>,
+}
+
+impl From<&Story> for HistoryJson {
+    fn from(story: &Story) -> Self {
+        Self { version: VERSION, id: story.id.to_string(), revisions: revisions(story) }
+    }
+}
+
+/// A note as one change left it.
+#[derive(Debug, Serialize)]
+struct RevisionJson {
+    change: &'static str,
+    time: String,
+    device: String,
+    source: Option<String>,
+    text: Option<String>,
+    hash: String,
+    parents: Vec<String>,
+    head: bool,
+    waiting: bool,
+    receipt: Option<ReceiptJson>,
+}
+
+fn revisions(story: &Story) -> Vec<RevisionJson> {
+    let revision = |(at, revision): (usize, &Revision)| {
+        let hash = revision.entry.hash().to_string();
+        let receipt = revision.receipt.map(|position| ReceiptJson { position, hash: hash.clone() });
+        RevisionJson {
+            change: story.deed(at).word(),
+            time: written_at(revision).to_string(),
+            device: revision.device.clone(),
+            source: source_of(revision).map(str::to_owned),
+            text: text_of(revision).map(str::to_owned),
+            parents: revision.entry.change().parents.iter().map(Hash::to_string).collect(),
+            head: revision.is_head,
+            waiting: revision.waiting,
+            receipt,
+            hash,
+        }
+    };
+    story.revisions.iter().enumerate().map(revision).collect()
+}
+
+/// What `rm` and `restore` print with `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct WrittenJson {
+    version: u32,
+    /// Those that were written to.
+    notes: Vec<WholeNoteJson>,
+    /// Changes of this device that the server has not confirmed yet.
+    waiting: u64,
+}
+
+impl WrittenJson {
+    pub(crate) fn new(stories: &[Story], waiting: u64) -> Self {
+        let notes = stories.iter().map(WholeNoteJson::from).collect();
+        Self { version: VERSION, notes, waiting }
+    }
+}
+
+/// What `edit` prints with `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct EditedJson {
+    version: u32,
+    note: WholeNoteJson,
+    /// Whether anything was written.
+    changed: bool,
+    /// Changes of this device that the server has not confirmed yet.
+    waiting: u64,
+}
+
+impl EditedJson {
+    pub(crate) fn new(story: &Story, changed: bool, waiting: u64) -> Self {
+        Self { version: VERSION, note: WholeNoteJson::from(story), changed, waiting }
     }
 }

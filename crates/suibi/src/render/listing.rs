@@ -95,6 +95,9 @@ impl Listing {
         if self.marks && note.conflict {
             let _ = write!(line, " {WAITING}· two versions{WAITING:#}");
         }
+        if self.marks && note.undeleted {
+            let _ = write!(line, " {WAITING}· deleted elsewhere{WAITING:#}");
+        }
         line.push('\n');
         line
     }

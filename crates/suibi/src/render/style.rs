@@ -12,6 +12,8 @@ pub(crate) const TAG: Style = AnsiColor::Cyan.on_default();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// The mark of something that still waits.
 pub(crate) const WAITING: Style = AnsiColor::Yellow.on_default();
+/// What is there no more.
+pub(crate) const GONE: Style = AnsiColor::Red.on_default();
 /// `error:`.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// `hint:` and `caused by:`.

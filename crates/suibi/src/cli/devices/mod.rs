@@ -2,7 +2,7 @@
 
 mod export;
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -209,21 +209,18 @@ fn revoke(wanted: &str, yes: bool, context: &mut Context) -> Result<Exit, Failur
 /// Where nobody can be asked.
 fn is_meant(device: &DeviceInfo, context: &Context) -> Result<bool, Failure> {
     let name = harmless(&device.name);
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !context.ui.can_ask() {
         return Err(Failure::usage(format!("{name} was not cut off: nobody can be asked here"))
             .hint(format!(
                 "say that it is meant: suibi devices revoke --yes {}",
                 shape::quoted(&[device.name.clone().into()])
             )));
     }
-    context.ui.ask(format_args!(
+    Ok(context.ui.confirm(format_args!(
         "Cut off {name} ({}, joined {})? It is refused from this moment on and can only come back with a new invite. [y/N] ",
         super::may(device.rights),
         clock::minute(device.joined),
-    ));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是" | "好"))
+    ))?)
 }
 
 /// The one device of this name or id. One that was cut off is meant only where no other has the name.

@@ -1,0 +1,174 @@
+//! The file in which a person edits a note: safe from crashes, and from everybody else's eyes.
+//!
+//! ```text
+//! DATA-DIR/drafts/019a0b5e-8c68-7000-8000-000000000001/note.md
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGINT, SIGQUIT};
+use suibi_store::create_directory;
+
+use super::add;
+use crate::failure::{Exit, Failure};
+use crate::story::Story;
+
+/// More texts of one note than this are not kept beside each other.
+const MOST_DRAFTS: usize = 100;
+
+/// Editors for whoever has named none, the friendliest first.
+const EDITORS: [&str; 4] = ["sensible-editor", "nano", "vim", "vi"];
+
+/// A text on its way, in a directory of its own, since editors leave copies beside it.
+#[derive(Debug)]
+pub(super) struct Draft {
+    directory: PathBuf,
+    file: PathBuf,
+    earlier: Option<PathBuf>,
+}
+
+impl Draft {
+    /// A file with the text of the note.
+    pub(super) fn new(data_dir: &Path, story: &Story) -> Result<Self, Failure> {
+        let mut text = story.text().to_owned();
+        if !text.ends_with('\n') {
+            text.push('\n');
+        }
+        Self::with(data_dir, story, &text).map_err(|error| unusable(data_dir, &error))
+    }
+
+    /// Keeps a text that could not be written, and says where.
+    pub(super) fn kept(data_dir: &Path, story: &Story, text: &str) -> Result<PathBuf, Failure> {
+        let draft =
+            Self::with(data_dir, story, text).map_err(|error| unusable(data_dir, &error))?;
+        Ok(draft.file)
+    }
+
+    fn with(data_dir: &Path, story: &Story, text: &str) -> io::Result<Self> {
+        let drafts = data_dir.join("drafts");
+        create_directory(&drafts)?;
+        let mut earlier = None;
+        for number in 1..=MOST_DRAFTS {
+            let name = match number {
+                1 => story.id.to_string(),
+                number => format!("{}-{number}", story.id),
+            };
+            let directory = drafts.join(name);
+            let file = directory.join("note.md");
+            match fs::create_dir(&directory) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    earlier = Some(file).filter(|file| file.exists()).or(earlier);
+                    continue;
+                }
+                made => made?,
+            }
+            let mut options = OpenOptions::new();
+            let mut written = options.write(true).create_new(true).mode(0o600).open(&file)?;
+            written.write_all(text.as_bytes())?;
+            written.sync_all()?;
+            return Ok(Self { directory, file, earlier });
+        }
+        Err(io::Error::other(format!("{} is full of earlier texts", drafts.display())))
+    }
+
+    /// A text of the same note that was never written.
+    pub(super) fn earlier(&self) -> Option<&Path> {
+        self.earlier.as_deref()
+    }
+
+    /// Lets the person edit it, and reads what came of it.
+    ///
+    /// # Errors
+    ///
+    /// No editor, or one that ended badly, or no text; what was changed until then is kept, and the failure says where.
+    pub(super) fn edit(&self) -> Result<String, Failure> {
+        let before = fs::read(&self.file).unwrap_or_default();
+        let editor = editor();
+        let ended = editor.as_deref().map(|editor| run(editor, &self.file));
+        let after = fs::read(&self.file);
+        let kept = || match after.as_ref().is_ok_and(|after| *after != before) {
+            true => Some(format!("your text is kept in {}", self.file.display())),
+            false => {
+                self.remove();
+                None
+            }
+        };
+        let failed = |failure: Failure, hint: &str| match kept() {
+            Some(kept) => failure.hint(kept),
+            None => failure.hint(hint),
+        };
+        let name = "name one: EDITOR=nano suibi edit …, or suibi edit NOTE TEXT";
+        match ended {
+            None => {
+                return Err(failed(Failure::usage("no editor was found; nothing was done"), name));
+            }
+            Some(Err(error)) => {
+                let failure = Failure::usage("the editor cannot be run; nothing was written");
+                return Err(failed(failure.because(&error), name));
+            }
+            Some(Ok(status)) if !status.success() => {
+                let editor = editor.unwrap_or_default();
+                let what =
+                    format!("the editor ({editor}) ended with {status}; nothing was written");
+                return Err(failed(Failure::new(Exit::NothingMatched, what), name));
+            }
+            Some(Ok(_)) => {}
+        }
+        let text = add::readable(after?).map_err(|failure| {
+            failure.hint(format!("your text is kept in {}", self.file.display()))
+        })?;
+        Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
+    /// It is written, or was not meant.
+    pub(super) fn discard(self) {
+        self.remove();
+    }
+
+    /// It stays; where.
+    pub(super) fn keep(self) -> PathBuf {
+        self.file
+    }
+
+    fn remove(&self) {
+        // At worst a copy stays where only its owner can read it.
+        if let Err(error) = fs::remove_dir_all(&self.directory) {
+            tracing::warn!(%error, directory = %self.directory.display(), "a draft stays");
+        }
+    }
+}
+
+/// What the person wants to edit with.
+fn editor() -> Option<String> {
+    let named = ["VISUAL", "EDITOR"].into_iter().filter_map(|name| std::env::var(name).ok());
+    let named = named.map(|editor| editor.trim().to_owned()).find(|editor| !editor.is_empty());
+    named.or_else(|| {
+        let path = std::env::var_os("PATH")?;
+        let is_there =
+            |name: &&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+        EDITORS.into_iter().find(is_there).map(str::to_owned)
+    })
+}
+
+/// Runs the editor as a shell would, so that `EDITOR="code --wait"` works. Ctrl-C is the editor's meanwhile.
+fn run(editor: &str, file: &Path) -> io::Result<ExitStatus> {
+    let ours = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGQUIT] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&ours))?;
+    }
+    let status =
+        Command::new("sh").arg("-c").arg(format!("{editor} \"$@\"")).arg(editor).arg(file).status();
+    ours.store(true, Ordering::Relaxed);
+    status
+}
+
+fn unusable(data_dir: &Path, error: &io::Error) -> Failure {
+    Failure::new(Exit::Data, format!("no text can be kept in {}", data_dir.display()))
+        .because(error)
+}

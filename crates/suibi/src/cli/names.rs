@@ -1,0 +1,126 @@
+//! NOTE on the command line: which note is meant.
+
+use std::ffi::OsString;
+
+use suibi_journal::NoteName;
+
+use super::shape;
+use crate::failure::{Exit, Failure};
+use crate::render::story::beginning;
+use crate::session::Session;
+use crate::story::{Story, minute};
+
+/// What NOTE may be, for the help of each command that takes one.
+pub(super) const NOTE_HELP: &str = "\
+NOTE is `last`, the number of a receipt (1284 or '#1284'), its six digits
+(3f9ac1), a whole receipt, or a note's id or the beginning of it.";
+
+/// So many notes that one name could mean are listed.
+const MOST_LISTED: usize = 10;
+
+/// Columns for the text of each of them, so that the line fits 80.
+const TEXT_COLUMNS: usize = 22;
+
+/// A word of a NOTE, for clap: it can be one, or is the dot in the middle of a receipt that nobody quoted.
+pub(super) fn note_word(text: &str) -> Result<String, String> {
+    if text != "·" {
+        NoteName::parse(text).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
+}
+
+/// The notes that these words name; `1284 · 3f9ac1` in three words is one.
+pub(super) fn names(words: &[String]) -> Result<Vec<NoteName>, Failure> {
+    let mut spelled: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for word in words {
+        match spelled.last_mut() {
+            Some(receipt) if word == "·" => {
+                receipt.push_str(" ·");
+                goes_on = true;
+            }
+            Some(receipt) if goes_on => {
+                *receipt = format!("{receipt} {word}");
+                goes_on = false;
+            }
+            _ => spelled.push(word.clone()),
+        }
+    }
+    let name = |text: String| {
+        NoteName::parse(&text).map_err(|error| Failure::usage(format!("{error}; nothing was done")))
+    };
+    spelled.into_iter().map(name).collect()
+}
+
+/// The one note that these words name.
+pub(super) fn one_name(command: &str, words: &[String]) -> Result<NoteName, Failure> {
+    let mut names = names(words)?;
+    match (names.pop(), names.is_empty()) {
+        (Some(name), true) => Ok(name),
+        _ => {
+            let words: Vec<OsString> = std::iter::once(command)
+                .chain(words.iter().map(String::as_str))
+                .map(Into::into)
+                .collect();
+            Err(Failure::usage(format!("{command} takes one note; nothing was done"))
+                .hint(format!("to write it as a note: suibi add {}", shape::quoted(&words))))
+        }
+    }
+}
+
+/// The note of this name with its story, deleted and erased ones as well.
+///
+/// # Errors
+///
+/// No such note here, or several.
+pub(super) fn find(name: &NoteName, session: &mut Session) -> Result<Story, Failure> {
+    let found = session.find(name)?;
+    let mut stories = Vec::new();
+    for id in found {
+        stories.extend(session.story(id)?);
+    }
+    if stories.len() > 1 {
+        return Err(ambiguous(name, &stories));
+    }
+    stories.pop().ok_or_else(|| missing(name))
+}
+
+/// All of them, each once, in the order in which they were named. Nothing is done unless all are found.
+pub(super) fn find_all(names: &[NoteName], session: &mut Session) -> Result<Vec<Story>, Failure> {
+    let mut stories: Vec<Story> = Vec::new();
+    for name in names {
+        let story = find(name, session)?;
+        if stories.iter().all(|known| known.id != story.id) {
+            stories.push(story);
+        }
+    }
+    Ok(stories)
+}
+
+fn missing(name: &NoteName) -> Failure {
+    if *name == NoteName::Last {
+        return Failure::new(Exit::NothingMatched, "there is no note yet")
+            .hint("write one: suibi had a good idea");
+    }
+    Failure::new(Exit::NothingMatched, format!("no note here is called {name}; nothing was done"))
+        .hint("suibi search WORDS finds notes; suibi log --json tells each one's receipt and id")
+}
+
+fn ambiguous(name: &NoteName, stories: &[Story]) -> Failure {
+    let mut lines: Vec<String> = stories
+        .iter()
+        .take(MOST_LISTED)
+        .map(|story| {
+            let text = match story.is_purged() {
+                true => "(erased for good)".to_owned(),
+                false => beginning(story.text(), TEXT_COLUMNS),
+            };
+            format!("  {}  {}  {text}", story.id, minute(story.folded.time))
+        })
+        .collect();
+    if stories.len() > MOST_LISTED {
+        lines.push(format!("  … and {} more", stories.len() - MOST_LISTED));
+    }
+    Failure::usage(format!("{name} may be any of {} notes; nothing was done", stories.len()))
+        .hint(format!("say which by its id, or by more digits:\n{}", lines.join("\n")))
+}

@@ -1,0 +1,132 @@
+//! `suibi purge`: a note is erased for good.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use suibi_client::{ClientError, SyncError};
+use suibi_coap::Code;
+
+use super::names::{NOTE_HELP, find, note_word, one_name};
+use super::{Context, shape};
+use crate::clock;
+use crate::failure::{Exit, Failure};
+use crate::render::json::VERSION;
+use crate::render::listing::Listing;
+use crate::render::story;
+use crate::render::style::{GOOD, WAITING};
+use crate::session;
+use crate::story::Story;
+
+/// So long the server may take for all of it.
+const WITHIN: Duration = Duration::from_secs(15);
+
+/// `suibi purge`.
+#[derive(Debug, Args)]
+#[command(override_usage = "suibi purge [OPTIONS] NOTE", after_help = NOTE_HELP)]
+pub(super) struct PurgeArgs {
+    /// Which note
+    #[arg(required = true, value_name = "NOTE", num_args = 1..=3, value_parser = note_word)]
+    note: Vec<String>,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// What `purge` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct PurgeJson {
+    version: u32,
+    id: String,
+    purged: bool,
+    /// Whether it is erased on this device, too, by now.
+    here: bool,
+}
+
+pub(super) fn run(args: PurgeArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let name = one_name("purge", &args.note)?;
+    let mut session = session::open(&context.settings)?;
+    session.refresh(&context.ui);
+    let story = find(&name, &mut session)?;
+    let name = story.name();
+    if story.is_purged() {
+        context.ui.say(format_args!("{name} was erased for good before"));
+        return tell(&story, true, context);
+    }
+    session.check_admin()?;
+    if !args.yes && !is_meant(&story, context)? {
+        context.ui.say("nothing was done");
+        return Ok(Exit::NothingMatched);
+    }
+    let purged = session.purge(&story, WITHIN).map_err(|error| failure(&error))?;
+    if let Some(trouble) = &purged {
+        context.ui.complain(format_args!(
+            "{WAITING}!{WAITING:#} erased on the server, and not on this device yet ({trouble}): suibi sync does it"
+        ));
+    } else if !context.ui.json {
+        context.ui.say(format_args!(
+            "{GOOD}✓{GOOD:#} {name} is erased for good, on the server and here; other devices erase it at their \
+             next contact"
+        ));
+    }
+    tell(&story, purged.is_none(), context)
+}
+
+fn tell(story: &Story, here: bool, context: &mut Context) -> Result<Exit, Failure> {
+    if context.ui.json {
+        let id = story.id.to_string();
+        context.ui.json(&PurgeJson { version: VERSION, id, purged: true, here })?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Asks whether this note is to be erased.
+///
+/// # Errors
+///
+/// Where nobody can be asked.
+fn is_meant(story: &Story, context: &Context) -> Result<bool, Failure> {
+    let ui = &context.ui;
+    if !ui.can_ask() {
+        let name = shape::quoted(&[story.name().into()]);
+        return Err(Failure::usage("nothing was erased: nobody can be asked here")
+            .hint(format!("say that it is meant: suibi purge --yes {name}")));
+    }
+    let (width, _) = ui.talk_size().unwrap_or((80, 24));
+    let listing =
+        Listing { today: clock::today()?, width: Some(width), source: false, marks: true };
+    ui.complain(story::whole(story, &listing));
+    let texts = match story.revisions.len() {
+        1 => "Its text goes".to_owned(),
+        many => format!("Its {many} revisions go"),
+    };
+    ui.complain(format_args!(
+        "{texts} from the server and from this device now, from every other device\n\
+         at its next contact, and cannot be brought back. Backups, exports and what\n\
+         somebody copied stay as they are. To hide a note and keep it: suibi rm {}",
+        story.name()
+    ));
+    Ok(ui.confirm("Erase it for good? [y/N] ")?)
+}
+
+/// What the person is told when it was not done.
+fn failure(error: &ClientError) -> Failure {
+    match error {
+        ClientError::Sync(SyncError::Refused { code, .. })
+            if [Code::FORBIDDEN, Code::UNAUTHORIZED].contains(code) =>
+        {
+            Failure::new(Exit::NotAllowed, "the server does not let this device erase notes")
+                .because(error)
+                .hint(session::ADMIN_HINT)
+        }
+        ClientError::Sync(SyncError::Refused { .. }) => {
+            Failure::new(Exit::Network, "the server did not erase it").because(error)
+        }
+        error if error.is_offline() => {
+            Failure::new(Exit::Network, "the server does not answer; it is not known to be erased")
+                .because(error)
+                .hint("try again when it answers: suibi status")
+        }
+        error => session::failure(error),
+    }
+}

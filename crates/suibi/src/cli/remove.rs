@@ -1,0 +1,114 @@
+//! `suibi rm` and `suibi restore`: out of sight, and back.
+
+use clap::Args;
+use suibi_journal::Note;
+
+use super::Context;
+use super::edit::{changed_meanwhile, end};
+use super::names::{NOTE_HELP, find_all, names, note_word};
+use crate::failure::{Exit, Failure};
+use crate::render::json::WrittenJson;
+use crate::render::saved::done;
+use crate::render::story::beginning;
+use crate::render::style::DIM;
+use crate::session::{self, Session, Wrote};
+use crate::story::Story;
+
+/// Columns of the text that is said to be deleted.
+const TEXT_COLUMNS: usize = 50;
+
+/// `suibi rm`.
+#[derive(Debug, Args)]
+#[command(after_help = NOTE_HELP)]
+pub(super) struct RemoveArgs {
+    /// Which notes
+    #[arg(required = true, value_name = "NOTE", value_parser = note_word)]
+    notes: Vec<String>,
+}
+
+/// `suibi restore`.
+#[derive(Debug, Args)]
+#[command(after_help = NOTE_HELP)]
+pub(super) struct RestoreArgs {
+    /// Which notes
+    #[arg(required = true, value_name = "NOTE", value_parser = note_word)]
+    notes: Vec<String>,
+}
+
+pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let (mut session, stories) = look(&args.notes, context)?;
+    let mut after = Vec::new();
+    for story in stories {
+        let name = story.name();
+        if story.is_purged() {
+            context.ui.say(format_args!("{name} was erased for good before"));
+        } else if story.is_deleted() {
+            context.ui.say(format_args!("{name} was deleted before"));
+        } else {
+            let wrote = session.remove(&story)?;
+            let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, &mut session)?) };
+            tell("deleted", &story, &wrote, context);
+            after.push(wrote);
+            context.ui.say(format_args!("{DIM}  to bring it back: suibi restore {name}{DIM:#}"));
+        }
+    }
+    finish(after, &mut session, context)
+}
+
+pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let (mut session, stories) = look(&args.notes, context)?;
+    if let Some(erased) = stories.iter().find(|story| story.is_purged()) {
+        return Err(Failure::new(
+            Exit::NothingMatched,
+            format!("{} was erased for good: nothing is left to restore", erased.name()),
+        )
+        .hint("a backup from before it was erased may have it"));
+    }
+    let mut after = Vec::new();
+    for story in stories {
+        if !story.is_deleted() {
+            context.ui.say(format_args!("{} is not deleted", story.name()));
+            continue;
+        }
+        let Some(wrote) = session.restore(&story)? else {
+            return Err(changed_meanwhile(&story, &mut session)?);
+        };
+        tell("restored", &story, &wrote, context);
+        after.push(wrote);
+    }
+    finish(after, &mut session, context)
+}
+
+fn look(words: &[String], context: &Context) -> Result<(Session, Vec<Story>), Failure> {
+    let names = names(words)?;
+    let mut session = session::open(&context.settings)?;
+    session.refresh(&context.ui);
+    let stories = find_all(&names, &mut session)?;
+    Ok((session, stories))
+}
+
+fn tell(deed: &str, story: &Story, wrote: &Wrote, context: &Context) {
+    if let Some(trouble) = &wrote.trouble {
+        context.ui.complain(trouble);
+    }
+    if context.ui.json {
+        return;
+    }
+    let note = Note { time: story.folded.time, ..wrote.story.note() };
+    context.ui.say(done(deed, &note, wrote.waiting));
+    context.ui.say(format_args!("  {}", beginning(story.text(), TEXT_COLUMNS)));
+}
+
+fn finish(
+    after: Vec<Wrote>,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let waiting = session.waiting()?;
+    let is_kept = after.iter().any(|wrote| wrote.story.note().waiting);
+    if context.ui.json {
+        let stories: Vec<Story> = after.into_iter().map(|wrote| wrote.story).collect();
+        context.ui.json(&WrittenJson::new(&stories, waiting))?;
+    }
+    end(is_kept, context)
+}

@@ -1,0 +1,386 @@
+//! `suibi verify`: proof that nothing is missing, or what is.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use suibi_client::{Checked, Problem, ReceiptCheck, Scope, Side, Verification};
+use suibi_journal::NoteName;
+
+use super::progress::Progress;
+use super::{Context, names};
+use crate::failure::{Exit, Failure};
+use crate::render::json::VERSION;
+use crate::render::story::beginning;
+use crate::render::style::{DIM, GONE, GOOD, HINT, WAITING};
+use crate::render::wrap::harmless;
+use crate::session::{self, Session};
+use crate::story::minute;
+
+/// So long the network may take altogether, for the ends of the chains and for everything.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const ALL_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
+/// So many problems are told one by one; `--json` has all of them.
+const MOST_TOLD: usize = 20;
+
+/// Columns of a note's text.
+const TEXT_COLUMNS: usize = 40;
+
+/// `suibi verify`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "suibi verify [OPTIONS]\n       suibi verify [OPTIONS] RECEIPT",
+    after_help = "\
+Without RECEIPT, every change that this device has is checked: its hash, its
+place in its chain, and that the notes are what their changes say. With
+--server, that the server has all of them, and this device all of the server's;
+with --all, everything that the server has is read and checked once more.
+
+RECEIPT is what was printed when the note was saved, today or years ago, or one
+half of it: 'suibi verify 1284 3f9ac1', 'suibi verify 3f9ac1'.
+
+Exit code 0: nothing is missing. 1: something is, and what it says is what."
+)]
+pub(super) struct VerifyArgs {
+    /// Compare with the server, too; URI names one without protection
+    // Its id is that of the global option, which it replaces here: after `verify` the bare word is enough.
+    #[arg(
+        id = "server",
+        long = "server",
+        value_name = "URI",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
+    server: Option<String>,
+    /// Besides, read everything from the server once more
+    #[arg(long)]
+    all: bool,
+    /// Check one receipt, such as 1284 or 3f9ac1
+    #[arg(value_name = "RECEIPT", num_args = 0..=3, value_parser = receipt_word, conflicts_with = "all")]
+    receipt: Vec<String>,
+}
+
+/// What `verify` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct VerifyJson {
+    version: u32,
+    ok: bool,
+    here: CheckedJson,
+    server: Option<CheckedJson>,
+    waiting: u64,
+    problems: Vec<ProblemJson>,
+}
+
+/// How much was checked.
+#[derive(Debug, Serialize)]
+struct CheckedJson {
+    changes: u64,
+    chains: u64,
+    notes: u64,
+    purged: u64,
+}
+
+impl From<Checked> for CheckedJson {
+    fn from(Checked { changes, chains, notes, purged }: Checked) -> Self {
+        Self { changes, chains, notes, purged }
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug, Serialize)]
+struct ProblemJson {
+    side: &'static str,
+    device: Option<String>,
+    chain: Option<String>,
+    /// The first place and the last.
+    seqs: Option<[u64; 2]>,
+    position: Option<u64>,
+    what: String,
+    remedy: Option<String>,
+}
+
+impl From<&Problem> for ProblemJson {
+    fn from(problem: &Problem) -> Self {
+        Self {
+            side: match problem.side {
+                Side::Here => "here",
+                Side::Server => "server",
+            },
+            device: problem.device.clone(),
+            chain: problem.chain.map(|chain| chain.to_string()),
+            seqs: problem.seqs.map(|(first, last)| [first, last]),
+            position: problem.position,
+            what: problem.what.clone(),
+            remedy: problem.remedy.clone(),
+        }
+    }
+}
+
+/// What `verify RECEIPT` prints with `--json`.
+#[derive(Debug, Serialize)]
+struct ReceiptJson {
+    version: u32,
+    ok: bool,
+    position: Option<u64>,
+    hash: Option<String>,
+    here: Option<HereJson>,
+    server: Option<ThereJson>,
+    trouble: Option<String>,
+}
+
+/// The change on this device.
+#[derive(Debug, Serialize)]
+struct HereJson {
+    note: String,
+    device: String,
+    chain: String,
+    seq: u64,
+    hash: String,
+    position: Option<u64>,
+}
+
+/// The change on the server.
+#[derive(Debug, Serialize)]
+struct ThereJson {
+    chain: String,
+    seq: u64,
+    hash: String,
+    position: u64,
+}
+
+/// A word of RECEIPT, for clap.
+fn receipt_word(text: &str) -> Result<String, String> {
+    let word = names::note_word(text)?;
+    match NoteName::parse(text) {
+        Ok(NoteName::Last | NoteName::Id(_)) => {
+            Err("a receipt looks like 1284 or 3f9ac1".to_owned())
+        }
+        _ => Ok(word),
+    }
+}
+
+pub(super) fn run(args: VerifyArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let mut session = session::open(&context.settings)?;
+    if !args.receipt.is_empty() {
+        return one_receipt(&args.receipt.join(" "), &mut session, context);
+    }
+    let (scope, within) = match (args.all, args.server.is_some()) {
+        (true, _) => (Scope::All, ALL_WITHIN),
+        (false, true) => (Scope::Server, ENDS_WITHIN),
+        (false, false) => (Scope::Local, ENDS_WITHIN),
+    };
+    let mut progress = Progress::new(&context.ui);
+    let verified = session.verify(scope, within, &mut |done, of| progress.tell(done, of));
+    progress.finish();
+    let verified = verified?;
+    let is_clean = verified.problems.is_empty();
+    let ui = &mut context.ui;
+    if ui.json {
+        ui.json(&VerifyJson {
+            version: VERSION,
+            ok: is_clean,
+            here: verified.here.into(),
+            server: verified.server.map(CheckedJson::from),
+            waiting: verified.waiting,
+            problems: verified.problems.iter().map(ProblemJson::from).collect(),
+        })?;
+    } else {
+        ui.out().write_all(text(&verified, scope).as_bytes())?;
+    }
+    ui.flush()?;
+    Ok(if is_clean { Exit::Done } else { Exit::NothingMatched })
+}
+
+/// A line for each side, and below it what is wrong there.
+fn text(verified: &Verification, scope: Scope) -> String {
+    let Checked { changes, chains, notes, purged } = verified.here;
+    let of = |number: u64, one: &str| match number {
+        1 => format!("1 {one}"),
+        many => format!("{many} {one}s"),
+    };
+    let mut here = format!(
+        "here: {} in {}, {}",
+        of(changes, "change"),
+        of(chains, "chain"),
+        of(notes, "note")
+    );
+    if purged > 0 {
+        here.push_str(&format!(", {purged} erased for good"));
+    }
+    let mut text = side(&here, "every hash and link is right", Side::Here, verified);
+    if let Some(server) = verified.server {
+        let (what, good) = match scope {
+            Scope::All => (
+                format!(
+                    "server: {} in {} read again",
+                    of(server.changes, "change"),
+                    of(server.chains, "chain")
+                ),
+                "every hash and link is right, and this device has them all",
+            ),
+            _ => (
+                format!(
+                    "server: {} in {}",
+                    of(server.changes, "change"),
+                    of(server.chains, "chain")
+                ),
+                "both have the same",
+            ),
+        };
+        text.push_str(&side(&what, good, Side::Server, verified));
+    }
+    if verified.waiting > 0 {
+        let wait = if verified.waiting == 1 { "change waits" } else { "changes wait" };
+        text.push_str(&format!(
+            "{WAITING}·{WAITING:#} {} {wait} for the server: that is no gap, suibi sync takes it there\n",
+            verified.waiting
+        ));
+    }
+    if verified.server.is_none() && verified.problems.is_empty() {
+        text.push_str(&format!("{DIM}with the server as well: suibi verify --server{DIM:#}\n"));
+    }
+    text
+}
+
+fn side(what: &str, good: &str, side: Side, verified: &Verification) -> String {
+    let problems: Vec<&Problem> =
+        verified.problems.iter().filter(|problem| problem.side == side).collect();
+    if problems.is_empty() {
+        return format!("{GOOD}✓{GOOD:#} {what}; {good}\n");
+    }
+    let count =
+        if problems.len() == 1 { "1 problem" } else { &format!("{} problems", problems.len()) };
+    let mut text = format!("{GONE}✗{GONE:#} {what}; {count}\n");
+    for problem in problems.iter().take(MOST_TOLD) {
+        text.push_str(&format!("  {}\n", harmless(&problem.to_string())));
+        if let Some(remedy) = &problem.remedy {
+            text.push_str(&format!("  {HINT}hint:{HINT:#} {}\n", harmless(remedy)));
+        }
+    }
+    if problems.len() > MOST_TOLD {
+        let more = problems.len() - MOST_TOLD;
+        text.push_str(&format!("  {DIM}… and {more} more: suibi verify --json{DIM:#}\n"));
+    }
+    text
+}
+
+fn one_receipt(
+    receipt: &str,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let check = session.verify_receipt(receipt, ENDS_WITHIN)?;
+    let exit = match (&check.server, &check.here) {
+        (Ok(Some(_)), _) => Exit::Done,
+        (Ok(None), _) | (Err(_), None) => Exit::NothingMatched,
+        (Err(_), Some(_)) => Exit::Network,
+    };
+    if context.ui.json {
+        context.ui.json(&json(&check))?;
+        return Ok(exit);
+    }
+    let what = match &check.here {
+        Some(here) => {
+            let story = session.story(here.note)?;
+            let text = story.map(|story| match story.is_purged() {
+                true => "erased for good".to_owned(),
+                false => {
+                    format!(
+                        "{}  {}",
+                        minute(story.folded.time),
+                        beginning(story.text(), TEXT_COLUMNS)
+                    )
+                }
+            });
+            let place = format!("change {} of {}", here.seq, harmless(&here.device));
+            format!("{place}\n  {}", text.unwrap_or_default())
+        }
+        None => String::new(),
+    };
+    let ui = &mut context.ui;
+    let spelled = spelled(&check);
+    let (verdict, hint) = match (&check.server, &check.here) {
+        (Ok(Some(there)), here) => {
+            let moved = check.position.is_some_and(|position| position != there.position);
+            let now = match moved {
+                true => {
+                    format!(", at #{} now: it was put back to an older state once", there.position)
+                }
+                false => String::new(),
+            };
+            let missing = here.is_none().then_some("it is not on this device yet: suibi sync");
+            (format!("{GOOD}✓{GOOD:#} {spelled} is on the server{now}"), missing)
+        }
+        (Ok(None), Some(_)) => (
+            format!("{GONE}✗{GONE:#} {spelled} is on this device, and not on the server"),
+            Some("suibi sync takes it there again"),
+        ),
+        (Ok(None), None) => (
+            format!(
+                "{GONE}✗{GONE:#} no change with the receipt {spelled}, neither here nor on the server"
+            ),
+            Some("another of your devices may have it: suibi sync there; then a backup"),
+        ),
+        (Err(error), here) => {
+            let place = if here.is_some() { "is on this device" } else { "is not on this device" };
+            let why = session::chain(error);
+            (
+                format!(
+                    "{WAITING}!{WAITING:#} {spelled} {place}; the server could not be asked: {why}"
+                ),
+                Some("suibi status shows where the server should be"),
+            )
+        }
+    };
+    writeln!(ui.out(), "{verdict}")?;
+    if !what.is_empty() {
+        writeln!(ui.out(), "  {what}")?;
+    }
+    ui.flush()?;
+    if let Some(hint) = hint {
+        ui.complain(format_args!("{HINT}hint:{HINT:#} {hint}"));
+    }
+    Ok(exit)
+}
+
+/// The receipt as far as it is known.
+fn spelled(check: &ReceiptCheck) -> String {
+    let there = check.server.as_ref().ok().and_then(Option::as_ref);
+    let hash = there.map(|there| there.hash.short());
+    let hash =
+        hash.or_else(|| check.here.as_ref().map(|here| here.hash.short())).or(check.hash.clone());
+    let position = check.position.or(there.map(|there| there.position));
+    match (position, hash) {
+        (Some(position), Some(hash)) => format!("#{position} · {hash}"),
+        (Some(position), None) => format!("#{position}"),
+        (None, hash) => hash.unwrap_or_default(),
+    }
+}
+
+fn json(check: &ReceiptCheck) -> ReceiptJson {
+    let there = check.server.as_ref().ok().and_then(Option::as_ref);
+    ReceiptJson {
+        version: VERSION,
+        ok: check.is_kept(),
+        position: check.position,
+        hash: check.hash.clone(),
+        here: check.here.as_ref().map(|here| HereJson {
+            note: here.note.to_string(),
+            device: here.device.clone(),
+            chain: here.chain.to_string(),
+            seq: here.seq,
+            hash: here.hash.to_string(),
+            position: here.position,
+        }),
+        server: there.map(|there| ThereJson {
+            chain: there.chain.to_string(),
+            seq: there.seq,
+            hash: there.hash.to_string(),
+            position: there.position,
+        }),
+        trouble: check.server.as_ref().err().map(|error| session::chain(error)),
+    }
+}

@@ -1,0 +1,210 @@
+//! What changed between two texts, line by line.
+//!
+//! ```text
+//! - bought milk
+//! + bought milk and bread
+//!   (a line that stayed, beside one that did not)
+//! ```
+
+use std::fmt::Write as _;
+
+use super::style::{DIM, GONE, GOOD};
+use super::wrap::{columns, harmless, wrap};
+
+/// Lines that stayed are shown beside a change, so many before and after it.
+const AROUND: usize = 1;
+
+/// Beyond so many pairs of lines, what lies between the first and the last difference counts as rewritten.
+const MOST_PAIRS: usize = 1 << 20;
+
+/// A line of one text or of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line<'a> {
+    Stayed(&'a str),
+    Out(&'a str),
+    In(&'a str),
+    /// So many lines that stayed, and are far from every change.
+    Skipped(usize),
+}
+
+/// The lines of both texts, the old ones before the new ones wherever they differ. Nothing when they are alike.
+pub(crate) fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
+    if before == after {
+        return Vec::new();
+    }
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let (old_rest, new_rest) = (&old[start..], &new[start..]);
+    let ends = old_rest.iter().rev().zip(new_rest.iter().rev());
+    let end = ends.take_while(|(old, new)| old == new).count();
+    let mut lines: Vec<Line<'a>> = old[..start].iter().map(|line| Line::Stayed(line)).collect();
+    lines.extend(between(&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]));
+    lines.extend(old_rest[old_rest.len() - end..].iter().map(|line| Line::Stayed(line)));
+    near_changes(&lines)
+}
+
+/// The longest common run of lines stays.
+fn between<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
+    let out = |line: &&'a str| Line::Out(line);
+    let into = |line: &&'a str| Line::In(line);
+    if old.len().saturating_mul(new.len()) > MOST_PAIRS {
+        return old.iter().map(out).chain(new.iter().map(into)).collect();
+    }
+    // How many lines can stay from these two places on.
+    let width = new.len() + 1;
+    let mut stay = vec![0u32; (old.len() + 1) * width];
+    for (i, old_line) in old.iter().enumerate().rev() {
+        for (j, new_line) in new.iter().enumerate().rev() {
+            stay[i * width + j] = match old_line == new_line {
+                true => stay[(i + 1) * width + j + 1] + 1,
+                false => stay[(i + 1) * width + j].max(stay[i * width + j + 1]),
+            };
+        }
+    }
+    let (mut i, mut j) = (0, 0);
+    let mut lines = Vec::new();
+    let mut added = Vec::new();
+    while i < old.len() && j < new.len() {
+        if old[i] == new[j] {
+            lines.append(&mut added);
+            lines.push(Line::Stayed(old[i]));
+            (i, j) = (i + 1, j + 1);
+        } else if stay[(i + 1) * width + j] >= stay[i * width + j + 1] {
+            lines.push(Line::Out(old[i]));
+            i += 1;
+        } else {
+            added.push(Line::In(new[j]));
+            j += 1;
+        }
+    }
+    lines.extend(old[i..].iter().map(out));
+    lines.append(&mut added);
+    lines.extend(new[j..].iter().map(into));
+    lines
+}
+
+/// Leaves out what is far from every change.
+fn near_changes<'a>(lines: &[Line<'a>]) -> Vec<Line<'a>> {
+    let is_change = |line: &Line<'_>| !matches!(line, Line::Stayed(_));
+    let is_near = |at: usize| {
+        let from = at.saturating_sub(AROUND);
+        lines[from..lines.len().min(at + AROUND + 1)].iter().any(is_change)
+    };
+    let mut near = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        match near.last_mut() {
+            _ if is_near(at) => near.push(*line),
+            Some(Line::Skipped(lines)) => *lines += 1,
+            _ => near.push(Line::Skipped(1)),
+        }
+    }
+    near
+}
+
+/// The lines for people, each indented and with its newline; folded to `width` columns where there is one.
+pub(crate) fn text(lines: &[Line<'_>], indent: usize, width: Option<usize>) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let (sign, style, line) = match line {
+            Line::Stayed(line) => (' ', DIM, harmless(line)),
+            Line::Out(line) => ('-', GONE, harmless(line)),
+            Line::In(line) => ('+', GOOD, harmless(line)),
+            Line::Skipped(1) => (' ', DIM, "… 1 line as before".to_owned()),
+            Line::Skipped(lines) => (' ', DIM, format!("… {lines} lines as before")),
+        };
+        let pieces = match width {
+            Some(width) => wrap(&line, width.saturating_sub(indent + 2).max(10)),
+            None => vec![line],
+        };
+        for (at, piece) in pieces.iter().enumerate() {
+            let sign = if at == 0 { sign } else { ' ' };
+            if columns(piece) == 0 && sign == ' ' {
+                text.push('\n');
+                continue;
+            }
+            let row = format!("{sign} {piece}");
+            let _ = writeln!(text, "{:indent$}{style}{}{style:#}", "", row.trim_end());
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(before: &str, after: &str) -> String {
+        let text = text(&changes(before, after), 2, Some(40));
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    #[test]
+    fn a_line_that_changed_is_shown_as_it_was_and_as_it_is() {
+        insta::assert_snapshot!(shown("buy milk", "buy milk and 面包"), @r"
+        - buy milk
+        + buy milk and 面包
+        ");
+        assert_eq!(shown("same", "same"), "");
+        assert_eq!(shown("", "new"), "  + new\n");
+        assert_eq!(shown("gone", ""), "  - gone\n");
+    }
+
+    #[test]
+    fn what_is_far_from_a_change_is_counted() {
+        let before = "a\nb\nc\nd\ne\nf\n\nh";
+        insta::assert_snapshot!(shown(before, "a\nb\nc\nD\nd2\ne\nf\n\nh\ni"), @r"
+          … 2 lines as before
+          c
+        - d
+        + D
+        + d2
+          e
+          … 2 lines as before
+          h
+        + i
+        ");
+    }
+
+    #[test]
+    fn a_long_line_is_folded_and_a_control_character_is_shown() {
+        insta::assert_snapshot!(shown("x", "去超市买牛奶，还有面包和鸡蛋，然后回家做饭。\u{1b}[2J"), @r"
+        - x
+        + 去超市买牛奶，还有面包和鸡蛋，然后回
+          家做饭。␛[2J
+        ");
+    }
+
+    #[test]
+    fn both_texts_can_be_read_off_the_lines() {
+        let texts = ["", "a", "a\nb", "b\na", "a\nb\na\nc", "c\na\nb\nb", "x\ny\nz\na"];
+        for before in texts {
+            for after in texts {
+                let (old, new): (Vec<_>, Vec<_>) =
+                    (before.lines().collect(), after.lines().collect());
+                let lines = between(&old, &new);
+                let side = |other: fn(&str) -> Line<'_>| {
+                    let kept = lines.iter().filter(|line| match line {
+                        Line::Stayed(_) => true,
+                        line => **line != other(text_of(line)),
+                    });
+                    kept.map(text_of).collect::<Vec<_>>()
+                };
+                assert_eq!(side(|text| Line::In(text)), old);
+                assert_eq!(side(|text| Line::Out(text)), new);
+            }
+        }
+        fn text_of<'a>(line: &Line<'a>) -> &'a str {
+            match line {
+                Line::Stayed(text) | Line::Out(text) | Line::In(text) => text,
+                Line::Skipped(_) => "",
+            }
+        }
+    }
+
+    #[test]
+    fn a_note_that_was_rewritten_takes_no_time() {
+        let many = |word: &str| (0..20_000).map(|n| format!("{word}{n}\n")).collect::<String>();
+        let (before, after) = (many("a"), many("b"));
+        assert_eq!(changes(&before, &after).len(), 40_000);
+    }
+}
