@@ -23,6 +23,12 @@ pub enum StoreError {
     /// A file of something else.
     #[error("{0} is not a database of suibi")]
     Foreign(String),
+    /// A file is in the place where one should be made.
+    #[error("{0} is there already, and stays as it is")]
+    Exists(String),
+    /// A file that is no backup, though it may be a store.
+    #[error("{0} is not a backup of suibi")]
+    NotBackup(String),
     /// The file was written by a later version of this program.
     #[error(
         "the database has schema {found}, this program knows up to {known}: a newer suibi is needed"
@@ -81,6 +87,8 @@ impl StoreError {
             Self::ReadOnly(_)
             | Self::Corrupt(_)
             | Self::Foreign(_)
+            | Self::Exists(_)
+            | Self::NotBackup(_)
             | Self::Newer { .. }
             | Self::Page(_)
             | Self::Broken(_) => true,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
 mod access;
+mod backup;
 mod disk;
 mod index;
 mod processes;
