@@ -49,7 +49,7 @@ pub(crate) fn verify(
 
 /// All of these in one write, as a device brings them.
 fn push(entries: Vec<Entry>) -> Write {
-    Write::Push { device: "bench".into(), entries, only_new: false }
+    Write::Push { device: "bench".into(), entries, only_new: false, may_purge: true }
 }
 
 /// Our store alone, without a network: `batch` notes a commit, for `turn`.

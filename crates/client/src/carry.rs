@@ -89,7 +89,8 @@ pub(crate) fn carry(old: &mut SqliteStore, new: &mut SqliteStore) -> Result<u64,
             let first = first.entry(chain).or_insert(seq);
             *first = seq.min(*first);
             let device = devices.get(&chain).cloned().unwrap_or_default();
-            let write = Write::Push { device, entries: vec![entry], only_new: false };
+            let write =
+                Write::Push { device, entries: vec![entry], only_new: false, may_purge: true };
             writes.push((JournalId::FIRST, write));
         }
         new.commit(writes)?;

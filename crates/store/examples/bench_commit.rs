@@ -123,7 +123,7 @@ fn push(dir: &std::path::Path, entries: &[Entry], batch: usize) -> Result {
         // One write a note, as from many clients at once.
         let push = |entry: &Entry| {
             let (device, entries) = ("phone".to_owned(), vec![entry.clone()]);
-            (HERE, Write::Push { device, entries, only_new: false })
+            (HERE, Write::Push { device, entries, only_new: false, may_purge: true })
         };
         store.commit(entries.iter().map(push).collect())?;
     }

@@ -69,6 +69,9 @@ pub enum Write {
         /// Whether the device may do nothing but add notes (a drop): what replaces something, or
         /// is of a note that is here already, is refused.
         only_new: bool,
+        /// Whether the device may purge notes (it has the right `admin`): a purge of another one is
+        /// refused.
+        may_purge: bool,
     },
     /// One note created, edited or deleted here, on this store's own chain.
     Note {
@@ -85,6 +88,19 @@ pub enum Write {
         /// The time of writing.
         now: NoteTime,
     },
+    /// A note erased for good: a purge of it is written on a chain of its own, and the contents of all
+    /// its other changes are dropped here, also of those that come later. What the files of the
+    /// store still hold of them besides goes as soon as nobody reads it any more.
+    ///
+    /// Deleted notes as well. A note that is purged already gives the receipt of its purge.
+    Purge {
+        /// Which note.
+        note: NoteId,
+        /// The time of writing.
+        now: NoteTime,
+        /// What the audit trail says of it; nothing is added when the note is purged already.
+        audit: Option<AuditEntry>,
+    },
 }
 
 /// What became of a [`Write`]. All of it is durable.
@@ -92,7 +108,7 @@ pub enum Write {
 pub enum Outcome {
     /// One answer for each change, in their order.
     Pushed(Vec<Result<Receipt, Refusal>>),
-    /// The note, or why it was not written.
+    /// The note that was written or purged, or why it was not.
     Note(Result<NoteWritten, NoteRefused>),
 }
 
@@ -111,7 +127,7 @@ pub struct NoteWritten {
     pub heads: Vec<Hash>,
 }
 
-/// Why a [`Write::Note`] is not done.
+/// Why a [`Write::Note`] or a [`Write::Purge`] is not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteRefused {
     /// [`Expect::Absent`], and it is there; its [`etag`].
@@ -123,6 +139,9 @@ pub enum NoteRefused {
     /// To be deleted or edited, and there is none.
     #[error("there is no such note")]
     NotFound,
+    /// The note was purged: nothing that is written to it would be kept.
+    #[error("this note was purged, nothing can be written to it; write a new one")]
+    Purged,
     /// The text is longer than 1 MiB, or the extras are more than 16 KiB; both are refused whole.
     #[error("the note is too long: a text may have 1 MiB, the extras 16 KiB")]
     TooLarge,

@@ -10,6 +10,7 @@ mod migrate;
 mod notes;
 mod open;
 mod own;
+mod purge;
 mod reader;
 mod replica;
 mod rescue;
@@ -31,6 +32,7 @@ use crate::{
     Write,
 };
 use batch::{Batch, Cache};
+use purge::Traces;
 
 /// Which chain the store's own writes go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ pub struct SqliteStore {
     broken: Option<String>,
     /// Whether the last page of a server's feed was not its end.
     expects_more: bool,
+    traces: Traces,
 }
 
 impl SqliteStore {
@@ -75,7 +78,10 @@ impl SqliteStore {
         let mut conn = open::writer(path, options.own_chain)?;
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
         let (cache, path) = (Cache::default(), path.to_owned());
-        Ok(Self { conn, cache, options, path, broken: None, expects_more: false })
+        let (broken, expects_more, traces) = (None, false, Traces::None);
+        let mut store = Self { conn, cache, options, path, broken, expects_more, traces };
+        store.look_for_traces()?;
+        Ok(store)
     }
 
     /// One write transaction: durable when this returns `Ok`, without a trace when not.
@@ -88,6 +94,7 @@ impl SqliteStore {
             return Err(StoreError::Broken(why.clone()));
         }
         let result = self.try_write(journal, work);
+        self.sweep();
         if let Err(error) = &result {
             // What the cache says may have been rolled back.
             self.cache = Cache::default();
@@ -106,8 +113,12 @@ impl SqliteStore {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut batch = Batch::begin(&tx, &mut self.cache, &self.options, journal)?;
         let done = work(&mut batch)?;
+        let erased = batch.erased;
         batch.finish()?;
         tx.commit()?;
+        if erased {
+            self.traces = Traces::Left(None);
+        }
         Ok(done)
     }
 }

@@ -110,7 +110,12 @@ impl Resource for Feed {
         }
         let entries = decode_batch(&payload)
             .map_err(|error| Problem::bad_request(format!("no batch of changes: {error}")))?;
-        let write = Write::Push { device: device.clone(), entries, only_new: ask.caller.is_drop() };
+        let write = Write::Push {
+            device: device.clone(),
+            entries,
+            only_new: ask.caller.is_drop(),
+            may_purge: ask.caller.may(Need::Admin).is_ok(),
+        };
         let answer = |outcome, _: &mut dyn Reader| Ok(answered(&pushed(outcome)));
         if !is_again {
             return Ok(Writing { write, already: None, answer: Box::new(answer) });

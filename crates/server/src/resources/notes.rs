@@ -328,6 +328,7 @@ fn refusal(refused: &NoteRefused) -> Problem {
         NoteRefused::Exists(_) | NoteRefused::PreconditionFailed | NoteRefused::NotFound => {
             Code::PRECONDITION_FAILED
         }
+        NoteRefused::Purged => Code::CONFLICT,
         NoteRefused::TooLarge => Code::REQUEST_ENTITY_TOO_LARGE,
     };
     let problem = Problem::new(code, refused.to_string());

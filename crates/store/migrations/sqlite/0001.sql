@@ -40,7 +40,7 @@ CREATE TABLE notes (
     journal INTEGER NOT NULL,
     time    INTEGER NOT NULL,      -- milliseconds since 1970
     zone    INTEGER NOT NULL,      -- minutes east of UTC
-    state   INTEGER NOT NULL,      -- 1 deleted, 2 folded from more than one head (or purged)
+    state   INTEGER NOT NULL,      -- 1 deleted, 2 folded from more than one head, 4 purged (then 1 and 2 as well)
     chain   INTEGER NOT NULL,      -- chains.id of the change that is shown: who wrote it
     source  TEXT,                  -- address of a client that has no chain of its own
     first   INTEGER NOT NULL,      -- position of the change that came first

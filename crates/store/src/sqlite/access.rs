@@ -242,13 +242,9 @@ fn reserve(conn: &Connection, number: u32, up_to: u64) -> Result<Made, Stop> {
     Ok(Made::Anew(AccessDone::default()))
 }
 
-/// Deletes a row with a secret, and overwrites it in the file.
+/// Deletes a row with a secret, which is overwritten in the file (`secure_delete`).
 fn wipe(conn: &Connection, delete: &str, number: u32) -> Result<(), Stop> {
-    conn.pragma_update(None, "secure_delete", true)?;
-    let deleted = conn.execute(delete, [number]);
-    // Notes go without it: it costs writes.
-    conn.pragma_update(None, "secure_delete", false)?;
-    deleted?;
+    conn.execute(delete, [number])?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ const CHAINS: usize = 20_000;
 pub(crate) struct Cache {
     version: Option<i64>,
     /// The last position of all journals.
-    position: u64,
+    pub(super) position: u64,
     feeds: BTreeMap<JournalId, Feed>,
     chains: HashMap<ChainId, Chain>,
     /// The own chains of a server, one in each journal. They belong to this opening of the file, so
@@ -65,6 +65,8 @@ pub(crate) struct Batch<'t> {
     pub(super) days: BTreeMap<(i32, JournalId), i64>,
     /// The next key for notes of the same instant.
     pub(super) slots: HashMap<i64, i64>,
+    /// Whether contents were erased.
+    pub(super) erased: bool,
 }
 
 impl<'t> Batch<'t> {
@@ -91,7 +93,7 @@ impl<'t> Batch<'t> {
         let feed = feed(conn, cache, journal)?;
         let (touched, days, slots) = (Vec::new(), BTreeMap::new(), HashMap::new());
         let left = BTreeMap::new();
-        Ok(Self { conn, options, cache, journal, feed, left, touched, days, slots })
+        Ok(Self { conn, options, cache, journal, feed, left, touched, days, slots, erased: false })
     }
 
     /// Goes on in another journal.
@@ -111,11 +113,14 @@ impl<'t> Batch<'t> {
     /// Does one write in the journal that it is in.
     pub(crate) fn take(&mut self, write: Write) -> Result<Outcome, StoreError> {
         match write {
-            Write::Push { device, entries, only_new } => entries
+            Write::Push { device, entries, only_new, may_purge } => entries
                 .iter()
-                .map(|entry| self.push(&device, entry, only_new))
+                .map(|entry| self.push(&device, entry, only_new, may_purge))
                 .collect::<Result<_, _>>()
                 .map(Outcome::Pushed),
+            Write::Purge { note, now, audit } => {
+                self.purge(note, now, audit.as_ref()).map(Outcome::Note)
+            }
             Write::Note { id, expect, body, time, extras, now } => {
                 self.write_note(OwnNote { id, expect, body, time, extras, now }).map(Outcome::Note)
             }
@@ -128,6 +133,7 @@ impl<'t> Batch<'t> {
         device: &str,
         entry: &Entry,
         only_new: bool,
+        may_purge: bool,
     ) -> Result<Result<Receipt, Refusal>, StoreError> {
         let change = entry.change();
         let journal = self.journal;
@@ -153,6 +159,16 @@ impl<'t> Batch<'t> {
         }
         if only_new && !self.is_new(entry)? {
             return Ok(Err(Refusal::Invalid("this device can only add notes".to_owned())));
+        }
+        if entry.content().is_some_and(|content| content.body == Body::Purged) {
+            if !may_purge {
+                let reason = "only a device with the right admin can purge a note".to_owned();
+                return Ok(Err(Refusal::Invalid(reason)));
+            }
+            if change.seq != 1 {
+                let reason = "a purge stands in a chain of its own".to_owned();
+                return Ok(Err(Refusal::Invalid(reason)));
+            }
         }
         let position = self.append(device, entry)?;
         Ok(Ok(receipt(entry, position)))

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use suibi_journal::{Body, Change, Content, Term, tags, tokens};
 
-use super::notes::{self, DELETED, FOLDED, NoteRow};
+use super::notes::{self, DELETED, FOLDED, NoteRow, PURGED};
 use super::open::{self, APPLICATION_ID};
 use crate::{JournalId, StoreError};
 
 /// Another number, and every index is made again.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// The key in the store's `meta` of a number that rises whenever changes leave the store.
 pub(crate) const INDEX_EPOCH: &str = "index-epoch";
@@ -25,6 +25,8 @@ pub(crate) const INDEX_EPOCH: &str = "index-epoch";
 /// Bounds of one transaction, so that other processes get their turn.
 const CHUNK_CHANGES: usize = 1024;
 const CHUNK_BYTES: usize = 4 << 20;
+/// Pages of the tree of words that one step after a purge writes.
+const MERGE_PAGES: i64 = 1000;
 
 // The tokens are made by `journal`: none has an ASCII character but letters in lower case and
 // digits, and this tokenizer cuts nowhere else.
@@ -39,9 +41,10 @@ const SCHEMA: &str = "
         PRIMARY KEY (journal, name, key)
     ) WITHOUT ROWID;
     CREATE INDEX tagged_key ON tagged (key);
-    -- One row: up to which change, and the mark of that one, by which another file is noticed.
-    CREATE TABLE progress (position INTEGER NOT NULL, hash BLOB);
-    INSERT INTO progress VALUES (0, NULL);
+    -- One row: up to which change, and the mark of that one, by which another file is noticed; and the
+    -- last purge whose note may still have traces in this file, 0 for none.
+    CREATE TABLE progress (position INTEGER NOT NULL, hash BLOB, purge INTEGER NOT NULL);
+    INSERT INTO progress VALUES (0, NULL, 0);
 ";
 
 /// The index of one store.
@@ -49,6 +52,8 @@ const SCHEMA: &str = "
 pub(crate) struct Index {
     conn: Connection,
     path: PathBuf,
+    /// The last purge of whose note nothing is left in the file itself.
+    forgotten: u64,
 }
 
 /// One state of the index.
@@ -69,12 +74,12 @@ impl Index {
             }
             other => other?,
         };
-        Ok(Self { conn, path })
+        Ok(Self { conn, path, forgotten: 0 })
     }
 
     /// Throws the index away.
     pub(crate) fn discard(self, why: &StoreError) {
-        let Self { conn, path } = self;
+        let Self { conn, path, .. } = self;
         drop(conn);
         remove(&path, why);
     }
@@ -99,10 +104,43 @@ impl Index {
         }
     }
 
+    /// Does a part of what is left to do after a purge, and says whether the next part can follow.
+    ///
+    /// A word that was deleted stays in the tree until all of the tree is merged; then it is on pages
+    /// that are free, and then in the log.
+    pub(crate) fn erase_step(&mut self) -> Result<bool, StoreError> {
+        let Progress { purge, .. } = progress(&self.conn)?;
+        if purge == 0 {
+            return Ok(false);
+        }
+        if self.forgotten != purge {
+            let before = self.conn.total_changes();
+            self.conn
+                .prepare_cached("INSERT INTO words (words, rank) VALUES ('merge', ?1)")?
+                .execute([-MERGE_PAGES])?;
+            // Fewer than two rows written: there was nothing to merge any more.
+            if self.conn.total_changes() - before >= 2 {
+                return Ok(true);
+            }
+            self.conn.execute_batch("VACUUM")?;
+            self.forgotten = purge;
+        }
+        if open::empty_log(&self.conn)? {
+            // A later one has another number.
+            self.conn.execute("UPDATE progress SET purge = 0 WHERE purge = ?1", [purge])?;
+        }
+        Ok(false)
+    }
+
+    /// Whether nothing is left to do after a purge.
+    pub(crate) fn is_clean(&self) -> Result<bool, StoreError> {
+        Ok(progress(&self.conn)?.purge == 0)
+    }
+
     /// The index as it is now, for several questions.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot<'_>, StoreError> {
         let tx = self.conn.transaction()?;
-        let position = progress(&tx)?.0;
+        let position = progress(&tx)?.position;
         Ok(Snapshot { tx, position })
     }
 
@@ -115,7 +153,7 @@ impl Index {
         index: &Connection,
         store: &Connection,
     ) -> Result<bool, StoreError> {
-        let (position, mark) = progress(index)?;
+        let Progress { position, mark, .. } = progress(index)?;
         let last = store
             .prepare_cached("SELECT position FROM changes ORDER BY position DESC LIMIT 1")?
             .query_row([], |row| row.get(0))
@@ -132,7 +170,7 @@ impl Index {
     ) -> Result<(usize, u64), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let store = store.transaction()?;
-        let (mut position, mark) = progress(&tx)?;
+        let Progress { mut position, mark, .. } = progress(&tx)?;
         if position > 0 && mark_at(&store, position)? != mark {
             tracing::info!("the index is not of this database as it is, it is made again");
             clear(&tx)?;
@@ -158,13 +196,17 @@ impl Index {
                 }
             }
         }
+        let purge = chunk.purge;
         chunk.write(&tx)?;
-        tx.prepare_cached("UPDATE progress SET position = ?1, hash = ?2")?
-            .execute(params![position, mark_at(&store, position)?])?;
+        tx.prepare_cached("UPDATE progress SET position = ?1, hash = ?2, purge = max(purge, ?3)")?
+            .execute(params![position, mark_at(&store, position)?, purge])?;
         let behind = store
             .prepare_cached("SELECT count(*) FROM changes WHERE position > ?1")?
             .query_row([position], |row| row.get(0))?;
         tx.commit()?;
+        if purge > 0 {
+            self.forgotten = 0;
+        }
         Ok((done, behind))
     }
 }
@@ -227,6 +269,8 @@ struct Chunk {
     gone: Vec<i64>,
     /// In the order of keys: words that come in their order go into the tree in one piece.
     texts: BTreeMap<i64, (JournalId, String)>,
+    /// The last purge in it, 0 for none.
+    purge: u64,
 }
 
 impl Chunk {
@@ -249,6 +293,14 @@ impl Chunk {
                 .query_row([position], |row| row.get(0))
                 .optional()?;
             self.gone.extend(moved);
+        }
+        if row.state & PURGED != 0
+            && let Some(content) = &content
+            && notes::is_purge(position, content)?
+        {
+            // The note may have been in the index, in several versions even.
+            self.gone.push(row.key);
+            self.purge = position;
         }
         // A later change of the note will bring what it says then.
         if row.last != position {
@@ -375,9 +427,19 @@ fn clear(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn progress(conn: &Connection) -> Result<(u64, Option<Vec<u8>>), StoreError> {
-    let mut statement = conn.prepare_cached("SELECT position, hash FROM progress")?;
-    Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+/// How far the index is.
+struct Progress {
+    position: u64,
+    mark: Option<Vec<u8>>,
+    purge: u64,
+}
+
+fn progress(conn: &Connection) -> Result<Progress, StoreError> {
+    let mut statement = conn.prepare_cached("SELECT position, hash, purge FROM progress")?;
+    let progress = statement.query_row([], |row| {
+        Ok(Progress { position: row.get(0)?, mark: row.get(1)?, purge: row.get(2)? })
+    })?;
+    Ok(progress)
 }
 
 /// What an index that ends with this change has to remember: the change's hash, and how often

@@ -14,6 +14,9 @@ pub(crate) const DELETED: i64 = 1;
 /// `notes.state`: the text is not simply that of the one head.
 pub(crate) const FOLDED: i64 = 2;
 
+/// `notes.state`, beside the other two: one of its changes is a purge.
+pub(crate) const PURGED: i64 = 4;
+
 /// A row of `notes`, as far as writing needs it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct NoteRow {
@@ -61,7 +64,11 @@ impl Batch<'_> {
             let state = State {
                 id: change.note,
                 time: change.time,
-                state: if content.body == Body::Deleted { DELETED } else { 0 },
+                state: match content.body {
+                    Body::Text(_) => 0,
+                    Body::Deleted => DELETED,
+                    Body::Purged => DELETED | FOLDED | PURGED,
+                },
                 chain,
                 source: source(content),
                 first: position,
@@ -83,6 +90,10 @@ impl Batch<'_> {
         self.conn
             .prepare_cached("INSERT INTO edits (first, position) VALUES (?1, ?2)")?
             .execute([row.first, position])?;
+        let is_purge = entry.content().is_some_and(|content| content.body == Body::Purged);
+        if is_purge || row.state & PURGED != 0 {
+            self.erase(row)?;
+        }
         let revisions = revisions(self.conn, row.first)?;
         let state = fold_state(change.note, row.first, &revisions)?;
         self.update(row, &state)
@@ -279,22 +290,35 @@ fn stored(conn: &Connection, position: u64) -> Result<Stored, StoreError> {
     Ok(Stored { position, chain, revision })
 }
 
+/// Whether a change is a purge, by the content that is stored with it.
+pub(crate) fn is_purge(position: u64, content: &[u8]) -> Result<bool, StoreError> {
+    let content = Content::decode(content)
+        .map_err(|error| StoreError::Corrupt(format!("the content at {position}: {error}")))?;
+    Ok(content.body == Body::Purged)
+}
+
 /// What the row of a note says, from all of its revisions.
 fn fold_state(id: NoteId, first: u64, revisions: &[Stored]) -> Result<State, StoreError> {
     let folded = folded(revisions)?;
-    let is_shown = |stored: &&Stored| {
-        let deleted = |content: &Content| content.body == Body::Deleted;
-        folded.heads.iter().any(|head| head.hash == stored.revision.hash)
-            && (folded.body == Body::Deleted
-                || !stored.revision.content.as_ref().is_some_and(deleted))
+    let says = |stored: &Stored, body: &Body| {
+        stored.revision.content.as_ref().is_some_and(|content| content.body == *body)
+    };
+    let is_shown = |stored: &&Stored| match folded.body {
+        Body::Purged => says(stored, &Body::Purged),
+        Body::Deleted | Body::Text(_) => {
+            folded.heads.iter().any(|head| head.hash == stored.revision.hash)
+                && (folded.body == Body::Deleted || !says(stored, &Body::Deleted))
+        }
     };
     let newest = revisions.last().expect("a note has a first change");
     let shown = revisions.iter().rev().find(is_shown).unwrap_or(newest);
     let simple = matches!(&folded.heads[..], [head] if head.content.is_some());
-    let mut state = if simple { 0 } else { FOLDED };
-    if folded.body == Body::Deleted {
-        state |= DELETED;
-    }
+    let state = match folded.body {
+        Body::Text(_) => 0,
+        Body::Deleted => DELETED,
+        Body::Purged => DELETED | FOLDED | PURGED,
+    };
+    let state = if simple { state } else { state | FOLDED };
     Ok(State {
         id,
         time: folded.time,

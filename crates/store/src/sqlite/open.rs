@@ -31,7 +31,9 @@ pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
     keep_private(path)?;
     use_wal(&conn, path)?;
     leave_the_log(&conn, own_chain)?;
-    conn.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16384;")?;
+    conn.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;",
+    )?;
     keep_log(&conn, own_chain)?;
     Ok(conn)
 }
@@ -48,6 +50,20 @@ pub(crate) fn keep_log(conn: &Connection, own_chain: OwnChain) -> Result<(), Sto
     };
     conn.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
     Ok(())
+}
+
+/// Writes the whole log to the file and makes it empty, so that no older state of a page is left in it.
+/// `false`: somebody still reads from it.
+pub(crate) fn empty_log(conn: &Connection) -> Result<bool, StoreError> {
+    conn.busy_timeout(Duration::ZERO)?;
+    let is_busy =
+        conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    match is_busy.map_err(StoreError::from) {
+        Ok(is_busy) => Ok(!is_busy),
+        Err(StoreError::Busy) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A connection that only reads.

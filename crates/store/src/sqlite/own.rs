@@ -7,7 +7,7 @@ use suibi_journal::{
 
 use super::OwnChain;
 use super::batch::{Batch, receipt};
-use super::notes::{self, DELETED};
+use super::notes::{self, DELETED, PURGED};
 use crate::{Expect, JournalId, NoteRefused, NoteWritten, StoreError, etag};
 
 /// The key of the own chain in `meta`.
@@ -29,6 +29,7 @@ struct Before {
     time: NoteTime,
     extras: Extras,
     deleted: bool,
+    purged: bool,
 }
 
 impl Batch<'_> {
@@ -44,10 +45,11 @@ impl Batch<'_> {
         if let Err(refused) = check(&note, before.as_ref()) {
             return Ok(Err(refused));
         }
+        if let (Body::Purged, Some(id)) = (&note.body, note.id) {
+            return self.purge(id, note.now, None);
+        }
         let OwnNote { id, body, time, extras: given, now, .. } = note;
-        let mut random = [0; 26];
-        getrandom::fill(&mut random)
-            .map_err(|error| StoreError::Io(format!("no random bytes: {error}")))?;
+        let random: [u8; 26] = random()?;
         let (for_salt, for_id) = random.split_at(16);
         let salt = for_salt.try_into().expect("16 of 26");
         let id =
@@ -92,6 +94,7 @@ impl Batch<'_> {
             time: folded.time,
             extras: folded.extras,
             deleted: row.state & DELETED != 0,
+            purged: row.state & PURGED != 0,
         }))
     }
 
@@ -110,10 +113,7 @@ impl Batch<'_> {
                 .parse()
                 .map_err(|_| StoreError::Corrupt(format!("{text} is no id of a chain")))?,
             None => {
-                let mut random = [0; 16];
-                getrandom::fill(&mut random)
-                    .map_err(|error| StoreError::Io(format!("no random bytes: {error}")))?;
-                let chain = ChainId::from_bytes(random);
+                let chain = ChainId::from_bytes(random()?);
                 if self.options.own_chain == OwnChain::Kept {
                     self.set_meta(&key, &chain.to_string())?;
                 }
@@ -143,8 +143,20 @@ impl Batch<'_> {
     }
 }
 
+/// Bytes that nobody can guess.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::Io(format!("no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
 /// Whether the note is what the writer thinks it is.
 fn check(note: &OwnNote, before: Option<&Before>) -> Result<(), NoteRefused> {
+    let is_text = matches!(note.body, Body::Text(_));
+    if is_text && before.is_some_and(|before| before.purged) {
+        return Err(NoteRefused::Purged);
+    }
     let there = before.filter(|before| !before.deleted);
     match (&note.expect, there) {
         (Expect::Absent, Some(before)) => return Err(NoteRefused::Exists(etag(&before.heads))),
@@ -155,8 +167,5 @@ fn check(note: &OwnNote, before: Option<&Before>) -> Result<(), NoteRefused> {
         }
         _ => {}
     }
-    match (&note.body, there) {
-        (Body::Deleted, None) => Err(NoteRefused::NotFound),
-        _ => Ok(()),
-    }
+    if is_text || there.is_some() { Ok(()) } else { Err(NoteRefused::NotFound) }
 }

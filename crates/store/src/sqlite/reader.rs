@@ -225,6 +225,11 @@ impl Reader for SqliteReader {
                 index.discard(&error);
                 last_position(&self.conn)
             }
+            Ok(0) => {
+                let has_more = index.erase_step()?;
+                self.index = Some(index);
+                Ok(u64::from(has_more))
+            }
             other => {
                 self.index = Some(index);
                 other

@@ -246,9 +246,9 @@ pub(crate) fn a_drop_only_adds(store: &mut dyn Store) {
     let mut phone = Device::new("a drop");
     let dropped = |phone: &Device, entry: &Entry| match phone.push(std::slice::from_ref(entry)) {
         Write::Push { device, entries, .. } => {
-            (HERE, Write::Push { device, entries, only_new: true })
+            (HERE, Write::Push { device, entries, only_new: true, may_purge: false })
         }
-        Write::Note { .. } => unreachable!("a push"),
+        Write::Note { .. } | Write::Purge { .. } => unreachable!("a push"),
     };
     let mut answer = |write| match store.commit(vec![write]).unwrap().remove(0) {
         Outcome::Pushed(mut answers) => answers.remove(0),

@@ -5,6 +5,7 @@ mod access;
 mod heads;
 mod history;
 mod journals;
+mod purge;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -355,6 +356,16 @@ fn sqlite_keeps_journals_apart() {
 fn sqlite_tells_the_history_of_a_note() {
     let dir = tempfile::tempdir().unwrap();
     history::tell(&mut *server(&dir.path().join("server.db")));
+}
+
+#[test]
+fn sqlite_erases_what_is_purged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut made, path) = (0, dir.path());
+    purge::tell(&mut || {
+        made += 1;
+        server(&path.join(made.to_string()).join("server.db"))
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod backup;
 mod disk;
 mod index;
 mod processes;
+mod purge;
 mod replica;
 mod rescue;
 #[path = "../support/mod.rs"]

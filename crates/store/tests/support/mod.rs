@@ -55,7 +55,12 @@ impl Device {
     }
 
     pub(crate) fn push(&self, entries: &[Entry]) -> Write {
-        Write::Push { device: self.name.to_owned(), entries: entries.to_vec(), only_new: false }
+        Write::Push {
+            device: self.name.to_owned(),
+            entries: entries.to_vec(),
+            only_new: false,
+            may_purge: false,
+        }
     }
 }
 
