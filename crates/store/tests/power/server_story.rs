@@ -137,7 +137,12 @@ impl ServerStory {
                 let device = &mut self.devices[which];
                 let again = device.acknowledged.min(rng.random_range(0..3));
                 let entries = device.entries[device.acknowledged - again..].to_vec();
-                writes.push(Write::Push { device: device.name.clone(), entries, only_new: false });
+                writes.push(Write::Push {
+                    device: device.name.clone(),
+                    entries,
+                    only_new: false,
+                    may_purge: false,
+                });
             }
         }
         let outcomes = store.commit(writes.into_iter().map(|write| (HERE, write)).collect())?;
@@ -283,6 +288,7 @@ impl ServerStory {
                 device: device.name.clone(),
                 entries: device.entries.clone(),
                 only_new: false,
+                may_purge: false,
             };
             let outcome = store.commit(vec![(HERE, push)]).map_err(|error| error.to_string())?;
             let [Outcome::Pushed(answers)] = &outcome[..] else { panic!("one push, one answer") };
