@@ -179,9 +179,14 @@ impl Client {
         if let Some(live) = &self.live {
             live.wake();
         } else {
-            let sync = Sync::push(&self.config.device, Some(chain));
+            let sync = Sync::push(self.rights(), &self.config.device, Some(chain));
             let patience = Patience { deadline, silence: ADD_WITHIN };
             let (report, outcome) = self.run(sync, patience, |_| {});
+            if report.rescued > 0 {
+                // Another copy of this replica had the place; what was written stands elsewhere now.
+                added.change = self.rescued(added.note)?.unwrap_or(added.change);
+            }
+            let (chain, seq, _) = added.change;
             let is_ours = |receipt: &&Receipt| (receipt.chain, receipt.seq) == (chain, seq);
             added.receipt = report.receipts.iter().find(is_ours).copied();
             added.trouble = outcome.err();
@@ -198,6 +203,14 @@ impl Client {
             }
         }
         Ok(added)
+    }
+
+    /// The newest change of a note that this device has written.
+    fn rescued(&self, note: NoteId) -> Result<Option<(ChainId, u64, Hash)>, ClientError> {
+        let history = self.history(note)?;
+        let own = history.iter().filter(|past| past.device == self.config.device);
+        let newest = own.max_by_key(|past| past.position).map(|past| &past.entry);
+        Ok(newest.map(|entry| (entry.change().chain, entry.change().seq, entry.hash())))
     }
 
     /// Delivers the outbox and pulls what is new, until both are done or `within` has passed. `progress` is called
@@ -219,9 +232,10 @@ impl Client {
         self.count_silence(outcome)?;
         // What is wrong with the notes of before holds up nobody else's.
         carried?;
-        let Report { receipts, refused, pulled, .. } = report;
+        let Report { receipts, refused, pulled, rescued, recovered, .. } = report;
         let waiting = self.store.waiting()?;
-        Ok(Synced { receipts, refused, pulled, waiting, ..Synced::default() })
+        let rebuilt = None;
+        Ok(Synced { receipts, refused, pulled, waiting, rescued, recovered, rebuilt })
     }
 
     /// Takes along what a prompt that was open when this machine joined has written since.

@@ -56,5 +56,5 @@ pub use outcome::{Added, DeviceSeen, Purged, Rebuilt, Status, Synced, Transport,
 pub use place::{DEFAULT_PORT, Place, PlaceError};
 pub use private::PrivateFileError;
 pub use remote::{Patience, Remote, RemoteError, Stop};
-pub use sync::{FIRST_BYTES, Keep, MAX_BYTES, Refused, Report, Step, Sync};
+pub use sync::{AskId, BULK_BYTES, FIRST_BYTES, Keep, PAGE_BYTES, Refused, Report, Step, Sync};
 pub use verify::{Checked, Problem, ReceiptCheck, ReceiptHere, Scope, Side, Verification};

@@ -19,7 +19,7 @@ use crate::link::Link;
 use crate::remember::remember;
 use crate::remote::{Patience, RemoteError, Stop};
 use crate::replica;
-use crate::sync::{MAX_BYTES, Refused, Sync};
+use crate::sync::{BULK_BYTES, Refused, Sync};
 
 /// How often the observation is registered again: servers restart, and paths forget.
 const REGISTER_EVERY: Duration = Duration::from_secs(25);
@@ -368,7 +368,7 @@ impl Background {
     /// Says what the replica has that was not told yet, whichever process brought it.
     fn tell_new_notes(&mut self) -> Result<(), StoreError> {
         loop {
-            let page = match self.reader.feed(JournalId::FIRST, self.seen, MAX_BYTES)? {
+            let page = match self.reader.feed(JournalId::FIRST, self.seen, BULK_BYTES)? {
                 Ok(page) => page,
                 // The replica was put back to an earlier state: what it has now was told.
                 Err(mismatch) => {

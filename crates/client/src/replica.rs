@@ -1,5 +1,7 @@
 //! Carrying out the steps of a [`Sync`] on a replica.
 
+use std::collections::VecDeque;
+
 use suibi_coap::{Request, Response};
 use suibi_journal::{ChainId, Hash, NoteId, Receipt};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
@@ -16,8 +18,21 @@ pub(crate) fn run(
     mut ask: impl FnMut(&Request) -> Result<Response, ClientError>,
     mut progress: impl FnMut(&Report),
 ) -> (Report, Result<(), ClientError>) {
-    while let Some(step) = sync.poll_step() {
-        if let Err(error) = take(step, &mut sync, store, &mut ask) {
+    let mut asked = VecDeque::new();
+    loop {
+        let step = sync.poll_step();
+        let outcome = match step {
+            Some(Step::Ask { ask, request, .. }) => {
+                asked.push_back((ask, request));
+                Ok(())
+            }
+            Some(step) => take(step, &mut sync, store),
+            None => {
+                let Some((id, request)) = asked.pop_front() else { break };
+                ask(&request).and_then(|response| Ok(sync.handle_reply(id, &response)?))
+            }
+        };
+        if let Err(error) = outcome {
             return (sync.into_report(), Err(error));
         }
         progress(sync.report());
@@ -25,33 +40,40 @@ pub(crate) fn run(
     (sync.into_report(), Ok(()))
 }
 
-fn take(
-    step: Step,
-    sync: &mut Sync,
-    store: &mut SqliteStore,
-    ask: &mut impl FnMut(&Request) -> Result<Response, ClientError>,
-) -> Result<(), ClientError> {
+fn take(step: Step, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), ClientError> {
     match step {
         Step::ReadOutbox { max_bytes } => sync.handle_outbox(store.outbox(max_bytes)?),
         Step::ReadCursor => sync.handle_cursor(store.cursor()?),
         Step::ReadChains => sync.handle_chains(&store.reader()?.heads(JournalId::FIRST)?),
-        Step::Ask(request) => {
-            let response = ask(&request)?;
-            sync.handle_reply(&response)?;
-        }
-        Step::Keep(keep) => self::keep(keep, store)?,
+        Step::Keep(keep) => self::keep(keep, sync, store)?,
+        Step::Ask { .. } => unreachable!("asked by the caller"),
     }
     Ok(())
 }
 
-fn keep(keep: Keep, store: &mut SqliteStore) -> Result<(), StoreError> {
+fn keep(keep: Keep, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), StoreError> {
     match keep {
-        Keep::Receipts(receipts) => store.apply_receipts(&receipts),
-        Keep::Page { after, page } => store.apply_page(after, &page).map(|_| ()),
-        Keep::NewFeed => store.reset_cursor(),
-        Keep::Requeue { chain, seq } => store.requeue_after(chain, seq).map(|_| ()),
-        Keep::Heads(heads) => store.apply_heads(&heads),
+        Keep::Receipts(receipts) => store.apply_receipts(&receipts)?,
+        Keep::Page { after, page } => {
+            let applied = store.apply_page(after, &page)?;
+            if !applied.rescued.is_empty() {
+                sync.handle_rescued(applied.rescued.iter().map(|rescued| rescued.changes).sum());
+            }
+        }
+        Keep::NewFeed => store.reset_cursor()?,
+        Keep::Requeue { chain, seq } => {
+            let changes = store.requeue_after(chain, seq)?;
+            sync.handle_requeued(chain, seq, changes);
+        }
+        Keep::Heads(heads) => store.apply_heads(&heads)?,
+        Keep::Rescue { chain, seq } => {
+            let rescued = store.rescue_from(chain, seq)?;
+            if rescued.changes > 0 {
+                sync.handle_rescued(rescued.changes);
+            }
+        }
     }
+    Ok(())
 }
 
 /// The chain that this replica writes, once it has written.

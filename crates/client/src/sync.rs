@@ -1,36 +1,61 @@
 //! When to ask the server what: pushing the outbox and pulling the feed, as a machine.
 //!
 //! ```text
-//! ReadOutbox ─> POST /feed ─> Keep(Receipts) ─┐          ReadCursor ─> GET /feed ─> Keep(Page) ─┐
-//!      ^                                      │               ^                                 │
-//!      └────────── until it is empty ─────────┘               └───── until nothing remains ─────┘
+//!          ┌──────────── the outbox is empty ────────────┐       ┌─── nothing remains ───> compare ───> done
+//!          │                                             v       │                           │
+//! ReadOutbox ─> POST /feed … ─> Keep(Receipts)         ReadCursor ─> GET /feed … ─> Keep(Page)  │ something lacks there
+//!     ^  ^                            │                  ^ a fork: what the feed has decides    │
+//!     │  └──── there is more ─────────┘                  └─────── refused with a fork ──────    │
+//!     └──────────────── rescued, or lacking there ──────────────────────────────────────────────┘
 //! ```
 //!
 //! Nothing of a run has to be remembered: what has no receipt is in the outbox, what was pulled moved the cursor in
 //! the same transaction. So a run may end at any point, be it a lost answer or a lost process, and the next one goes
 //! on from the replica; sending twice, and hearing twice, is harmless.
+//!
+//! One note is one small request. With more to do, several requests are under way at once, and their answers may come
+//! in any order: batches of the outbox in waves, pages of the feed by ranges of positions ([`pull`]). Each page proves by
+//! its running hash that it follows from the one before, so that a range that was cut short is seen and asked for again.
+
+mod pull;
+mod push;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use suibi_coap::{Code, ContentFormat, Request, Response};
+use suibi_coap::{Code, Request, Response};
 use suibi_journal::{
-    ChainId, Cursor, Entry, FeedPage, Head, Receipt, Refusal, Rights, decode_answers, decode_heads,
-    encode_batch,
+    ChainId, Cursor, Entry, FeedPage, Head, Receipt, Refusal, Rights, decode_heads,
 };
 
 use crate::error::SyncError;
+use pull::Pull;
+use push::Push;
 
 /// How much is asked for, or sent, first: it fits one datagram with the options beside it.
 pub const FIRST_BYTES: usize = 1_000;
 
-/// How much at most: one batch is one transaction at either end, and blocks carry it (RFC 7959).
-pub const MAX_BYTES: usize = 64 << 10;
+/// With more than this to send or to fetch it is worth while to compress, and to have several requests under way.
+pub const BULK_BYTES: usize = 64 << 10;
 
-/// How much of the feed is asked for in one page, at most, as it travels: below what OSCORE protects at once.
-pub(crate) const PAGE_BYTES: usize = 60_000;
+/// How much travels in one batch or one page, at most: below what OSCORE encrypts at once (65,535 bytes).
+pub const PAGE_BYTES: usize = 60_000;
+
+/// So many requests are under way at once when there is much to do.
+const WINDOW: usize = 8;
+
+/// The longest page once decompressed.
+const MAX_DECODED_BYTES: usize = 4 << 20;
+
+/// How often a run begins anew to push, because forks were rescued or the server lacked something. Each time something
+/// has moved, so that this is for servers that make no sense.
+const MAX_ROUNDS: u32 = 8;
 
 /// The name of a device that nobody could tell us.
 const NAMELESS: &str = "?";
+
+/// Which request of a run an answer belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
 
 /// What is to be done next, in this order, before [`Sync::poll_step`] is asked again.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,9 +70,17 @@ pub enum Step {
     ReadCursor,
     /// Read the last change of every chain that the replica has, and give them to [`Sync::handle_chains`].
     ReadChains,
-    /// Send this to the server; its answer goes to [`Sync::handle_reply`]. Without an answer, drop the machine.
-    Ask(Request),
-    /// Write this to the replica.
+    /// Send this to the server; its answer goes to [`Sync::handle_reply`]. Several may be under way, and answers come in
+    /// any order. Without an answer, drop the machine.
+    Ask {
+        /// What the answer has to be given back with.
+        ask: AskId,
+        /// The request.
+        request: Request,
+        /// Whether it is part of something long, so that a stream is the better way.
+        bulk: bool,
+    },
+    /// Write this to the replica; [`Sync::handle_rescued`] and [`Sync::handle_requeued`] want to hear what came of it.
     Keep(Keep),
 }
 
@@ -74,6 +107,14 @@ pub enum Keep {
     },
     /// Chains with their devices' names.
     Heads(Vec<Head>),
+    /// The server has other changes in a chain from `seq` on, and this device may not read them: what is here from there
+    /// on goes to a chain of its own. [`Sync::handle_rescued`] wants to hear of it.
+    Rescue {
+        /// The chain.
+        chain: ChainId,
+        /// The first place that the server did not take.
+        seq: u64,
+    },
 }
 
 /// What a run has done so far.
@@ -87,6 +128,10 @@ pub struct Report {
     pub pulled: u64,
     /// Changes that the server still has for us, as far as it has told.
     pub remaining: u64,
+    /// Changes that were written anew on a chain of their own, because their places were taken.
+    pub rescued: u64,
+    /// Changes that the server had lost, though there were receipts for them, and got back.
+    pub recovered: u64,
 }
 
 /// A change that the server does not take.
@@ -103,62 +148,73 @@ pub struct Refused {
 /// One run of the sync. See the module's picture.
 #[derive(Debug)]
 pub struct Sync {
-    pushes: bool,
+    rights: Rights,
+    /// Whether the feed is pulled in any case; a fork makes it necessary.
     pulls: bool,
+    /// Whether to compare, at the end, what the server has of each chain.
+    compares: bool,
     queue: VecDeque<Step>,
-    awaiting: Awaiting,
-    push_bytes: usize,
-    pull_bytes: usize,
+    next_ask: u64,
+    phase: Phase,
     /// Which device each chain belongs to, as far as it had to be known.
     names: BTreeMap<ChainId, String>,
     /// The replica was asked for the names that it knows.
     names_are_read: bool,
-    /// Chains that the server refused in this run: theirs stay in the outbox, and those of others go.
-    refused: BTreeSet<ChainId>,
-    /// The last gap that was mended, lest a server that lacks it for ever is asked for ever.
-    mended: Option<(ChainId, u64)>,
-    /// Whether to compare, at the end, what the server has of each chain.
-    compares: bool,
-    /// It was compared in this run; a second time would be a circle.
-    is_compared: bool,
-    /// The server's feed turned out to be another one.
-    is_new_feed: bool,
     /// Chains whose device the server could not tell.
     nameless: BTreeSet<ChainId>,
+    /// Chains that the server refused in this run: theirs stay in the outbox, and those of others go.
+    refused: BTreeSet<ChainId>,
+    /// Chains that the server has otherwise; they wait for the feed to say what it has.
+    forked: BTreeMap<ChainId, Refused>,
+    /// Places of chains that were put into the outbox again, from the first to the last.
+    again: BTreeMap<ChainId, (u64, u64)>,
+    /// The last gap that was mended, lest a server that lacks it for ever is asked for ever.
+    mended: Option<(ChainId, u64)>,
+    /// It was compared in this run; a second time would be a circle.
+    is_compared: bool,
+    /// The feed is read from its beginning, once in a run at most.
+    is_read_anew: bool,
+    /// The server's feed turned out to be another one.
+    is_new_feed: bool,
+    /// How often it began to push.
+    rounds: u32,
+    /// Changes were rescued since the outbox was read last.
+    has_rescued: bool,
+    /// The server does not take what is compressed, and knows no ranges.
+    is_plain: bool,
+    /// The server takes no batch that is longer than a datagram.
+    is_small: bool,
     report: Report,
 }
 
-/// What the last step will bring.
+/// What it is about.
 #[derive(Debug)]
-enum Awaiting {
-    Nothing,
-    Outbox,
-    Cursor,
-    /// The chains here, for the names of those in the outbox.
-    NamesToPush,
-    /// The chains here, for the names of those of a page.
-    NamesForPage(Cursor, FeedPage),
-    /// The chains here, to compare with those there.
-    Comparison(Vec<Head>),
-    /// Answers to these.
-    Answers(Vec<Entry>),
-    /// The page after this.
-    Page(Cursor),
-    /// The chains there, for the names of those of a page.
-    HeadsForPage(Cursor, FeedPage),
-    /// The chains there, to compare with those here.
-    HeadsToCompare,
+enum Phase {
+    Pushing(Push),
+    /// The cursor is being read.
+    AwaitingCursor,
+    Pulling(Pull),
+    /// The chains there.
+    AwaitingHeads(AskId),
+    /// The chains here, to compare them with those there.
+    Comparing(Vec<Head>),
+    /// Everything is answered; what came is being kept.
+    Settling,
+    Done,
 }
 
 impl Sync {
     /// A run that delivers the outbox of `device`, whose own chain is `own` if it has one yet, and ends.
-    pub fn push(device: &str, own: Option<ChainId>) -> Self {
-        Self::new(device, own, false)
+    ///
+    /// Only where that shows a fork is the feed read as well: it says which of two changes stands.
+    pub fn push(rights: Rights, device: &str, own: Option<ChainId>) -> Self {
+        Self::new(rights, device, own, false)
     }
 
-    /// A run that delivers the outbox as [`Sync::push`] does, then pulls the feed until nothing remains.
-    pub fn push_and_pull(device: &str, own: Option<ChainId>) -> Self {
-        Self::new(device, own, true)
+    /// A run that delivers the outbox, then pulls the feed until nothing remains; as much of it as the rights allow: who
+    /// may only read pulls and gives nothing, who may only add delivers and asks nothing.
+    pub fn within(rights: Rights, device: &str, own: Option<ChainId>) -> Self {
+        Self::new(rights, device, own, rights.read)
     }
 
     /// Besides, at the end, compares what both have of each chain, and gives the server what it lacks.
@@ -171,136 +227,119 @@ impl Sync {
         self
     }
 
-    /// As much of [`Sync::push_and_pull`] as these rights allow: who may only read pulls and gives nothing, who may only
-    /// add delivers and asks nothing.
-    pub fn within(rights: Rights, device: &str, own: Option<ChainId>) -> Self {
-        let mut sync = Self::new(device, own, rights.read);
-        if !rights.write {
-            sync.pushes = false;
-            sync.queue.clear();
-            sync.after_push();
-        }
-        sync
-    }
-
-    fn new(device: &str, own: Option<ChainId>, pulls: bool) -> Self {
+    fn new(rights: Rights, device: &str, own: Option<ChainId>, pulls: bool) -> Self {
         let mut sync = Self {
-            pushes: true,
+            rights,
             pulls,
+            compares: false,
             queue: VecDeque::new(),
-            awaiting: Awaiting::Nothing,
-            push_bytes: FIRST_BYTES,
-            pull_bytes: FIRST_BYTES,
+            next_ask: 0,
+            phase: Phase::Done,
             names: own.into_iter().map(|chain| (chain, device.to_owned())).collect(),
             names_are_read: false,
-            refused: BTreeSet::new(),
-            mended: None,
-            compares: false,
-            is_compared: false,
-            is_new_feed: false,
             nameless: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            forked: BTreeMap::new(),
+            again: BTreeMap::new(),
+            mended: None,
+            is_compared: false,
+            is_read_anew: false,
+            is_new_feed: false,
+            rounds: 0,
+            has_rescued: false,
+            is_plain: false,
+            is_small: false,
             report: Report::default(),
         };
-        sync.read_outbox();
+        sync.begin_push();
         sync
     }
 
     /// What [`Step::ReadOutbox`] found.
-    pub fn handle_outbox(&mut self, mut entries: Vec<Entry>) {
-        if !matches!(self.awaiting, Awaiting::Outbox) {
-            return;
+    pub fn handle_outbox(&mut self, entries: Vec<Entry>) {
+        if matches!(&self.phase, Phase::Pushing(push) if push.awaits_outbox()) {
+            self.on_outbox(entries);
         }
-        entries.retain(|entry| !self.refused.contains(&entry.change().chain));
-        let Some(first) = entries.first() else {
-            return self.after_push();
-        };
-        let named = |entry: &Entry| self.names.get(&entry.change().chain);
-        if named(first).is_none() && !self.names_are_read {
-            // Changes of another device, which a restored server lost: they go there under its name.
-            self.queue.push_back(Step::ReadChains);
-            self.awaiting = Awaiting::NamesToPush;
-            return;
-        }
-        let device = named(first).cloned();
-        let same = entries.iter().take_while(|entry| named(entry) == device.as_ref()).count();
-        entries.truncate(same);
-        // Later batches are larger: the first is the note just written, more is a backlog.
-        self.push_bytes = (self.push_bytes * 8).min(MAX_BYTES);
-        let request = Request::new(Code::POST)
-            .path("/feed")
-            .query("device", device.as_deref().unwrap_or(NAMELESS))
-            .content_format(ContentFormat::CBOR_SEQ)
-            .payload(encode_batch(&entries));
-        self.queue.push_back(Step::Ask(request));
-        self.awaiting = Awaiting::Answers(entries);
     }
 
     /// What [`Step::ReadCursor`] found.
     pub fn handle_cursor(&mut self, cursor: Cursor) {
-        if matches!(self.awaiting, Awaiting::Cursor) {
-            self.ask_page(cursor);
+        if matches!(self.phase, Phase::AwaitingCursor) {
+            self.begin_pull(cursor);
         }
     }
 
     /// What [`Step::ReadChains`] found.
     pub fn handle_chains(&mut self, chains: &[Head]) {
-        match std::mem::replace(&mut self.awaiting, Awaiting::Nothing) {
-            Awaiting::NamesToPush => {
+        match &mut self.phase {
+            Phase::Pushing(push) if push.awaits_names() => {
                 self.learn(chains);
                 self.names_are_read = true;
                 self.read_outbox();
             }
-            Awaiting::NamesForPage(after, page) => {
+            Phase::Pulling(pull) if pull.awaits_names() => {
                 self.learn(chains);
                 self.names_are_read = true;
-                self.keep_page(after, page);
+                self.go_on_pulling();
             }
-            Awaiting::Comparison(there) => self.compare(chains, &there),
-            other => self.awaiting = other,
+            Phase::Comparing(there) => {
+                let there = std::mem::take(there);
+                self.compare(chains, &there);
+            }
+            _ => {}
         }
     }
 
-    /// The server's answer to the last [`Step::Ask`].
+    /// A [`Keep::Page`] or a [`Keep::Rescue`] wrote so many changes anew.
+    pub fn handle_rescued(&mut self, changes: u64) {
+        self.report.rescued += changes;
+        self.has_rescued = true;
+        // On chains that nobody here has heard of.
+        self.names_are_read = false;
+    }
+
+    /// A [`Keep::Requeue`] put so many changes after `seq` into the outbox that were not there.
+    pub fn handle_requeued(&mut self, chain: ChainId, seq: u64, changes: u64) {
+        if changes > 0 {
+            let (first, last) = self.again.entry(chain).or_insert((seq + 1, seq));
+            *first = (*first).min(seq + 1);
+            *last = (*last).max(seq + changes);
+        }
+    }
+
+    /// The server's answer to a [`Step::Ask`].
     ///
     /// # Errors
     ///
     /// When it ends the run. An answer that nobody waits for is ignored.
-    pub fn handle_reply(&mut self, response: &Response) -> Result<(), SyncError> {
-        match std::mem::replace(&mut self.awaiting, Awaiting::Nothing) {
-            Awaiting::Answers(sent) => self.on_answers(&sent, response),
-            Awaiting::Page(after) => self.on_page(after, response),
-            Awaiting::HeadsForPage(after, page) => {
-                let there = heads(response)?;
-                self.learn(&there);
-                let chains = page.entries.iter().map(|(_, entry)| entry.change().chain);
-                self.nameless.extend(chains.filter(|chain| !self.names.contains_key(chain)));
-                self.queue.push_back(Step::Keep(Keep::Heads(there)));
-                self.keep_page(after, page);
-                Ok(())
-            }
-            Awaiting::HeadsToCompare => {
+    pub fn handle_reply(&mut self, ask: AskId, response: &Response) -> Result<(), SyncError> {
+        match &mut self.phase {
+            Phase::Pushing(_) => self.on_answers(ask, response),
+            Phase::Pulling(_) => self.on_pulled(ask, response),
+            Phase::AwaitingHeads(awaited) if *awaited == ask => {
                 let there = heads(response)?;
                 self.learn(&there);
                 self.queue.push_back(Step::Keep(Keep::Heads(there.clone())));
                 self.queue.push_back(Step::ReadChains);
-                self.awaiting = Awaiting::Comparison(there);
+                self.phase = Phase::Comparing(there);
                 Ok(())
             }
-            other => {
-                self.awaiting = other;
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
     /// The next thing to do; `None` while something is awaited, and at the end.
     pub fn poll_step(&mut self) -> Option<Step> {
+        // Only when everything was kept is it known what came of that.
+        while self.queue.is_empty() && matches!(self.phase, Phase::Settling) {
+            self.settle();
+        }
         self.queue.pop_front()
     }
 
     /// Whether everything is done.
     pub fn is_done(&self) -> bool {
-        self.queue.is_empty() && matches!(self.awaiting, Awaiting::Nothing)
+        self.queue.is_empty() && matches!(self.phase, Phase::Done)
     }
 
     /// What it has done so far.
@@ -313,151 +352,60 @@ impl Sync {
         self.report
     }
 
-    fn read_outbox(&mut self) {
-        if !self.pushes {
+    fn begin_push(&mut self) {
+        if !self.rights.write {
             return self.after_push();
         }
-        self.queue.push_back(Step::ReadOutbox { max_bytes: self.push_bytes });
-        self.awaiting = Awaiting::Outbox;
-    }
-
-    fn after_push(&mut self) {
-        self.awaiting = Awaiting::Nothing;
-        if self.pulls {
-            self.queue.push_back(Step::ReadCursor);
-            self.awaiting = Awaiting::Cursor;
-        }
-    }
-
-    fn ask_page(&mut self, after: Cursor) {
-        let request = Request::new(Code::GET)
-            .path("/feed")
-            .query("after", &after.to_string())
-            .query("max", &self.pull_bytes.to_string());
-        self.queue.push_back(Step::Ask(request));
-        self.awaiting = Awaiting::Page(after);
-    }
-
-    fn ask_heads(&mut self, awaiting: Awaiting) {
-        let request = Request::new(Code::GET).path("/heads");
-        self.queue.push_back(Step::Ask(request));
-        self.awaiting = awaiting;
-    }
-
-    fn on_answers(&mut self, sent: &[Entry], response: &Response) -> Result<(), SyncError> {
-        if response.code == Code::REQUEST_ENTITY_TOO_LARGE && sent.len() > 1 {
-            // A server with smaller bounds: go on one datagram at a time.
-            self.push_bytes = FIRST_BYTES;
-            self.queue.push_back(Step::ReadOutbox { max_bytes: FIRST_BYTES });
-            self.awaiting = Awaiting::Outbox;
-            return Ok(());
-        }
-        let payload = success(response)?;
-        let answers = decode_answers(payload).map_err(nonsense)?;
-        if answers.len() != sent.len() {
-            let text = format!("{} answers for {} changes", answers.len(), sent.len());
-            return Err(SyncError::Nonsense(text));
-        }
-
-        let mut receipts = Vec::new();
-        let mut refused = Vec::new();
-        for (entry, answer) in sent.iter().zip(answers) {
-            let change = entry.change();
-            match answer {
-                // Only a receipt for exactly what we sent counts as one.
-                Ok(receipt)
-                    if (receipt.chain, receipt.seq, receipt.hash)
-                        == (change.chain, change.seq, entry.hash()) =>
-                {
-                    receipts.push(receipt);
-                }
-                Ok(receipt) => {
-                    let text = format!("a receipt for another change, {receipt}");
-                    return Err(SyncError::Nonsense(text));
-                }
-                Err(refusal) => {
-                    refused.push(Refused { chain: change.chain, seq: change.seq, refusal });
-                }
-            }
-        }
-        let confirmed = !receipts.is_empty();
-        if confirmed {
-            self.report.receipts.extend_from_slice(&receipts);
-            self.queue.push_back(Step::Keep(Keep::Receipts(receipts)));
-        }
-        match refused.into_iter().next() {
-            None => self.read_outbox(),
-            Some(first) => self.on_refused(first, confirmed),
-        }
-        Ok(())
-    }
-
-    /// The first refusal tells the cause; those behind it in the same chain follow from it.
-    fn on_refused(&mut self, refused: Refused, confirmed: bool) {
-        if let Refusal::Gap { have_seq, .. } = &refused.refusal {
-            let gap = (refused.chain, *have_seq);
-            if *have_seq < refused.seq && (confirmed || self.mended != Some(gap)) {
-                self.mended = Some(gap);
-                let (chain, seq) = gap;
-                self.queue.push_back(Step::Keep(Keep::Requeue { chain, seq }));
-                return self.read_outbox();
-            }
-        }
-        // Those of other chains may stand behind it, as far as one reading of the outbox goes.
-        self.push_bytes = MAX_BYTES;
-        self.refused.insert(refused.chain);
-        self.report.refused.push(refused);
+        self.rounds += 1;
+        self.phase = Phase::Pushing(Push::default());
         self.read_outbox();
     }
 
-    fn on_page(&mut self, after: Cursor, response: &Response) -> Result<(), SyncError> {
-        if response.code == Code::CONFLICT && !self.is_compared {
-            self.is_new_feed = true;
-            self.queue.push_back(Step::Keep(Keep::NewFeed));
-            self.ask_heads(Awaiting::HeadsToCompare);
-            return Ok(());
-        }
-        let page = FeedPage::decode(success(response)?).map_err(nonsense)?;
-        if !page.follows(after) {
-            return Err(SyncError::Nonsense("a page of the feed does not add up".into()));
-        }
-        if page.entries.is_empty() && page.remaining > 0 {
-            return Err(SyncError::Nonsense("an empty page, and more to come".into()));
-        }
-
-        self.keep_page(after, page);
-        Ok(())
-    }
-
-    /// Keeps a page once the names of its chains' devices are known: if the server loses both one day, whoever brings
-    /// the changes back has to know whose they are.
-    fn keep_page(&mut self, after: Cursor, page: FeedPage) {
-        let mut chains = page.entries.iter().map(|(_, entry)| entry.change().chain);
-        if chains.any(|chain| !self.is_named(chain)) {
-            if self.names_are_read {
-                self.ask_heads(Awaiting::HeadsForPage(after, page));
-            } else {
-                self.queue.push_back(Step::ReadChains);
-                self.awaiting = Awaiting::NamesForPage(after, page);
-            }
+    /// The outbox is empty, but for what the server does not take.
+    fn after_push(&mut self) {
+        if self.pulls || !self.forked.is_empty() && self.rights.read {
+            self.queue.push_back(Step::ReadCursor);
+            self.phase = Phase::AwaitingCursor;
             return;
         }
-        self.report.pulled += page.entries.len() as u64;
-        self.report.remaining = page.remaining;
-        let (end, remaining) = (page.next, page.remaining);
-        if !page.entries.is_empty() {
-            self.queue.push_back(Step::Keep(Keep::Page { after, page }));
+        // A drop cannot see what is there instead.
+        for (&chain, refused) in &self.forked {
+            let seq = refused.seq;
+            self.queue.push_back(Step::Keep(Keep::Rescue { chain, seq }));
         }
-        if remaining > 0 {
-            self.pull_bytes = (self.pull_bytes * 8).min(MAX_BYTES);
-            self.ask_page(end);
-        } else if self.compares && !self.is_compared {
-            self.ask_heads(Awaiting::HeadsToCompare);
-        }
+        self.phase = Phase::Settling;
     }
 
-    fn is_named(&self, chain: ChainId) -> bool {
-        self.names.contains_key(&chain) || self.nameless.contains(&chain)
+    /// Everything that was asked is answered, and what came is kept: is there a reason to go on?
+    fn settle(&mut self) {
+        if std::mem::take(&mut self.has_rescued) && self.rounds < MAX_ROUNDS {
+            self.forked.clear();
+            return self.begin_push();
+        }
+        if !self.forked.is_empty() && self.rights.read && !self.is_read_anew {
+            // The feed has said nothing of it lately, so it was earlier.
+            return self.read_anew();
+        }
+        for refused in std::mem::take(&mut self.forked).into_values() {
+            self.refuse(refused);
+        }
+        if self.compares && self.pulls && !self.is_compared {
+            return self.ask_heads();
+        }
+        self.phase = Phase::Done;
+    }
+
+    /// Reads the feed from its beginning.
+    fn read_anew(&mut self) {
+        self.is_read_anew = true;
+        self.queue.push_back(Step::Keep(Keep::NewFeed));
+        self.queue.push_back(Step::ReadCursor);
+        self.phase = Phase::AwaitingCursor;
+    }
+
+    fn ask_heads(&mut self) {
+        let ask = self.ask(Request::new(Code::GET).path("/heads"), false);
+        self.phase = Phase::AwaitingHeads(ask);
     }
 
     /// Gives the server what it lacks, of whichever device, then pulls on. When nothing is lacking, that is all, unless
@@ -467,16 +415,42 @@ impl Sync {
         self.names_are_read = true;
         self.is_compared = true;
         let mut is_lacking = false;
-        for Head { chain, seq, .. } in here {
-            let has = there.iter().find(|head| head.chain == *chain).map_or(0, |head| head.seq);
-            if has < *seq && self.pushes {
+        for Head { chain, seq, hash, .. } in here {
+            let has = there.iter().find(|head| head.chain == *chain);
+            let has_seq = has.map_or(0, |head| head.seq);
+            if has_seq < *seq && self.rights.write {
                 is_lacking = true;
-                self.queue.push_back(Step::Keep(Keep::Requeue { chain: *chain, seq: has }));
+                self.queue.push_back(Step::Keep(Keep::Requeue { chain: *chain, seq: has_seq }));
+            }
+            if let Some(has) = has
+                && has.seq == *seq
+                && has.hash != *hash
+            {
+                let refusal = Refusal::Fork { have_seq: has.seq, have_hash: Some(has.hash) };
+                self.forked.insert(*chain, Refused { chain: *chain, seq: *seq, refusal });
             }
         }
-        if is_lacking || self.is_new_feed {
-            self.read_outbox();
+        if is_lacking || std::mem::take(&mut self.is_new_feed) {
+            self.begin_push();
+        } else {
+            self.phase = Phase::Settling;
         }
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        self.refused.insert(refused.chain);
+        self.report.refused.push(refused);
+    }
+
+    fn ask(&mut self, request: Request, bulk: bool) -> AskId {
+        let ask = AskId(self.next_ask);
+        self.next_ask += 1;
+        self.queue.push_back(Step::Ask { ask, request, bulk });
+        ask
+    }
+
+    fn is_named(&self, chain: ChainId) -> bool {
+        self.names.contains_key(&chain) || self.nameless.contains(&chain)
     }
 
     fn learn(&mut self, chains: &[Head]) {
@@ -494,6 +468,17 @@ fn heads(response: &Response) -> Result<Vec<Head>, SyncError> {
 
 fn success(response: &Response) -> Result<&[u8], SyncError> {
     if response.code.is_success() { Ok(&response.payload) } else { Err(SyncError::of(response)) }
+}
+
+/// A server of another version, that does not take the request for how it is written.
+fn is_not_understood(response: &Response) -> bool {
+    matches!(
+        response.code,
+        Code::BAD_REQUEST
+            | Code::BAD_OPTION
+            | Code::NOT_ACCEPTABLE
+            | Code::UNSUPPORTED_CONTENT_FORMAT
+    )
 }
 
 fn nonsense(error: impl std::fmt::Display) -> SyncError {

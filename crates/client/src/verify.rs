@@ -29,6 +29,8 @@ pub struct Verification {
     pub waiting: u64,
     /// What is wrong; nothing in the best case.
     pub problems: Vec<Problem>,
+    /// So much more is wrong here than is told one by one.
+    pub more_problems: u64,
 }
 
 /// So much was checked.
@@ -38,7 +40,7 @@ pub struct Checked {
     pub changes: u64,
     /// Chains.
     pub chains: u64,
-    /// Notes, deleted ones not counted; of a server always 0.
+    /// Notes, deleted ones counted; of a server always 0.
     pub notes: u64,
     /// Changes whose content was purged.
     pub purged: u64,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::{ChainId, Cursor, FeedPage, Hash, Receipt, decode_heads};
+use suibi_store::verify::{self, Verified};
 use suibi_store::{JournalId, Revision, StoreError};
 
 use super::{Client, SILENCE};
@@ -65,14 +66,24 @@ impl Client {
         found: &mut Verification,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), ClientError> {
-        let names = self.names()?;
-        let walk = self.walk_here(Walk::default(), progress)?;
-        let notes = self.reader()?.count(JournalId::FIRST)?;
-        found.here = checked(&walk);
-        found.here.notes = notes;
-        let remedy = "the server has what is missing: suibi sync, and if that does not help, move the file of the replica \
-                      away, and the next sync fills a new one";
-        found.problems.extend(problems(&walk, Side::Here, &names, remedy));
+        let verified = verify::verify(&self.path, Some(JournalId::FIRST), progress)?;
+        let Verified { changes, chains, notes, purged, problems, more_problems } = verified;
+        found.here = Checked { changes, chains, notes, purged };
+        found.more_problems = more_problems;
+        // Where the file itself is damaged its chains may be unreadable.
+        let names =
+            if problems.is_empty() { BTreeMap::new() } else { self.names().unwrap_or_default() };
+        found.problems.extend(problems.into_iter().map(|problem| Problem {
+            side: Side::Here,
+            device: problem.chain.and_then(|chain| names.get(&chain).cloned()),
+            chain: problem.chain,
+            seqs: problem.seq.map(|seq| (seq, seq)),
+            position: problem.position,
+            what: problem.to_string(),
+            remedy: Some(
+                "move the file of the replica away; the next suibi sync fills a new one from the server".into(),
+            ),
+        }));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use crate::support::{PATIENCE, World, copy, eventually, texts};
-use suibi_client::{Added, Client, ClientConfig, ClientError, Place, RemoteError, Synced};
+use suibi_client::{Added, Client, ClientConfig, ClientError, Place, RemoteError, Scope, Synced};
 use suibi_journal::{Extras, Query};
 use suibi_net::relay::{Faults, Relay};
 use suibi_store::JournalId;
@@ -202,7 +202,7 @@ fn a_server_put_back_to_its_backup_gets_everything_again() {
 }
 
 #[test]
-fn a_replica_that_was_cloned_says_so_and_keeps_what_it_has() {
+fn a_replica_that_was_cloned_writes_on_and_loses_nothing() {
     let world = World::new();
     let server = world.serve(None);
     let mut phone = world.client("phone", server.address);
@@ -217,17 +217,24 @@ fn a_replica_that_was_cloned_says_so_and_keeps_what_it_has() {
     let config = ClientConfig { data_dir, place, device: "phone".into() };
     let mut clone = Client::open(config).unwrap();
     let added = add(&mut clone, "another two");
-    assert_eq!(added.receipt, None);
-    assert_eq!((added.waiting, added.refused.len()), (1, 1));
-    assert!(added.refused[0].refusal.to_string().contains("elsewhere"));
-    // What others write still comes.
+    assert!(added.receipt.is_some(), "{added:?}");
+    assert_eq!((added.waiting, added.refused.len()), (0, 0));
+    assert!(clone.history(added.note).unwrap()[0].receipt.is_some());
+    // Both go on.
     let mut laptop = world.client("laptop", server.address);
     add(&mut laptop, "three");
-    let outcome = clone.sync(PATIENCE, |_| {}).map(|synced| synced.refused.len());
-    assert!(matches!(outcome, Ok(1)), "{outcome:?}");
-    let here = texts(&mut *clone.reader().unwrap());
-    assert!(
-        ["one", "another two", "three"].iter().all(|text| here.iter().any(|t| t == text)),
-        "{here:?}"
-    );
+    for _ in 0..3 {
+        add(&mut phone, "more");
+        assert!(add(&mut clone, "more").receipt.is_some());
+    }
+    let mut all = vec!["more"; 6];
+    all.extend(["one", "two", "another two", "three"]);
+    all.sort_unstable();
+    for client in [&mut phone, &mut clone, &mut laptop] {
+        sync(client);
+        assert_eq!(texts(&mut *client.reader().unwrap()), all);
+        assert_eq!(client.verify(Scope::All, PATIENCE, &mut |_, _| {}).unwrap().problems, []);
+    }
+    let repairs = clone.status(PATIENCE).unwrap().repairs;
+    assert_eq!(repairs.iter().map(|repair| repair.what.word()).collect::<Vec<_>>(), ["rescued"]);
 }

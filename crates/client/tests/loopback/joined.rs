@@ -249,10 +249,11 @@ fn a_copied_data_directory_is_used_by_both_without_harm() {
         sync(&mut clone);
     }
     assert!(add(&mut phone, "two").receipt.is_some());
-    // A slot of the same chain for the second time: refused by name, and kept.
+    // A slot of the same chain for the second time: written anew, and delivered.
     let added = add(&mut clone, "another two");
     assert!(added.trouble.is_none(), "{:?}", added.trouble);
-    assert_eq!((added.refused.len(), added.waiting), (1, 1));
+    assert_eq!((added.refused.len(), added.waiting), (0, 0));
+    assert!(added.receipt.is_some());
     sync(&mut phone);
     clone.sync(PATIENCE, |_| {}).unwrap();
     assert_eq!(texts(&mut *clone.reader().unwrap()), ["another two", "one", "two"]);
