@@ -79,14 +79,16 @@ pub struct ListenerInfo {
     pub address: SocketAddr,
     /// Who can reach it.
     pub reach: Reach,
+    /// Whether it takes CoAP over TCP as well (RFC 8323), at the same number.
+    pub tcp: bool,
 }
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenerKind {
-    /// CoAP over UDP under OSCORE.
+    /// CoAP under OSCORE.
     Oscore,
-    /// CoAP over UDP, unprotected.
+    /// CoAP, unprotected.
     Coap,
     /// The plain dialect.
     Plain,
@@ -134,20 +136,26 @@ impl fmt::Display for ListenerKind {
     }
 }
 
-/// `oscore 0.0.0.0:5683, encrypted, for invited devices, at every address of this machine`;
-/// `coap 127.0.0.1:5683, unprotected, open to this machine only`.
+/// `oscore 0.0.0.0:5683, CoAP over UDP and TCP, encrypted, for invited devices, at every address of this machine`;
+/// `coap 127.0.0.1:5683, CoAP over UDP and TCP, unprotected, open to this machine only`.
 impl fmt::Display for ListenerInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, address, reach } = self;
+        let Self { kind, address, reach, tcp } = self;
+        write!(f, "{kind} {address}, ")?;
+        match (kind, tcp) {
+            (ListenerKind::Plain, _) => {}
+            (_, true) => f.write_str("CoAP over UDP and TCP, ")?,
+            (_, false) => f.write_str("CoAP over UDP only (its TCP port is taken), ")?,
+        }
         if *kind != ListenerKind::Oscore {
-            return write!(f, "{kind} {address}, unprotected, open to {reach}");
+            return write!(f, "unprotected, open to {reach}");
         }
         let who = match reach {
             Reach::ThisMachine => "for this machine only",
             Reach::OneAddress => "for invited devices, at this address",
             Reach::EveryInterface => "for invited devices, at every address of this machine",
         };
-        write!(f, "{kind} {address}, encrypted, {who}")
+        write!(f, "encrypted, {who}")
     }
 }
 

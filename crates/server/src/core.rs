@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   handle_datagram ──►┌──────┐──► poll_transmit
-//!   handle_timeout  ──►│ Core │──► poll_timeout
+//!   handle_opened,  ──►│      │──► poll_stream, poll_bytes
+//!     handle_bytes, …  │ Core │
+//!   handle_timeout  ──►│      │──► poll_timeout
 //!   handle_done     ──►└──────┘──► poll_job ──► writer, reader
 //!                          ▲                       │
 //!                          └────── Done ◄──────────┘
 //! ```
 //!
-//! After a batch of `handle_*`: [`Core::handle_timeout`], then drain [`Core::poll_job`] and [`Core::poll_transmit`],
-//! then ask [`Core::poll_timeout`].
+//! After a batch of `handle_*`: [`Core::handle_timeout`], then drain [`Core::poll_job`], [`Core::poll_transmit`]
+//! and [`Core::poll_stream`], then ask [`Core::poll_timeout`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -24,6 +26,7 @@ use suibi_journal::{Body, Extra, Extras, NoteTime, extra};
 use suibi_store::{Expect, JournalId, Outcome, Reader, Write};
 
 use crate::caller::Caller;
+use crate::config::ListenerKind;
 use crate::door::{Door, Speaks};
 use crate::encoding::Encoding;
 use crate::freshness::Freshness;
@@ -39,8 +42,11 @@ use crate::writer::{WriteDone, WriteJob, Written};
 
 mod admission;
 mod desk;
+mod streams;
 
 use desk::Desk;
+pub use streams::StreamId;
+use streams::Streams;
 
 /// Writes that may wait for their commit, in number and bytes; what comes then is refused.
 const MAX_WRITES: usize = 16_384;
@@ -75,7 +81,7 @@ enum WaitsFor {
 
 enum Asker {
     Coap {
-        door: usize,
+        via: Via,
         exchange: Exchange,
         observed: Option<Box<(Caller, Route, Request)>>,
     },
@@ -96,9 +102,19 @@ enum Echo {
     History,
 }
 
+/// In which way somebody asks, and is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Via {
+    /// By datagrams at this door.
+    Door(usize),
+    /// By a stream.
+    Stream(StreamId),
+}
+
 /// The one who decides; see the module.
 pub(crate) struct Core {
     doors: Vec<Door>,
+    streams: Streams,
     about: Arc<About>,
     /// For the other threads.
     jobs: VecDeque<Job>,
@@ -129,6 +145,7 @@ impl Core {
     ) -> Self {
         Self {
             doors,
+            streams: Streams::default(),
             about,
             jobs: VecDeque::new(),
             is_ending: false,
@@ -174,6 +191,7 @@ impl Core {
             self.jobs.push_back(Job::Read(ReadJob::Observed(questions)));
         }
         self.tend(now);
+        self.on_stream_timeout(now);
     }
 
     /// A job was done.
@@ -197,12 +215,9 @@ impl Core {
                 self.on_answer(now, ticket, response);
             }
             Done::Read(ReadDone::Observed(answers)) => {
-                let doors = &mut self.doors;
-                self.observers.handle_round(answers, |(door, observation), response| {
-                    if let Speaks::Coap(endpoint) = &mut doors[*door].speaks {
-                        endpoint.notify(now, observation, response.clone());
-                    }
-                });
+                for (observer, response) in self.observers.handle_round(answers) {
+                    self.notify(now, observer, response);
+                }
             }
         }
     }
@@ -221,6 +236,7 @@ impl Core {
             // Without a reader there is nobody to index either.
             Job::Read(ReadJob::Changed) => {}
         }
+        self.settle_streams(now);
     }
 
     /// From now on nothing new is written.
@@ -228,9 +244,10 @@ impl Core {
         self.is_ending = true;
     }
 
-    /// The next server at this address does not know our observers, and would leave them waiting: an error ends an
-    /// observation (RFC 7641 §4.2), so that they register anew. Nobody waits for their acknowledgements.
-    pub(crate) fn dismiss_observers(&mut self, now: Instant) {
+    /// The last words. The next server at this address does not know our observers, and would leave them waiting: an
+    /// error ends an observation (RFC 7641 §4.2), so that they register anew. Nobody waits for their acknowledgements.
+    /// Streams are released (RFC 8323 §5.5).
+    pub(crate) fn say_goodbye(&mut self, now: Instant) {
         let text = "the server ends; register again when it is back";
         let last =
             Response::diagnostic(Code::SERVICE_UNAVAILABLE, text).max_age(Duration::from_secs(1));
@@ -238,6 +255,8 @@ impl Core {
         for observer in all {
             self.notify(now, observer, last.clone());
         }
+        self.release_streams(now, None);
+        self.on_stream_timeout(now);
     }
 
     /// The next job for another thread. Those for one thread are to be done in this order.
@@ -257,7 +276,7 @@ impl Core {
     /// When to call [`Self::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.doors.iter().filter_map(Door::timeout);
-        let own = [self.observers.poll_timeout(), self.desk.poll_timeout()];
+        let own = [self.observers.poll_timeout(), self.desk.poll_timeout(), self.stream_timeout()];
         timers.chain(own.into_iter().flatten()).min()
     }
 
@@ -271,10 +290,10 @@ impl Core {
             let Speaks::Coap(endpoint) = &mut self.doors[number].speaks else { return };
             match endpoint.poll_event() {
                 Some(Event::Request { exchange, peer, request }) => {
-                    self.on_request(now, number, exchange, peer, request);
+                    self.on_request(now, Via::Door(number), exchange, peer, request);
                 }
                 Some(Event::ObservationEnded { observation }) => {
-                    self.observers.remove(&(number, observation));
+                    self.observers.remove(&(Via::Door(number), observation));
                 }
                 // We ask nobody anything.
                 Some(_) => {}
@@ -330,9 +349,9 @@ impl Core {
 
     fn answer(&mut self, now: Instant, asker: Asker, response: Response) {
         match asker {
-            Asker::Coap { door, exchange, observed } => {
+            Asker::Coap { via, exchange, observed } => {
                 let Some(observed) = observed.filter(|_| response.code.is_success()) else {
-                    return self.respond(now, door, exchange, response);
+                    return self.respond(now, via, exchange, response);
                 };
                 let (caller, route, request) = *observed;
                 // Who was revoked meanwhile observes nothing.
@@ -340,15 +359,25 @@ impl Core {
                 let millis = self.about.clock.millis();
                 let is_gone = |who| self.registry.caller(millis, who, caller.address).is_none();
                 if subject.is_some_and(is_gone) {
-                    return self.respond(now, door, exchange, gate::revoked());
+                    return self.respond(now, via, exchange, gate::revoked());
                 }
                 if !self.observers.has_room(subject) {
-                    return self.respond(now, door, exchange, response);
+                    return self.respond(now, via, exchange, response);
                 }
-                let Speaks::Coap(endpoint) = &mut self.doors[door].speaks else { return };
                 let told = response.clone();
-                if let Some(id) = endpoint.respond_observed(now, exchange, response) {
-                    self.observers.add((door, id), &caller, route, request, &told);
+                let registered = match via {
+                    Via::Door(door) => match &mut self.doors[door].speaks {
+                        Speaks::Coap(endpoint) => {
+                            endpoint.respond_observed(now, exchange, response)
+                        }
+                        Speaks::Plain(_) => None,
+                    },
+                    Via::Stream(id) => self
+                        .connection(id)
+                        .and_then(|stream| stream.respond_observed(now, exchange, response)),
+                };
+                if let Some(id) = registered {
+                    self.observers.add((via, id), &caller, route, request, &told);
                 }
             }
             Asker::Plain { door, peer, echo } => {
@@ -363,16 +392,43 @@ impl Core {
         }
     }
 
-    fn respond(&mut self, now: Instant, door: usize, exchange: Exchange, response: Response) {
-        if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
-            endpoint.respond(now, exchange, response);
+    fn respond(&mut self, now: Instant, via: Via, exchange: Exchange, response: Response) {
+        match via {
+            Via::Door(door) => {
+                if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
+                    endpoint.respond(now, exchange, response);
+                }
+            }
+            Via::Stream(id) => {
+                if let Some(stream) = self.connection(id) {
+                    stream.respond(now, exchange, response);
+                }
+            }
         }
     }
 
-    fn notify(&mut self, now: Instant, (door, observation): Observer, response: Response) {
-        if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
-            endpoint.notify(now, &observation, response);
+    fn notify(&mut self, now: Instant, (via, observation): Observer, response: Response) {
+        match via {
+            Via::Door(door) => {
+                if let Speaks::Coap(endpoint) = &mut self.doors[door].speaks {
+                    endpoint.notify(now, &observation, response);
+                }
+            }
+            Via::Stream(id) => {
+                if let Some(stream) = self.connection(id) {
+                    stream.notify(now, &observation, response);
+                }
+            }
         }
+    }
+
+    /// What is spoken where this comes in.
+    fn kind(&self, via: Via) -> Option<ListenerKind> {
+        let door = match via {
+            Via::Door(door) => door,
+            Via::Stream(id) => self.door_of(id)?,
+        };
+        Some(self.doors[door].kind)
     }
 
     fn wait(&mut self, waits_for: WaitsFor, place: Place, asker: Asker) -> u64 {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use suibi_coap::Protection;
-use suibi_net::{UdpSocket, resolve};
+use suibi_net::{TcpListener, UdpSocket, resolve};
 
 use crate::config::{
     COAP_PORT, Config, ListenerInfo, ListenerKind, PLAIN_PORT, PlainListen, Reach,
@@ -41,6 +41,10 @@ impl How<'_> {
             Self::Coap => ListenerKind::Coap,
             Self::Plain(_) => ListenerKind::Plain,
         }
+    }
+
+    fn takes_streams(&self) -> bool {
+        !matches!(self, Self::Plain(_))
     }
 }
 
@@ -86,8 +90,23 @@ pub(crate) fn plan(config: &Config) -> Result<Vec<Planned<'_>>, ServeError> {
 #[derive(Default)]
 pub(crate) struct Opened {
     pub(crate) doors: Vec<Door>,
-    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) sockets: Sockets,
     pub(crate) listeners: Vec<ListenerInfo>,
+}
+
+/// The sockets of all doors.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    /// One for each door, in their order.
+    pub(crate) datagrams: Vec<UdpSocket>,
+    /// Those of the doors that take streams as well, by the number of the door.
+    pub(crate) streams: Vec<(usize, TcpListener)>,
+}
+
+/// A door's number for datagrams, and mostly for streams.
+struct Bound {
+    datagrams: UdpSocket,
+    streams: Option<TcpListener>,
 }
 
 /// Opens all that was planned; `protection` is for the doors that speak OSCORE.
@@ -99,8 +118,8 @@ pub(crate) fn open(
 ) -> Result<Opened, ServeError> {
     let mut opened = Opened::default();
     for Planned { addresses, how } in planned {
-        for socket in bind_all(addresses)? {
-            let address = socket.local_address();
+        for Bound { datagrams, streams } in bind_all(addresses, how.takes_streams())? {
+            let address = datagrams.local_address();
             let kind = how.kind();
             let door = match how {
                 How::Plain(listen) => {
@@ -110,9 +129,12 @@ pub(crate) fn open(
                 How::Oscore => Door::coap(kind, random()?, trusts_loopback, Some(protection())),
                 How::Coap => Door::coap(kind, random()?, trusts_loopback, None),
             };
-            opened.listeners.push(ListenerInfo { kind, address, reach: Reach::of(address) });
+            let reach = Reach::of(address);
+            opened.listeners.push(ListenerInfo { kind, address, reach, tcp: streams.is_some() });
+            let number = opened.doors.len();
             opened.doors.push(door);
-            opened.sockets.push(socket);
+            opened.sockets.datagrams.push(datagrams);
+            opened.sockets.streams.extend(streams.map(|listener| (number, listener)));
         }
     }
     Ok(opened)
@@ -125,12 +147,12 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// A socket for each address that this machine has. With port 0 all get the same one.
-fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<UdpSocket>, ServeError> {
+/// Sockets for each address that this machine has. With port 0 all get the same one, for streams as well.
+fn bind_all(addresses: &[SocketAddr], with_streams: bool) -> Result<Vec<Bound>, ServeError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match bind_once(addresses) {
+        match bind_once(addresses, with_streams) {
             // Free for one of them, in use for the other.
             Err(ServeError::Bind { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse
@@ -141,15 +163,22 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<UdpSocket>, ServeError> {
     }
 }
 
-fn bind_once(addresses: &[SocketAddr]) -> Result<Vec<UdpSocket>, ServeError> {
-    let mut sockets: Vec<UdpSocket> = Vec::new();
+fn bind_once(addresses: &[SocketAddr], with_streams: bool) -> Result<Vec<Bound>, ServeError> {
+    let mut bound: Vec<Bound> = Vec::new();
     let mut missing = None;
     for &(mut address) in addresses {
-        if let (0, Some(first)) = (address.port(), sockets.first()) {
-            address.set_port(first.local_address().port());
+        if let (0, Some(first)) = (address.port(), bound.first()) {
+            address.set_port(first.datagrams.local_address().port());
         }
         match UdpSocket::bind(address) {
-            Ok(socket) => sockets.push(socket),
+            Ok(datagrams) => {
+                let is_chosen = addresses.iter().any(|address| address.port() == 0);
+                let streams = match with_streams {
+                    true => bind_streams(datagrams.local_address(), is_chosen)?,
+                    false => None,
+                };
+                bound.push(Bound { datagrams, streams });
+            }
             Err(source) => {
                 // A name or a wildcard stands for IPv4 and IPv6; a machine may have only one of them.
                 let is_absent = source.kind() == io::ErrorKind::AddrNotAvailable
@@ -164,8 +193,21 @@ fn bind_once(addresses: &[SocketAddr]) -> Result<Vec<UdpSocket>, ServeError> {
         }
     }
     match missing {
-        Some(error) if sockets.is_empty() => Err(error),
-        _ => Ok(sockets),
+        Some(error) if bound.is_empty() => Err(error),
+        _ => Ok(bound),
+    }
+}
+
+/// The listener for streams beside a datagram socket; where another program has its number, there is none, unless the
+/// number was ours to choose.
+fn bind_streams(address: SocketAddr, is_chosen: bool) -> Result<Option<TcpListener>, ServeError> {
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(source) if is_chosen => Err(ServeError::Bind { address, source }),
+        Err(error) => {
+            tracing::warn!(%address, %error, "no CoAP over TCP here: its port cannot be had");
+            Ok(None)
+        }
     }
 }
 

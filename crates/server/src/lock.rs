@@ -197,8 +197,12 @@ mod tests {
         let address: SocketAddr = "[::1]:5683".parse().unwrap();
         let pid = Some(std::process::id());
         assert_eq!(running(dir.path()).unwrap(), Some(Running { pid, ..Running::default() }));
-        let listener =
-            ListenerInfo { kind: ListenerKind::Oscore, address, reach: Reach::of(address) };
+        let listener = ListenerInfo {
+            kind: ListenerKind::Oscore,
+            address,
+            reach: Reach::of(address),
+            tcp: true,
+        };
         let local = LocalCredential {
             id: KeyId::from_slice(&[1, 2]).unwrap(),
             secret: Secret::from_bytes(&[0xa9; 32]).unwrap(),

@@ -12,11 +12,12 @@
 //! Of chance, what crosses the wire without being secret comes from the seed. Ids and secrets that handlers or the store
 //! make are the system's, so bytes differ from run to run where their lengths and order do not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use suibi_coap::{Peer, Transmit};
@@ -25,6 +26,7 @@ use suibi_store::{Reader, Store, StoreError};
 
 pub use crate::clock::Clock;
 use crate::config::{Config, ListenerKind};
+pub use crate::core::StreamId;
 use crate::core::{Core, Done, Job};
 use crate::door::{Door, Speaks};
 use crate::gate::Gate;
@@ -59,6 +61,15 @@ impl MachineConfig {
     }
 }
 
+/// What is to be done to a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamAction {
+    /// Send these bytes.
+    Send(Bytes),
+    /// Close it, once they are sent.
+    Close,
+}
+
 /// A server on an open store; see the module.
 pub struct Machine {
     core: Core,
@@ -70,6 +81,8 @@ pub struct Machine {
     writes: VecDeque<WriteJob>,
     reads: VecDeque<ReadJob>,
     dones: VecDeque<Done>,
+    streams: BTreeSet<StreamId>,
+    actions: VecDeque<(StreamId, StreamAction)>,
 }
 
 impl Machine {
@@ -118,6 +131,8 @@ impl Machine {
             writes: VecDeque::new(),
             reads: VecDeque::new(),
             dones: VecDeque::new(),
+            streams: BTreeSet::new(),
+            actions: VecDeque::new(),
         })
     }
 
@@ -129,6 +144,44 @@ impl Machine {
     /// A datagram came in at a door.
     pub fn handle_datagram(&mut self, now: Instant, door: usize, peer: Peer, bytes: &[u8]) {
         self.core.handle_datagram(now, door, peer, bytes);
+        self.go_on(now);
+    }
+
+    /// A stream was opened at a door. `None`: it is to be closed at once.
+    pub fn handle_opened(&mut self, now: Instant, door: usize, peer: Peer) -> Option<StreamId> {
+        let id = self.core.handle_opened(now, door, peer)?;
+        self.streams.insert(id);
+        self.go_on(now);
+        Some(id)
+    }
+
+    /// Bytes came in by a stream; to be asked for with [`Self::wants_bytes`].
+    pub fn handle_bytes(&mut self, now: Instant, id: StreamId, bytes: &[u8]) {
+        self.core.handle_bytes(now, id, bytes);
+        self.go_on(now);
+    }
+
+    /// A stream was closed by the other side, or is broken.
+    pub fn handle_closed(&mut self, now: Instant, id: StreamId) {
+        self.streams.remove(&id);
+        self.core.handle_closed(now, id);
+        self.go_on(now);
+    }
+
+    /// Whether more bytes of a stream are wanted now.
+    pub fn wants_bytes(&self, id: StreamId) -> bool {
+        self.core.wants_bytes(id)
+    }
+
+    /// What is to be done to the next stream.
+    pub fn poll_stream(&mut self) -> Option<(StreamId, StreamAction)> {
+        self.actions.pop_front()
+    }
+
+    /// The last words before the end.
+    pub fn say_goodbye(&mut self, now: Instant) {
+        self.core.handle_ending();
+        self.core.say_goodbye(now);
         self.go_on(now);
     }
 
@@ -182,6 +235,16 @@ impl Machine {
 
     fn go_on(&mut self, now: Instant) {
         self.core.handle_timeout(now);
+        while let Some(id) = self.core.poll_stream() {
+            while let Some(bytes) = self.core.poll_bytes(id) {
+                self.actions.push_back((id, StreamAction::Send(bytes)));
+            }
+            self.core.handle_sent(now, id, 0);
+            if self.core.is_over(now, id) && self.streams.remove(&id) {
+                self.core.handle_closed(now, id);
+                self.actions.push_back((id, StreamAction::Close));
+            }
+        }
         while let Some(job) = self.core.poll_job() {
             match job {
                 Job::Write(job) => self.writes.push_back(job),

@@ -11,6 +11,7 @@ use suibi_coap::{ObservationId, OptionNumber, Request, Response, Subject};
 use suibi_store::JournalId;
 
 use crate::caller::Caller;
+use crate::core::Via;
 use crate::resources::Route;
 
 /// At least so long from round to round, so that a busy writer does not keep everybody busy.
@@ -19,8 +20,8 @@ const BETWEEN_ROUNDS: Duration = Duration::from_millis(50);
 /// Observations of one credential, from however many addresses, so that it leaves room for others.
 const MAX_OF_ONE: usize = 256;
 
-/// An observation at one of several doors.
-pub(crate) type Observer = (usize, ObservationId);
+/// An observation, by the way in which it came.
+pub(crate) type Observer = (Via, ObservationId);
 
 #[derive(Debug)]
 pub(crate) struct Observers {
@@ -191,13 +192,13 @@ impl Observers {
         self.stale.extend(self.asking.take().unwrap_or_default());
     }
 
-    /// The answers of a round. What is new is told with `tell`.
+    /// The answers of a round; gives what is new, and who is to be told.
     pub(crate) fn handle_round(
         &mut self,
         answers: Vec<(usize, Response)>,
-        mut tell: impl FnMut(&Observer, &Response),
-    ) {
+    ) -> Vec<(Observer, Response)> {
         self.asking = None;
+        let mut news = Vec::new();
         for (number, response) in answers {
             let Some(question) = self.questions.get_mut(&number) else { continue };
             // An error would end the observation (RFC 7641 §4.2), and is over by the next change.
@@ -205,10 +206,9 @@ impl Observers {
                 continue;
             }
             question.told = response.payload.clone();
-            for observer in &question.observers {
-                tell(observer, &response);
-            }
+            news.extend(question.observers.iter().map(|observer| (*observer, response.clone())));
         }
+        news
     }
 }
 
@@ -275,9 +275,7 @@ mod tests {
     }
 
     fn told(observers: &mut Observers, answers: Vec<(usize, Response)>) -> Vec<Observer> {
-        let mut told = Vec::new();
-        observers.handle_round(answers, |observer, _| told.push(*observer));
-        told
+        observers.handle_round(answers).into_iter().map(|(observer, _)| observer).collect()
     }
 
     #[test]
@@ -285,9 +283,15 @@ mod tests {
         let mut now = Instant::now();
         let mut observers = Observers::new(now);
         let ids = observations(3);
-        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("1"));
-        add(&mut observers, HERE, (1, ids[1]), question("/notes").etag(b"x"), &response("1"));
-        add(&mut observers, HERE, (0, ids[2]), question("/feed/head"), &response("1"));
+        add(&mut observers, HERE, (Via::Door(0), ids[0]), question("/notes"), &response("1"));
+        add(
+            &mut observers,
+            HERE,
+            (Via::Door(1), ids[1]),
+            question("/notes").etag(b"x"),
+            &response("1"),
+        );
+        add(&mut observers, HERE, (Via::Door(0), ids[2]), question("/feed/head"), &response("1"));
         let round = observers.poll_round(now).unwrap();
         assert_eq!(round.len(), 2);
         assert!(round.iter().all(|(_, asked)| asked.request.observing().is_none()));
@@ -296,7 +300,7 @@ mod tests {
         now += BETWEEN_ROUNDS;
         assert!(observers.poll_round(now).is_none());
         let news = told(&mut observers, vec![(0, response("2")), (1, response("1"))]);
-        assert_eq!(news, [(0, ids[0]), (1, ids[1])]);
+        assert_eq!(news, [(Via::Door(0), ids[0]), (Via::Door(1), ids[1])]);
         assert!(observers.poll_round(now).is_some());
         assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
         assert_eq!(observers.poll_timeout(), None);
@@ -307,8 +311,8 @@ mod tests {
         let now = Instant::now();
         let mut observers = Observers::new(now);
         let ids = observations(2);
-        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("2"));
-        add(&mut observers, HERE, (0, ids[1]), question("/notes"), &response("1"));
+        add(&mut observers, HERE, (Via::Door(0), ids[0]), question("/notes"), &response("2"));
+        add(&mut observers, HERE, (Via::Door(0), ids[1]), question("/notes"), &response("1"));
         assert!(observers.poll_round(now).is_some());
         assert_eq!(told(&mut observers, vec![(0, response("2"))]).len(), 2);
     }
@@ -318,11 +322,11 @@ mod tests {
         let now = Instant::now();
         let mut observers = Observers::new(now);
         let id = observations(1)[0];
-        add(&mut observers, HERE, (0, id), question("/notes"), &response("1"));
+        add(&mut observers, HERE, (Via::Door(0), id), question("/notes"), &response("1"));
         assert!(observers.poll_round(now).is_some());
         let error = Response::new(Code::SERVICE_UNAVAILABLE);
         assert_eq!(told(&mut observers, vec![(0, error)]), []);
-        observers.remove(&(0, id));
+        observers.remove(&(Via::Door(0), id));
         assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
         observers.handle_change(HERE);
         assert_eq!(observers.poll_timeout(), None);
@@ -334,12 +338,12 @@ mod tests {
         let mut observers = Observers::new(now);
         let ids = observations(2);
         let there = JournalId(2);
-        add(&mut observers, HERE, (0, ids[0]), question("/notes"), &response("1"));
-        add(&mut observers, there, (0, ids[1]), question("/notes"), &response("1"));
+        add(&mut observers, HERE, (Via::Door(0), ids[0]), question("/notes"), &response("1"));
+        add(&mut observers, there, (Via::Door(0), ids[1]), question("/notes"), &response("1"));
         let round = observers.poll_round(now).unwrap();
         let journals: Vec<_> = round.iter().map(|(_, asked)| asked.journal).collect();
         assert_eq!(journals, [HERE, there]);
-        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(0, ids[0])]);
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(Via::Door(0), ids[0])]);
         now += BETWEEN_ROUNDS;
         observers.handle_change(there);
         let round = observers.poll_round(now).unwrap();
@@ -361,11 +365,11 @@ mod tests {
             assert!(observers.has_room(subject));
             let request = question("/notes");
             let route = Route::find(&request).unwrap();
-            observers.add((0, *id), &phone, route, request, &response("1"));
+            observers.add((Via::Door(0), *id), &phone, route, request, &response("1"));
         }
         assert!(!observers.has_room(subject));
         assert!(observers.has_room(Some(Subject(7))) && observers.has_room(None));
-        observers.remove(&(0, ids[0]));
+        observers.remove(&(Via::Door(0), ids[0]));
         assert!(observers.has_room(subject));
         observers.remove_all_of(subject.unwrap());
         assert!(observers.shares.is_empty());
@@ -382,10 +386,10 @@ mod tests {
         let route = |request: &Request| Route::find(request).unwrap();
         let request = question("/notes");
         let answer = response("1");
-        observers.add((0, ids[0]), &phone, route(&request), request.clone(), &answer);
-        observers.add((0, ids[1]), &caller(), route(&request), request, &answer);
-        assert_eq!(observers.remove_all_of(subject), [(0, ids[0])]);
+        observers.add((Via::Door(0), ids[0]), &phone, route(&request), request.clone(), &answer);
+        observers.add((Via::Door(0), ids[1]), &caller(), route(&request), request, &answer);
+        assert_eq!(observers.remove_all_of(subject), [(Via::Door(0), ids[0])]);
         assert!(observers.poll_round(now).is_some());
-        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(0, ids[1])]);
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), [(Via::Door(0), ids[1])]);
     }
 }

@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use suibi_coap::{Peer, Subject};
+use suibi_coap::{Peer, Protection, Subject};
 use suibi_journal::hex::to_hex;
 use suibi_journal::{DeviceInfo, InviteInfo, Rights};
 use suibi_oscore::{FixedContext, KeyId, Secret, ServerContexts, invite_key};
@@ -82,6 +82,11 @@ impl Registry {
             registry.add_invite(row);
         }
         registry
+    }
+
+    /// What stands between a stream to devices and the wire.
+    pub(crate) fn protection(&self) -> Box<dyn Protection> {
+        self.gate.before(self.contexts.protection())
     }
 
     /// The journals and their names.

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mio::{Poll, Waker};
-use suibi_net::UdpSocket;
 use suibi_oscore::{KeyId, Secret, ServerContexts};
 use suibi_store::{Access, AccessChange, OwnChain, SqliteOptions, SqliteStore, Store, StoreError};
 use zeroize::Zeroizing;
@@ -16,7 +15,7 @@ use crate::config::{Config, ListenerInfo};
 use crate::core::{Core, Done};
 use crate::error::ServeError;
 use crate::gate::Gate;
-use crate::listen::Opened;
+use crate::listen::{Opened, Sockets};
 use crate::lock::{self, LocalCredential, Lock, LockError, Running};
 use crate::net_thread::{Channels, NetThread, WAKER};
 use crate::registry::Registry;
@@ -31,7 +30,7 @@ const STOP_WITHIN: Duration = Duration::from_millis(1500);
 /// A server whose listeners are open and whose data is its own, ready to [`run`](Self::run).
 pub struct Server {
     core: Core,
-    sockets: Vec<UdpSocket>,
+    sockets: Sockets,
     listeners: Vec<ListenerInfo>,
     writer: Writer,
     about: Arc<About>,

@@ -329,7 +329,7 @@ fn a_door_that_is_reached_over_loopback_is_the_owners_too() {
     assert_eq!(
         listeners,
         [format!(
-            "oscore {address}, encrypted, for invited devices, at every address of this machine"
+            "oscore {address}, CoAP over UDP and TCP, encrypted, for invited devices, at every address of this machine"
         )]
     );
 }

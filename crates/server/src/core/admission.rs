@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use suibi_coap::{Code, Exchange, Observe, OptionNumber, Peer, Request, Response};
 
-use super::{Asker, Core, Job, WaitsFor};
+use super::{Asker, Core, Job, Via, WaitsFor};
 use crate::caller::Caller;
 use crate::config::ListenerKind;
 use crate::gate;
@@ -20,14 +20,14 @@ impl Core {
     pub(super) fn on_request(
         &mut self,
         now: Instant,
-        door: usize,
+        via: Via,
         exchange: Exchange,
         peer: Peer,
         mut request: Request,
     ) {
-        let mut caller = match self.caller(now, door, &exchange, peer.address) {
+        let mut caller = match self.caller(now, via, &exchange, peer.address) {
             Ok(caller) => caller,
-            Err(response) => return self.respond(now, door, exchange, response),
+            Err(response) => return self.respond(now, via, exchange, response),
         };
         let method = request.method;
         let route = match self.admit(&mut caller, &mut request) {
@@ -35,26 +35,26 @@ impl Core {
             Err(problem) => {
                 let response = Response::from(problem);
                 self.audit_refusal(now, &caller, &response);
-                return self.respond(now, door, exchange, response);
+                return self.respond(now, via, exchange, response);
             }
         };
         let payer = Payer::of(&caller);
         match route.kind(method) {
             Kind::Read => {
                 let Some(place) = self.reading.enter(payer, 0) else {
-                    return self.respond(now, door, exchange, Problem::overloaded().into());
+                    return self.respond(now, via, exchange, Problem::overloaded().into());
                 };
                 let wants = request.observing() == Some(Observe::Register);
                 let observed = (wants && route.is_observable())
                     .then(|| Box::new((caller.clone(), route.clone(), request.clone())));
                 let ticket =
-                    self.wait(WaitsFor::Reader, place, Asker::Coap { door, exchange, observed });
+                    self.wait(WaitsFor::Reader, place, Asker::Coap { via, exchange, observed });
                 self.jobs.push_back(Job::Read(ReadJob::Request { ticket, route, request, caller }));
             }
             Kind::Write => {
                 let bytes = request.payload.len();
                 let Some(mut place) = self.writing.enter(payer, bytes) else {
-                    return self.respond(now, door, exchange, Problem::overloaded().into());
+                    return self.respond(now, via, exchange, Problem::overloaded().into());
                 };
                 let journal = caller.journal;
                 match route.write(&request, &caller, &self.about) {
@@ -62,22 +62,22 @@ impl Core {
                         // What came compressed is longer now.
                         let bytes = bytes.max(writing.bytes());
                         self.writing.grow(&mut place, bytes);
-                        let asker = Asker::Coap { door, exchange, observed: None };
+                        let asker = Asker::Coap { via, exchange, observed: None };
                         let ticket = self.wait(WaitsFor::Writer, place, asker);
                         let job = WriteJob::Notes { ticket, bytes, journal, writing };
                         self.jobs.push_back(Job::Write(job));
                     }
                     Err(response) => {
                         self.writing.leave(place);
-                        self.respond(now, door, exchange, response);
+                        self.respond(now, via, exchange, response);
                     }
                 }
             }
             Kind::Tell => {
                 let response = route.tell(&request, &caller, &self.about, &self.registry);
-                self.respond(now, door, exchange, response);
+                self.respond(now, via, exchange, response);
             }
-            Kind::Change => self.on_change(now, door, exchange, caller, route, request),
+            Kind::Change => self.on_change(now, via, exchange, caller, route, request),
         }
     }
 
@@ -85,16 +85,16 @@ impl Core {
     fn caller(
         &mut self,
         now: Instant,
-        door: usize,
+        via: Via,
         exchange: &Exchange,
         address: SocketAddr,
     ) -> Result<Caller, Response> {
-        match (exchange.subject(), self.doors[door].kind) {
+        match (exchange.subject(), self.kind(via)) {
             (Some(subject), _) => {
                 let millis = self.about.clock.millis();
                 self.registry.caller(millis, subject, address).ok_or_else(gate::revoked)
             }
-            (None, ListenerKind::Coap) => {
+            (None, Some(ListenerKind::Coap)) => {
                 let is_distant = !address.ip().to_canonical().is_loopback();
                 if is_distant && !self.unproven.take(now, limits::host(address)) {
                     return Err(Problem::too_many().into());

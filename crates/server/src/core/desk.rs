@@ -9,7 +9,7 @@ use suibi_journal::admission::DEVICE_REVOKED;
 use suibi_journal::{AuditEntry, AuditKind};
 use suibi_store::AccessChange;
 
-use super::{Core, Job};
+use super::{Core, Job, Via};
 use crate::caller::{Caller, Need, Who, of_device};
 use crate::gate;
 use crate::limits::{Bucket, Meter, Payer, Place, Queue, Rate};
@@ -53,7 +53,7 @@ struct Errand {
 
 /// Who waits for the answer.
 struct Asker {
-    door: usize,
+    via: Via,
     exchange: Exchange,
     caller: Caller,
     place: Place,
@@ -94,7 +94,7 @@ impl Core {
     pub(super) fn on_change(
         &mut self,
         now: Instant,
-        door: usize,
+        via: Via,
         exchange: Exchange,
         caller: Caller,
         route: Route,
@@ -104,12 +104,12 @@ impl Core {
             && !self.freshness.accept(now, subject, &request)
         {
             let response = self.freshness.challenge(now, subject, self.rng.random());
-            return self.respond(now, door, exchange, response);
+            return self.respond(now, via, exchange, response);
         }
         let Some(place) = self.desk.queue.enter(Payer::of(&caller), request.payload.len()) else {
-            return self.respond(now, door, exchange, Problem::overloaded().into());
+            return self.respond(now, via, exchange, Problem::overloaded().into());
         };
-        let asker = Asker { door, exchange, caller, place };
+        let asker = Asker { via, exchange, caller, place };
         self.desk.waiting.push_back(Errand { asker, route, request });
         self.tend(now);
     }
@@ -182,10 +182,10 @@ impl Core {
     fn on_decision(&mut self, now: Instant, asker: Asker, decision: Decision) {
         match decision {
             Decision::Answer(response) => {
-                let Asker { door, exchange, caller, place } = asker;
+                let Asker { via, exchange, caller, place } = asker;
                 self.desk.queue.leave(place);
                 self.audit_refusal(now, &caller, &response);
-                self.respond(now, door, exchange, response);
+                self.respond(now, via, exchange, response);
             }
             Decision::Change(writing) => {
                 let AccessWriting { change, audit, then } = *writing;
@@ -252,12 +252,14 @@ impl Core {
         self.tend(now);
     }
 
-    /// A device that was cut off is told so once more, where it observed something (RFC 7641 §4.2).
+    /// A device that was cut off is told so once more, where it observed something (RFC 7641 §4.2), and its streams are
+    /// released.
     fn end_observations(&mut self, now: Instant, device: u32) {
         let last = gate::revoked();
-        for (door, observation) in self.observers.remove_all_of(of_device(device)) {
-            self.notify(now, (door, observation), last.clone());
+        for observer in self.observers.remove_all_of(of_device(device)) {
+            self.notify(now, observer, last.clone());
         }
+        self.release_streams(now, Some(of_device(device)));
     }
 
     /// A refusal goes into the trail if it is about who may do what.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod stream;
+
 use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket as StdSocket};
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ use suibi_server::{
 use suibi_store::{
     AccessChange, DeviceRow, JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _,
 };
+
+use self::stream::StreamClient;
 
 /// So long nothing takes, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -88,6 +92,16 @@ impl Running {
         let mut client = Client::new(*self.oscore.last().unwrap());
         client.endpoint.set_protection(Some(protection));
         client
+    }
+
+    /// A stream to the unprotected door.
+    pub(crate) fn stream(&self) -> StreamClient {
+        StreamClient::new(self.coap[0], None)
+    }
+
+    /// A stream of a device.
+    pub(crate) fn device_stream(&self, context: &ClientContext) -> StreamClient {
+        StreamClient::new(*self.oscore.last().unwrap(), Some(context.protection()))
     }
 
     /// Stops it, and says how long that took.
