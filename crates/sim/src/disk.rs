@@ -45,13 +45,16 @@ use tempfile::TempDir;
 
 use image::Image;
 pub use tape::Fault;
-use tape::{Plan, Shared, lock};
+use tape::{Names, Plan, Shared, lock};
 
-/// A place on the tape of a [`Disk`]: after so much was done to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A place on the tape of a [`Disk`]: after so much was done to it. The default is the beginning.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(u64);
 
 impl Moment {
+    /// After everything.
+    pub const MAX: Self = Self(u64::MAX);
+
     /// A moment by chance, from this one to another, both included.
     pub fn to(self, other: Self, rng: &mut StdRng) -> Self {
         Self(rng.random_range(self.0..=other.0.max(self.0)))
@@ -88,26 +91,22 @@ impl Disk {
     /// # Panics
     /// As everything here, when the real disk fails.
     pub fn new() -> Self {
-        Self::record(directory())
+        Self::of(directory())
     }
 
     /// A disk with the files of a directory, all of them flushed.
     pub fn copy_of(directory: &Path) -> Self {
-        let to = self::directory();
-        for entry in fs::read_dir(directory).expect("a directory to be copied can be read") {
-            let entry = entry.expect("a directory to be copied can be read");
-            // Shared memory is of no use to another disk.
-            if !entry.file_name().to_string_lossy().ends_with("-shm") {
-                fs::copy(entry.path(), to.path().join(entry.file_name()))
-                    .expect("a file can be copied");
-            }
-        }
-        Self::record(to)
+        Self::of(copy(directory))
     }
 
-    fn record(directory: TempDir) -> Self {
-        vfs::install();
+    /// The files of a directory are flushed.
+    fn of(directory: TempDir) -> Self {
         let (image, names) = Image::read(directory.path()).expect("a new directory can be read");
+        Self::record(directory, image, names)
+    }
+
+    fn record(directory: TempDir, image: Image, names: Names) -> Self {
+        vfs::install();
         let tape = tape::begin(directory.path(), names);
         Self { directory, tape, past: RefCell::new(Past { image, at: 0, begin: 0 }) }
     }
@@ -171,12 +170,23 @@ impl Disk {
         let to = directory();
         self.at(at, |image| image.write_some(to.path(), rng).expect("a file can be written"));
         // Whatever was in shared memory, the first who opens the database makes it anew.
-        Self::record(to)
+        Self::of(to)
     }
 
     /// What is left when whatever runs here is killed now, and the system goes on.
     pub fn killed(&self) -> Self {
         self.killed_at(self.moment())
+    }
+
+    /// The same while the system goes on whose flush failed: what was written is still to be read, from memory,
+    /// but nobody will flush it once more.
+    pub fn killed_with_memory(&self) -> Self {
+        let to = copy(self.directory());
+        let mut past = self.past.borrow_mut();
+        let now = Moment(past.begin + lock(&self.tape).ops.len() as u64);
+        past.advance(&lock(&self.tape).ops, now);
+        let names = lock(&self.tape).names_in(to.path());
+        Self::record(to, past.image.clone(), names)
     }
 
     /// What would have been left if it had been killed at a moment.
@@ -186,7 +196,7 @@ impl Disk {
     pub fn killed_at(&self, at: Moment) -> Self {
         let to = directory();
         self.at(at, |image| image.write_all(to.path()).expect("a file can be written"));
-        Self::record(to)
+        Self::of(to)
     }
 
     fn at(&self, at: Moment, look: impl FnOnce(&Image)) {
@@ -213,6 +223,20 @@ impl Drop for Disk {
     fn drop(&mut self) {
         tape::end(self.directory.path());
     }
+}
+
+/// A directory with the files of another one.
+fn copy(from: &Path) -> TempDir {
+    let to = directory();
+    for entry in fs::read_dir(from).expect("a directory to be copied can be read") {
+        let entry = entry.expect("a directory to be copied can be read");
+        // Shared memory is of no use to another disk.
+        if !entry.file_name().to_string_lossy().ends_with("-shm") {
+            let to = to.path().join(entry.file_name());
+            fs::copy(entry.path(), to).expect("a file can be copied");
+        }
+    }
+    to
 }
 
 fn directory() -> TempDir {

@@ -98,6 +98,11 @@ impl Image {
                 self.push(*file, pending);
             }
             Op::Truncate { file, len } => self.push(*file, Pending::Truncate { len: *len }),
+            Op::SyncFailed { file } => {
+                if let Some(file) = self.files.get_mut(file) {
+                    file.pending.clear();
+                }
+            }
             Op::Sync { file } => {
                 if let Some(file) = self.files.get_mut(file) {
                     for pending in std::mem::take(&mut file.pending) {

@@ -44,6 +44,10 @@ pub(super) enum Op {
     Sync {
         file: FileId,
     },
+    /// It was to be flushed, and that failed: nobody will flush again what was written.
+    SyncFailed {
+        file: FileId,
+    },
 }
 
 /// What can fail.
@@ -95,6 +99,15 @@ pub(super) struct Tape {
     pub(super) pragmas: BTreeMap<&'static str, &'static str>,
 }
 
+impl Tape {
+    /// The files as they are, in a copy of the directory.
+    pub(super) fn names_in(&self, copy: &Path) -> Names {
+        let inode = |name: &String| Some(fs::metadata(copy.join(name)).ok()?.ino());
+        let names = self.names.iter();
+        names.filter_map(|(name, (file, _))| Some((name.clone(), (*file, inode(name)?)))).collect()
+    }
+}
+
 /// A tape as its disk and its files share it.
 pub(super) type Shared = Arc<Mutex<Tape>>;
 
@@ -108,7 +121,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Records what is done in `directory` from now on.
 pub(super) fn begin(directory: &Path, names: Names) -> Shared {
-    let next = names.len() as u32;
+    let next = names.values().map(|(file, _)| file.0 + 1).max().unwrap_or(0);
     let tape = Arc::new(Mutex::new(Tape { names, next, ..Tape::default() }));
     lock(&DISKS).insert(directory.to_owned(), Arc::clone(&tape));
     tape
@@ -195,6 +208,9 @@ impl Recorded {
             (Fault::Broken, Call::Sync) => Verdict::Fail(SQLITE_IOERR_FSYNC),
         };
         plan.times -= 1;
+        if call == Call::Sync {
+            tape.ops.push(Op::SyncFailed { file: self.file });
+        }
         verdict
     }
 

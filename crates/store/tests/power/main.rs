@@ -6,7 +6,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by stopping")]
 
-mod server;
+mod cuts;
+mod faults;
+mod replica_story;
 mod server_story;
 mod whole;
 
@@ -35,6 +37,11 @@ trait Story: Sized + Clone {
     /// Opens the store on the disk and writes to it; it may be left open.
     fn live(&mut self, disk: &Disk, rng: &mut StdRng) -> Option<SqliteStore>;
 
+    /// How many forks have been rescued in it.
+    fn rescued(&self) -> usize {
+        0
+    }
+
     /// Opens what a cut at a moment of the last life left, compares it with what was promised by then, and
     /// goes on writing. The story after that is that of the disk.
     fn check(&mut self, disk: &Disk, at: Moment) -> Result<(), String>;
@@ -50,6 +57,7 @@ struct Plan {
 #[derive(Debug, Default)]
 struct Found {
     cuts: usize,
+    rescued: usize,
     /// The first trouble of each cut that had any.
     trouble: Vec<String>,
 }
@@ -94,6 +102,7 @@ fn run<S: Story>(rng: &mut StdRng, plan: &Plan) -> Found {
         drop(still_open);
         (story, disk) = next;
     }
+    found.rescued = story.rescued();
     found
 }
 

@@ -1,5 +1,7 @@
 //! The story of a server's store: devices push, notes come in by themselves, people join and go.
 
+use std::collections::BTreeSet;
+
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -13,6 +15,7 @@ use suibi_store::{
     Store, StoreError, Write,
 };
 
+use crate::faults::Writes;
 use crate::whole::{chains_of, whole};
 use crate::{HERE, Story, some_text, some_time, try_open};
 
@@ -100,6 +103,31 @@ impl Story for ServerStory {
     }
 }
 
+impl Writes for ServerStory {
+    fn write_some(&mut self, store: &mut SqliteStore, rng: &mut StdRng) -> Result<(), StoreError> {
+        let added = self.commit(store, rng)?;
+        self.promise(Moment::default(), Moment::default(), |promise| promise.feed.extend(added));
+        Ok(())
+    }
+
+    fn adopt(&mut self, store: &mut SqliteStore) -> Result<(), String> {
+        let feed = chains_of(store)?;
+        let feed: Vec<Hash> = feed.entries.iter().map(|(_, entry)| entry.hash()).collect();
+        let promised = &self.last().feed;
+        if !feed.starts_with(promised) {
+            return Err(format!("acknowledged changes lost: {} of {}", feed.len(), promised.len()));
+        }
+        self.base = Promise { feed, access: None };
+        self.promises.clear();
+        Ok(())
+    }
+
+    fn check_goes_on(&mut self, store: &mut SqliteStore) -> Result<(), String> {
+        let feed = chains_of(store)?;
+        self.go_on(store, &feed)
+    }
+}
+
 impl ServerStory {
     fn promise(&mut self, begun: Moment, done: Moment, add: impl FnOnce(&mut Promise)) {
         let mut promise = self.last().clone();
@@ -112,12 +140,12 @@ impl ServerStory {
     }
 
     /// One commit with what came in meanwhile: pushes of several devices, and notes without a device.
-    pub(crate) fn commit(
+    fn commit(
         &mut self,
         store: &mut SqliteStore,
         rng: &mut StdRng,
     ) -> Result<Vec<Hash>, StoreError> {
-        let mut writes = Vec::new();
+        let (mut writes, mut pushed) = (Vec::new(), BTreeSet::new());
         for _ in 0..*[1, 1, 1, 2, 8].choose(rng).unwrap() {
             if rng.random_bool(0.2) {
                 writes.push(Write::Note {
@@ -133,6 +161,7 @@ impl ServerStory {
                 for _ in 0..rng.random_range(1..4) {
                     self.write_something(which, rng);
                 }
+                pushed.insert(which);
                 // Those without a receipt go again, as from an outbox, and some that have one.
                 let device = &mut self.devices[which];
                 let again = device.acknowledged.min(rng.random_range(0..3));
@@ -162,8 +191,8 @@ impl ServerStory {
                 Outcome::Pushed(answers) => answers.into_iter().for_each(|a| take(a.unwrap())),
             }
         }
-        for device in &mut self.devices {
-            device.acknowledged = device.entries.len();
+        for which in pushed {
+            self.devices[which].acknowledged = self.devices[which].entries.len();
         }
         Ok(added)
     }
