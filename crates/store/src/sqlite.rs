@@ -100,6 +100,11 @@ impl SqliteStore {
             self.cache = Cache::default();
             if let StoreError::Broken(why) = error {
                 self.broken = Some(why.clone());
+                // What could not be flushed is still to be read in the log, as if it were durable. Whoever
+                // opens the file next must not build on it: the log goes, if the disk allows that.
+                if let Err(error) = open::empty_log(&self.conn) {
+                    tracing::debug!(%error, "the log cannot be emptied either");
+                }
             }
         }
         result

@@ -65,6 +65,8 @@ pub enum Fault {
     Broken,
     /// There is no room: what is written is cut off in the middle (ENOSPC). Flushes go on.
     Full,
+    /// Flushes fail with an input/output error; writes and truncations go on.
+    Unflushed,
 }
 
 /// When a disk fails: calls are counted from the moment at which that is asked for.
@@ -202,10 +204,11 @@ impl Recorded {
         }
         let verdict = match (plan.fault, call) {
             (Fault::Full, Call::Write) => Verdict::FailHalfWay(SQLITE_FULL),
-            (Fault::Full, Call::Truncate | Call::Sync) => return Verdict::Go,
+            (Fault::Full, Call::Truncate | Call::Sync)
+            | (Fault::Unflushed, Call::Write | Call::Truncate) => return Verdict::Go,
             (Fault::Broken, Call::Write) => Verdict::Fail(SQLITE_IOERR_WRITE),
             (Fault::Broken, Call::Truncate) => Verdict::Fail(SQLITE_IOERR_TRUNCATE),
-            (Fault::Broken, Call::Sync) => Verdict::Fail(SQLITE_IOERR_FSYNC),
+            (Fault::Broken | Fault::Unflushed, Call::Sync) => Verdict::Fail(SQLITE_IOERR_FSYNC),
         };
         plan.times -= 1;
         if call == Call::Sync {

@@ -35,6 +35,14 @@ pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
         "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;",
     )?;
     keep_log(&conn, own_chain)?;
+    if own_chain == OwnChain::Fresh {
+        // The log of a server that was killed may end in what a failing disk never flushed: nobody can tell,
+        // so all of it is written to the file, and flushed there, before anything is built on it. A server
+        // that closed its file has left no log. A replica is opened too often for that.
+        if let Err(error) = empty_log(&conn) {
+            tracing::debug!(%error, "the log stays");
+        }
+    }
     Ok(conn)
 }
 

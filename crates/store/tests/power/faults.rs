@@ -6,7 +6,7 @@
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use suibi_sim::{Disk, Fault, Moment};
-use suibi_store::{SqliteStore, Store, StoreError};
+use suibi_store::{OwnChain, SqliteStore, Store, StoreError};
 
 use crate::replica_story::ReplicaStory;
 use crate::server_story::ServerStory;
@@ -17,7 +17,7 @@ use crate::{HERE, Story, first_seed, try_open};
 const COMMITS: usize = 12;
 
 /// So many calls are tried for each way to fail.
-const PLACES: u64 = 40;
+const PLACES: u64 = 24;
 
 /// A story whose writes may fail.
 pub(crate) trait Writes: Story {
@@ -80,7 +80,9 @@ fn fail_at<S: Writes>(
             reader.count(HERE).map_err(|error| error.to_string())?;
         }
         let is_broken = tally.broken > broken_before;
-        if !is_broken && rng.random_bool(0.5) {
+        // A replica puts its log right only while the disk takes that: it is opened too often to do it then.
+        let is_at_end = is_broken && times > 1 && S::OWN_CHAIN == OwnChain::Kept;
+        if is_at_end || !is_broken && rng.random_bool(0.5) {
             // The power fails at once.
             let left = disk.cut(disk.moment(), rng);
             return story.check_now(&left);
@@ -124,7 +126,7 @@ fn every_call_may_fail<S: Writes>() {
         (0..COMMITS).for_each(|_| story.write_some(&mut store, rng).unwrap());
         undisturbed.calls()
     };
-    for fault in [Fault::Broken, Fault::Full] {
+    for fault in [Fault::Broken, Fault::Full, Fault::Unflushed] {
         for times in [1, u64::MAX] {
             for place in 0..PLACES {
                 let after = (place * calls + rng.random_range(0..calls)) / PLACES;
@@ -138,8 +140,8 @@ fn every_call_may_fail<S: Writes>() {
             }
         }
     }
-    let Tally { failed, broken } = tally; eprintln!("{failed} {broken} of {calls}");
-    assert!(failed > PLACES && broken > 5, "{failed} writes failed, {broken} at a flush");
+    let Tally { failed, broken } = tally;
+    assert!(failed > PLACES && broken > PLACES, "{failed} writes failed, {broken} at a flush");
 }
 
 #[test]
