@@ -350,6 +350,27 @@ fn what_an_admin_does_has_to_be_fresh() {
 }
 
 #[test]
+fn a_purge_has_to_be_fresh_too_and_a_deletion_has_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let admin = add_device(dir.path(), "admin", NOTES, "read,write,admin");
+    let server = Running::start(protected(dir.path()));
+    let context = admin.process(None);
+    let mut admin = server.device(&context);
+    let [deleted, purged] = ["deleted", "purged"].map(|text| {
+        let path = admin.post(text).location_segments().join("/");
+        Request::new(Code::DELETE).path(&format!("/{path}"))
+    });
+    let sent = admin.sent;
+    assert_eq!(admin.ask(deleted).code, Code::DELETED);
+    assert_eq!(admin.sent, sent + 1);
+    let response = admin.ask(purged.query("purge", "yes"));
+    assert_eq!(response.code, Code::DELETED, "{}", response.text());
+    assert_eq!(admin.sent, sent + 3, "asked, and asked again with the echo");
+    let trail = admin.ask(Request::new(Code::GET).path("/audit")).text();
+    assert!(trail.contains("purged") && trail.contains("admin"), "{trail}");
+}
+
+#[test]
 fn numbers_of_a_fixed_context_are_reserved_before_the_first_is_used() {
     let dir = tempfile::tempdir().unwrap();
     let row = DeviceRow {

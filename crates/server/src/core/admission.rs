@@ -52,6 +52,9 @@ impl Core {
                 self.jobs.push_back(Job::Read(ReadJob::Request { ticket, route, request, caller }));
             }
             Kind::Write => {
+                if let Some(challenge) = self.challenge(now, &caller, &route, &request) {
+                    return self.respond(now, via, exchange, challenge);
+                }
                 let bytes = request.payload.len();
                 let Some(mut place) = self.writing.enter(payer, bytes) else {
                     return self.respond(now, via, exchange, Problem::overloaded().into());
@@ -112,7 +115,7 @@ impl Core {
             self.choose_journal(caller, request)?;
         }
         let route = Route::find(request)?;
-        route.admit(request.method, caller)?;
+        route.admit(caller)?;
         Ok(route)
     }
 

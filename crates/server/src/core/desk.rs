@@ -100,11 +100,8 @@ impl Core {
         route: Route,
         request: Request,
     ) {
-        if let (Need::Admin, Some(subject)) = (route.needs(request.method), caller.subject())
-            && !self.freshness.accept(now, subject, &request)
-        {
-            let response = self.freshness.challenge(now, subject, self.rng.random());
-            return self.respond(now, via, exchange, response);
+        if let Some(challenge) = self.challenge(now, &caller, &route, &request) {
+            return self.respond(now, via, exchange, challenge);
         }
         let Some(place) = self.desk.queue.enter(Payer::of(&caller), request.payload.len()) else {
             return self.respond(now, via, exchange, Problem::overloaded().into());
@@ -112,6 +109,19 @@ impl Core {
         let asker = Asker { via, exchange, caller, place };
         self.desk.waiting.push_back(Errand { asker, route, request });
         self.tend(now);
+    }
+
+    /// What is answered first to a request that needs `admin`: a challenge, unless it brings the echo of one.
+    pub(super) fn challenge(
+        &mut self,
+        now: Instant,
+        caller: &Caller,
+        route: &Route,
+        request: &Request,
+    ) -> Option<Response> {
+        let subject = caller.subject().filter(|_| route.needs() == Need::Admin)?;
+        let is_fresh = self.freshness.accept(now, subject, request);
+        (!is_fresh).then(|| self.freshness.challenge(now, subject, self.rng.random()))
     }
 
     /// Goes on with what waits, unless something is on its way to the disk.

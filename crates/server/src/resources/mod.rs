@@ -91,6 +91,11 @@ trait Resource: Sync {
         if method.is_safe() { Need::Read } else { Need::Write }
     }
 
+    /// What a caller must be allowed to for this very request, where its query makes a difference.
+    fn needs_for(&self, request: &Request) -> Need {
+        self.needs(request.method)
+    }
+
     /// Whether it is one of the [`Registry`]: [`Self::tell`] and [`Self::change`] are asked then, not [`Self::read`]
     /// and [`Self::write`].
     fn is_of_registry(&self) -> bool {
@@ -190,6 +195,7 @@ pub(crate) struct Route {
     resource: &'static dyn Resource,
     /// The path's open segment, empty where it has none.
     segment: String,
+    need: Need,
 }
 
 /// What kind of handler is at its end.
@@ -225,17 +231,18 @@ impl Route {
             let text = format!("/{} knows {}", written(), known.join(", "));
             return Err(Problem::new(Code::METHOD_NOT_ALLOWED, text));
         }
-        Ok(Self { resource, segment: String::from_utf8_lossy(segment).into_owned() })
+        let need = resource.needs_for(request);
+        Ok(Self { resource, segment: String::from_utf8_lossy(segment).into_owned(), need })
     }
 
     /// Whether the caller may go this way: the one gate for all rights.
-    pub(crate) fn admit(&self, method: Code, caller: &Caller) -> Result<(), Problem> {
-        caller.may(self.needs(method))
+    pub(crate) fn admit(&self, caller: &Caller) -> Result<(), Problem> {
+        caller.may(self.need)
     }
 
     /// What a caller must be allowed to.
-    pub(crate) fn needs(&self, method: Code) -> Need {
-        self.resource.needs(method)
+    pub(crate) fn needs(&self) -> Need {
+        self.need
     }
 
     pub(crate) fn kind(&self, method: Code) -> Kind {

@@ -1,14 +1,16 @@
 //! `/notes`: the history, and new notes. `/notes/{id}`: one note.
 
 use serde_json::json;
-use suibi_coap::{Code, ContentFormat, Response};
-use suibi_journal::{Body, Extra, Extras, MAX_TEXT_BYTES, Note, NoteId, Query, extra, render};
+use suibi_coap::{Code, ContentFormat, Request, Response};
+use suibi_journal::{
+    AuditKind, Body, Extra, Extras, MAX_TEXT_BYTES, Note, NoteId, Query, extra, render,
+};
 use suibi_store::{
     Expect, JournalId, NoteRefused, NoteWritten, Outcome, Reader, StoreError, Write, etag,
 };
 
 use super::represent::{self, TEXT_JSON_CBOR, in_format, unless_known};
-use super::{Ask, Link, Resource, Writing, ask};
+use super::{Ask, Link, Resource, Writing, access, ask};
 use crate::caller::Need;
 use crate::problem::Problem;
 
@@ -173,25 +175,31 @@ impl Resource for OneNote {
         &[Code::GET, Code::PUT, Code::DELETE]
     }
 
+    fn needs_for(&self, request: &Request) -> Need {
+        let is_purge = || request.queries().iter().any(|(name, _)| name == "purge");
+        match request.method {
+            Code::DELETE if is_purge() => Need::Admin,
+            method => self.needs(method),
+        }
+    }
+
     fn read(&self, ask: &Ask<'_>, reader: &mut dyn Reader) -> Result<Response, Problem> {
         let [] = ask.arguments([])?;
         let format = ask.accepted(TEXT_JSON_CBOR)?;
         let id = id(&ask.segment)?;
-        let note = reader
-            .note(ask.caller.journal, id)?
-            .ok_or_else(|| Problem::new(Code::NOT_FOUND, format!("there is no note {id}")))?;
+        let note = reader.note(ask.caller.journal, id)?.ok_or_else(|| no_note(id))?;
         unless_known(ask, &etag(&note.heads), || {
             Ok(in_format(format, || note.text.clone(), || represent::note(&note)))
         })
     }
 
     fn write(&self, ask: &Ask<'_>) -> Result<Writing, Problem> {
-        let [] = ask.arguments([])?;
         let id = id(&ask.segment)?;
         let expect = expect(ask)?;
         if ask.request.method == Code::DELETE {
-            return Ok(delete(ask, id, expect));
+            return delete_or_purge(ask, id, expect);
         }
+        let [] = ask.arguments([])?;
         let text = text(ask)?;
         let journal = ask.caller.journal;
         let already: Option<super::Already> = (expect == Expect::Any).then(|| {
@@ -222,6 +230,37 @@ impl Resource for OneNote {
     }
 }
 
+fn delete_or_purge(ask: &Ask<'_>, id: NoteId, expect: Expect) -> Result<Writing, Problem> {
+    let [purge] = ask.arguments(["purge"])?;
+    match purge.as_deref() {
+        None => Ok(delete(ask, id, expect)),
+        Some("yes") if expect == Expect::Any => Ok(self::purge(ask, id)),
+        Some("yes") => Err(Problem::bad_request("a purge knows no conditions")),
+        Some(other) => {
+            Err(Problem::bad_request(format!("purge=\"{other}\" is not known; purge=yes is")))
+        }
+    }
+}
+
+/// Erases a note for good. Asked once more, because the answer was lost, it is answered as the first time.
+fn purge(ask: &Ask<'_>, note: NoteId) -> Writing {
+    let (device, by) = match ask.caller.device() {
+        Some(name) => (name, String::new()),
+        None => ("", format!(" {}", access::by(ask))),
+    };
+    let detail = format!("note {note}{by}");
+    let audit = access::audit(ask, AuditKind::Purged, device, &ask.caller.journal_name, detail);
+    let answer = move |outcome, _: &mut dyn Reader| match note_outcome(outcome) {
+        Ok(written) => Ok(Response::new(Code::DELETED)
+            .content_format(ContentFormat::TEXT_PLAIN)
+            .payload(written.receipt.to_string())),
+        Err(NoteRefused::NotFound) => Err(no_note(note)),
+        Err(refused) => Err(refusal(&refused)),
+    };
+    let write = Write::Purge { note, now: ask.now, audit: Some(audit) };
+    Writing { write, already: None, answer: Box::new(answer) }
+}
+
 /// To delete what is not there is as good as done (RFC 7252 §5.8.4), unless a condition says otherwise.
 fn delete(ask: &Ask<'_>, id: NoteId, expect: Expect) -> Writing {
     let unconditional = expect == Expect::Any;
@@ -247,6 +286,10 @@ fn expect(ask: &Ask<'_>) -> Result<Expect, Problem> {
         (Some(etags), false) if etags.iter().any(|etag| etag.is_empty()) => Ok(Expect::Exists),
         (Some(etags), false) => Ok(Expect::Heads(etags.iter().map(|etag| etag.to_vec()).collect())),
     }
+}
+
+fn no_note(id: NoteId) -> Problem {
+    Problem::new(Code::NOT_FOUND, format!("there is no note {id}"))
 }
 
 fn id(text: &str) -> Result<NoteId, Problem> {

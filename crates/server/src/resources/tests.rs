@@ -1,6 +1,7 @@
 //! Every resource without a transport: requests in, responses out, on a real store.
 
 mod feed;
+mod purge;
 
 use std::time::Instant;
 
@@ -46,7 +47,7 @@ impl Scene {
             Ok(route) => route,
             Err(problem) => return problem.into(),
         };
-        if let Err(problem) = route.admit(request.method, &self.caller) {
+        if let Err(problem) = route.admit(&self.caller) {
             return problem.into();
         }
         if route.kind(request.method) == Kind::Read {

@@ -1,7 +1,7 @@
 //! A purged note is gone for good, in whatever order its changes come, and its changes are not.
 
 use suibi_journal::{
-    Body, Content, Cursor, Entry, Extra, Extras, Note, NoteId, Query, Refusal, extra, verify_chain,
+    Body, Cursor, Entry, Extra, Extras, NoteId, Query, Refusal, extra, verify_chain,
 };
 use suibi_store::{Expect, NoteRefused, Reader, Store, Write, etag};
 
@@ -163,7 +163,7 @@ fn every_order_ends_alike(open: &mut dyn FnMut() -> Box<dyn Store>) {
     }
     assert_eq!(orders.len(), 60);
 
-    let mut ends: Vec<(Vec<Option<Content>>, Vec<Note>, Vec<_>)> = Vec::new();
+    let mut ends = Vec::new();
     for order in orders {
         let mut store = open();
         let mut taken = [0; 4];
@@ -177,7 +177,7 @@ fn every_order_ends_alike(open: &mut dyn FnMut() -> Box<dyn Store>) {
         let mut reader = store.reader().unwrap();
         let mut left: Vec<Entry> = feed(&mut *reader);
         left.sort_by_key(Entry::hash);
-        let left = left.into_iter().map(|entry| entry.content().cloned()).collect();
+        let left: Vec<_> = left.into_iter().map(|entry| entry.content().cloned()).collect();
         let notes = reader.notes(HERE, &Query::default()).unwrap();
         assert_eq!(reader.count(HERE).unwrap(), 0, "{order:?}");
         ends.push((left, notes, reader.days(HERE).unwrap()));

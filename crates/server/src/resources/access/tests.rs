@@ -68,7 +68,7 @@ impl Scene {
             Ok(route) => route,
             Err(problem) => return problem.into(),
         };
-        if let Err(problem) = route.admit(request.method, caller) {
+        if let Err(problem) = route.admit(caller) {
             return problem.into();
         }
         let mut decision = match route.kind(request.method) {
