@@ -328,7 +328,8 @@ fn check_free(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn beside(path: &Path, end: &str) -> PathBuf {
+/// The path with something behind its name.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()

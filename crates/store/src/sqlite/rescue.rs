@@ -218,7 +218,11 @@ impl Batch<'_> {
     }
 
     /// Appends what was lost on its rescued chain, as far as it is not there, and tells the trail.
-    fn write_anew(&mut self, rescued: &Rescued, lost: Vec<Entry>) -> Result<(), StoreError> {
+    pub(super) fn write_anew(
+        &mut self,
+        rescued: &Rescued,
+        lost: Vec<Entry>,
+    ) -> Result<(), StoreError> {
         let chain = rescued_chain(lost[0].hash());
         let mut lost = lost;
         while !lost.is_empty() {

@@ -11,6 +11,7 @@ mod processes;
 mod purge;
 mod replica;
 mod rescue;
+mod salvage;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;
