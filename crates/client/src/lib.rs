@@ -56,5 +56,7 @@ pub use outcome::{Added, DeviceSeen, Purged, Rebuilt, Status, Synced, Transport,
 pub use place::{DEFAULT_PORT, Place, PlaceError};
 pub use private::PrivateFileError;
 pub use remote::{Patience, Remote, RemoteError, Stop};
+#[doc(hidden)]
+pub use replica::{own_chain, take};
 pub use sync::{AskId, BULK_BYTES, FIRST_BYTES, Keep, PAGE_BYTES, Refused, Report, Step, Sync};
 pub use verify::{Checked, Problem, ReceiptCheck, ReceiptHere, Scope, Side, Verification};

@@ -40,7 +40,12 @@ pub(crate) fn run(
     (sync.into_report(), Ok(()))
 }
 
-fn take(step: Step, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), ClientError> {
+/// Takes a step that needs the replica alone: any but [`Step::Ask`]. Public for simulated worlds only.
+///
+/// # Errors
+///
+/// When the replica cannot be read or written, or the machine makes no sense of what is in it.
+pub fn take(step: Step, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), ClientError> {
     match step {
         Step::ReadOutbox { max_bytes } => sync.handle_outbox(store.outbox(max_bytes)?),
         Step::ReadCursor => sync.handle_cursor(store.cursor()?),
@@ -76,8 +81,12 @@ fn keep(keep: Keep, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), Stor
     Ok(())
 }
 
-/// The chain that this replica writes, once it has written.
-pub(crate) fn own_chain(store: &mut SqliteStore) -> Result<Option<ChainId>, StoreError> {
+/// The chain that this replica writes, once it has written. Public for simulated worlds only.
+///
+/// # Errors
+///
+/// When the replica cannot be read.
+pub fn own_chain(store: &mut SqliteStore) -> Result<Option<ChainId>, StoreError> {
     Ok(store.meta("own-chain")?.and_then(|text| text.parse().ok()))
 }
 

@@ -18,6 +18,7 @@ mod access;
 mod directory;
 mod error;
 pub mod private;
+mod random;
 mod sqlite;
 
 pub use access::{
@@ -26,6 +27,8 @@ pub use access::{
 };
 pub use directory::{create_directory, flush_names};
 pub use error::{PageError, StoreError};
+#[doc(hidden)]
+pub use random::seed_this_thread;
 pub use sqlite::{
     Applied, OwnChain, Rescued, SqliteOptions, SqliteReader, SqliteStore, backup, salvage, verify,
 };

@@ -8,6 +8,7 @@ use suibi_journal::{
 use super::OwnChain;
 use super::batch::{Batch, receipt};
 use super::notes::{self, DELETED, PURGED};
+use crate::random::random;
 use crate::{Expect, JournalId, NoteRefused, NoteWritten, StoreError, etag};
 
 /// The key of the own chain in `meta`.
@@ -141,14 +142,6 @@ impl Batch<'_> {
             JournalId(other) => format!("{OWN_CHAIN}-{other}"),
         }
     }
-}
-
-/// Bytes that nobody can guess.
-pub(super) fn random<const N: usize>() -> Result<[u8; N], StoreError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StoreError::Io(format!("no random bytes: {error}")))?;
-    Ok(bytes)
 }
 
 /// Whether the note is what the writer thinks it is.

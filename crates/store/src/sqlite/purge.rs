@@ -16,8 +16,8 @@ use suibi_journal::{
 use super::batch::{Batch, receipt};
 use super::index::Index;
 use super::notes::{self, NoteRow, PURGED};
-use super::own::random;
 use super::{OwnChain, SqliteStore, access, open};
+use crate::random::random;
 use crate::{NoteRefused, NoteWritten, StoreError};
 
 /// Key in `meta`: up to which position contents were erased, while the files may still hold traces.
