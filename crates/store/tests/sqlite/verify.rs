@@ -288,6 +288,32 @@ fn what_is_no_store_is_refused() {
 }
 
 #[test]
+fn a_purged_note_is_whole_without_its_contents_and_not_with_one_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.db");
+    let mut store = server(&path);
+    let mut phone = Device::new("phone");
+    let one = phone.note(1, NOW, "note 1");
+    let edit = phone.change(id(1), &[one.hash()], NOW, Body::Text("note 1, edited".into()));
+    let content = edit.content_bytes().unwrap().to_vec();
+    pushed(&mut store, phone.push(&[one, edit]));
+    written(&mut store, Write::Purge { note: id(1), now: at(NOW), audit: None }).unwrap();
+    let found = look(&path);
+    assert_eq!((found.problems.as_slice(), found.purged, found.changes), (&[][..], 2, 3));
+    let digits: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+    sql(&path, &format!("UPDATE changes SET content = x'{digits}' WHERE position = 2"));
+    let problems = problems(&path);
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0]
+            .to_string()
+            .ends_with("it was purged, and the content at position 2 is still here"),
+        "{}",
+        problems[0]
+    );
+}
+
+#[test]
 fn hashes_of_what_was_erased_still_count() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("server.db");

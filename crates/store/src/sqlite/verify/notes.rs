@@ -8,7 +8,7 @@ use suibi_journal::{Body, Change, Content, NoteId, NoteTime};
 use super::changes::Claim;
 use super::{Look, Problem, ProblemKind};
 use crate::sqlite::key;
-use crate::sqlite::notes::{self, DELETED, State};
+use crate::sqlite::notes::{self, DELETED, PURGED, State};
 use crate::{JournalId, StoreError};
 
 /// A row of `notes`.
@@ -88,6 +88,12 @@ fn wrong(
     if !has_all {
         return Ok(Some("its row lists other changes than those that are its own".to_owned()));
     }
+    if said.state & PURGED != 0
+        && let Some(position) = left_of(conn, said.first)?
+    {
+        let what = format!("it was purged, and the content at position {position} is still here");
+        return Ok(Some(what));
+    }
     let expected = match alone(row, said.first).filter(|_| edits == 0) {
         Some(state) => state,
         None => match notes::state(conn, said.id, said.first) {
@@ -114,6 +120,24 @@ fn wrong(
         return Ok(None);
     };
     Ok(Some(format!("{what} is not as its changes have it")))
+}
+
+/// A change of a purged note that has its content still, and is not the purge itself.
+fn left_of(conn: &Connection, first: u64) -> Result<Option<u64>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT position, content FROM changes
+         WHERE position IN (SELECT ?1 UNION ALL SELECT position FROM edits WHERE first = ?1)
+            AND content IS NOT NULL",
+    )?;
+    let mut rows = statement.query([first])?;
+    while let Some(row) = rows.next()? {
+        let content = row.get_ref(1)?.as_blob().unwrap_or_default();
+        // One that cannot be read was told with its change.
+        if Content::decode(content).is_ok_and(|content| content.body != Body::Purged) {
+            return Ok(Some(row.get(0)?));
+        }
+    }
+    Ok(None)
 }
 
 /// What the row of a note has to say that has one change, and a text. The usual case.
