@@ -233,6 +233,18 @@ impl Machine {
         while self.write() || self.read() || self.tell(now) {}
     }
 
+    /// What all streams keep together, in bytes.
+    #[cfg(test)]
+    pub(crate) fn streams_keep(&self) -> usize {
+        self.core.streams_keep()
+    }
+
+    /// Whether there are jobs to be done.
+    #[cfg(test)]
+    pub(crate) fn wants_work(&self) -> bool {
+        !(self.writes.is_empty() && self.reads.is_empty() && self.dones.is_empty())
+    }
+
     fn go_on(&mut self, now: Instant) {
         self.core.handle_timeout(now);
         while let Some(id) = self.core.poll_stream() {

@@ -4,6 +4,10 @@
 
 mod support;
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use rand::rngs::StdRng;
 use rand::{Rng as _, RngCore as _, SeedableRng as _};
 use suibi_server::{Config, Listen};
@@ -59,7 +63,7 @@ fn a_million_random_datagrams_leave_it_serving() {
         }
     }
     honest.post("still serving");
-    assert!(server.stop() < std::time::Duration::from_secs(2));
+    assert!(server.stop() < Duration::from_secs(2));
 }
 
 #[test]
@@ -139,4 +143,53 @@ fn rude_plain_datagrams_are_notes_like_others() {
     let request = suibi_coap::Request::new(suibi_coap::Code::GET).path("/status");
     let status = server.client().ask(request.accept(suibi_coap::ContentFormat::TEXT_PLAIN));
     assert!(status.text().contains(&format!("\nnotes {count}\n")), "{}", status.text());
+}
+
+#[test]
+fn streams_of_every_kind_leave_it_serving_its_devices() {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = add_device(dir.path(), "phone", JournalId::FIRST, "read,write");
+    let mut config = Config::new(dir.path());
+    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
+    let server = Running::start(config);
+    let context = phone.process(None);
+    let (mut datagrams, mut honest) = (server.device(&context), server.device_stream(&context));
+    honest.post("before");
+    let mut dice = StdRng::seed_from_u64(5);
+    let mut rude: Vec<TcpStream> = Vec::new();
+    let mut buf = [0; 400];
+    for number in 0..1000 {
+        // Who is closed by the server may not be written to any more.
+        let mut stream = TcpStream::connect(server.oscore[0]).unwrap();
+        dice.fill_bytes(&mut buf);
+        let len = dice.random_range(0..buf.len());
+        match number % 4 {
+            // A CSM, and the first half of a request that is never ended.
+            0 => drop(stream.write_all(&[0x00, 0xe1, 0xd0, 0x90, 0x02, 0x01, 0x02])),
+            1 => drop(stream.write_all(&buf[..len])),
+            2 => drop(stream.write_all(&[0x00, 0xe1])),
+            _ => {}
+        }
+        match number % 3 {
+            0 => drop(stream),
+            _ => rude.push(stream),
+        }
+        if number % 50 == 0 {
+            honest.get("/status");
+            datagrams.get("/status");
+        }
+    }
+    // One is a megabyte long, and comes at ten thousand bytes a second.
+    let mut dribbling = TcpStream::connect(server.oscore[0]).unwrap();
+    dribbling.write_all(&[0x00, 0xe1, 0xf0, 0x00, 0x10, 0x00, 0x00, 0x02]).unwrap();
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {
+        dribbling.write_all(&[7; 100]).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        assert_eq!(honest.get("/feed/head").code, suibi_coap::Code::CONTENT);
+    }
+    server.device_stream(&context).post("from a new stream of the same host");
+    honest.post("after");
+    assert_eq!(datagrams.texts().len(), 3);
+    assert!(server.stop() < Duration::from_secs(2));
 }

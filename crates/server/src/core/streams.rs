@@ -317,6 +317,12 @@ impl Core {
         self.streams.due.first().map(|(at, _)| *at)
     }
 
+    /// What all streams keep together, in bytes.
+    #[cfg(test)]
+    pub(crate) fn streams_keep(&self) -> usize {
+        self.streams.bytes
+    }
+
     /// The door by which a stream came in.
     pub(super) fn door_of(&self, id: StreamId) -> Option<usize> {
         self.streams.open.get(&id).map(|stream| stream.door)
@@ -358,3 +364,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
