@@ -34,6 +34,86 @@ pub(crate) fn number_of(text: &str) -> Option<u32> {
     (text.len() == NOTE_LEN).then(|| text.get(..10)?.parse().ok()).flatten()
 }
 
+/// Sixteen words to a line.
+const WORDS: [&str; 64] = [
+    "tea",
+    "rice",
+    "bought",
+    "called",
+    "mother",
+    "about",
+    "the",
+    "train",
+    "to",
+    "Hangzhou",
+    "at",
+    "nine",
+    "again",
+    "rain",
+    "since",
+    "morning",
+    "买了",
+    "茶叶",
+    "大米",
+    "开会",
+    "下午",
+    "三点",
+    "给",
+    "妈妈",
+    "打电话",
+    "下雨",
+    "火车",
+    "明天",
+    "修好",
+    "自行车",
+    "读完",
+    "一本书",
+    "paid",
+    "rent",
+    "dentist",
+    "Thursday",
+    "garden",
+    "tomatoes",
+    "three",
+    "ripe",
+    "ones",
+    "finished",
+    "chapter",
+    "seven",
+    "walked",
+    "around",
+    "lake",
+    "with",
+    "Lena",
+    "forgot",
+    "umbrella",
+    "library",
+    "returns",
+    "due",
+    "Monday",
+    "fixed",
+    "bicycle",
+    "new",
+    "chain",
+    "cost",
+    "forty",
+    "soup",
+    "too",
+    "salty",
+];
+
+/// A text of eight to fifteen words for this number, the number before it.
+pub(crate) fn plausible(number: u32) -> String {
+    let hash = Hash::of(&[b"text", &number.to_be_bytes()[..]].concat());
+    let (count, words) = hash.as_bytes().split_first().expect("32 bytes");
+    let mut text = number.to_string();
+    for word in &words[..8 + usize::from(count % 8)] {
+        text.push(' ');
+        text.push_str(WORDS[usize::from(*word) % WORDS.len()]);
+    }
+    text
+}
+
 /// What a bare echo is asked: the same bytes as a note.
 pub(crate) struct Echo;
 
@@ -223,12 +303,25 @@ impl Chain {
 
     /// A new note with the text of this number.
     pub(crate) fn next(&mut self, number: u32) -> Entry {
-        self.seq += 1;
-        let millis = BEGIN_MILLIS + i64::from(number) * 10;
         let mut random = [0; 10];
         random[..4].copy_from_slice(&number.to_be_bytes());
         let mut salt = [0; 16];
         salt[..10].copy_from_slice(&random);
+        self.append(number, text(number), random, salt)
+    }
+
+    /// A new note as people write them, of this number: no shorter when it is compressed than theirs are.
+    pub(crate) fn next_plausible(&mut self, number: u32) -> Entry {
+        let hash = Hash::of(&number.to_be_bytes());
+        let (random, salt) = hash.as_bytes().split_at(10);
+        let random = random.try_into().expect("ten bytes");
+        let salt = salt[..16].try_into().expect("of 22");
+        self.append(number, plausible(number), random, salt)
+    }
+
+    fn append(&mut self, number: u32, text: String, random: [u8; 10], salt: [u8; 16]) -> Entry {
+        self.seq += 1;
+        let millis = BEGIN_MILLIS + i64::from(number) * 10;
         let entry = Entry::new(
             Change {
                 chain: self.id,
@@ -239,7 +332,7 @@ impl Chain {
                 time: NoteTime::new(millis, 480).expect("a time of this century"),
                 content: Hash::ZERO,
             },
-            Content { salt, body: Body::Text(text(number)), extras: Extras::default() },
+            Content { salt, body: Body::Text(text), extras: Extras::default() },
         );
         self.previous = Some(entry.hash());
         entry

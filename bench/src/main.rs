@@ -5,17 +5,22 @@
 //! acknowledged is there, and divides by the processor time that the server's threads have taken.
 //! The cases take turns, round after round, so that a busy moment of the machine hits all alike.
 
+mod apart;
 mod bare;
 mod cases;
 mod cpu;
+mod device;
 mod feed;
+mod first_sync;
 mod kernel;
 mod load;
 mod message;
+mod narrow;
 mod protected;
 mod report;
 mod server;
 mod sqlite;
+mod table;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -23,15 +28,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use report::Report;
+use table::Table;
 
 const USAGE: &str = "\
-usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--only WORD] [--json FILE]
-                   [--dir DIR] --server PATH
+usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD]
+                   [--json FILE] [--dir DIR] --server PATH
 
   --server PATH  the suibi binary to measure, built for release
   --quick        two short rounds: does it work, and what is the order of magnitude
   --rounds N     how often each case has its turn (5)
   --seconds S    how long each turn loads (3)
+  --notes N      how many a first sync brings (100000)
   --only WORD    only the cases whose name has WORD in it
   --dir DIR      where the servers keep their data; the disk under it is measured, too
   --json FILE    write the figures there as well
@@ -44,6 +51,7 @@ pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     pub(crate) rounds: usize,
     pub(crate) turn: Duration,
+    pub(crate) notes: u32,
     pub(crate) only: Option<String>,
     pub(crate) json: Option<PathBuf>,
 }
@@ -71,29 +79,59 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-fn measure(options: &Options) -> Result<(), Failure> {
-    let cases: Vec<_> = cases::all()
-        .into_iter()
-        .filter(|case| options.only.as_ref().is_none_or(|word| case.name.contains(word.as_str())))
-        .collect();
-    let mut report = Report::new(&cases, options);
-    let shown = std::io::stderr().is_terminal();
-    for round in 1..=options.rounds {
-        for case in &cases {
-            if shown {
-                eprint!("\rround {round} of {}: {:<50}", options.rounds, case.name);
-            }
-            let figures =
-                case.run(options).map_err(|failure| format!("{}: {failure}", case.name))?;
-            report.add(case, figures);
+impl Options {
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|word| name.contains(word.as_str()))
+    }
+
+    /// Says what is being measured, on a terminal.
+    pub(crate) fn tell(&self, round: usize, name: &str) {
+        if std::io::stderr().is_terminal() {
+            eprint!("\rround {round} of {}: {name:<50}", self.rounds);
         }
     }
-    if shown {
-        eprint!("\r{:70}\r", "");
+
+    fn told(&self) {
+        if std::io::stderr().is_terminal() {
+            eprint!("\r{:70}\r", "");
+        }
     }
-    print!("{report}");
+}
+
+/// A measurement with a table of its own.
+type Measure = fn(&Options) -> Result<Table, Failure>;
+
+/// What is measured from end to end.
+const WHOLE: [(&str, Measure); 3] =
+    [(first_sync::NAME, first_sync::run), (apart::NAME, apart::run), (narrow::NAME, narrow::run)];
+
+fn measure(options: &Options) -> Result<(), Failure> {
+    let cases: Vec<_> = cases::all().into_iter().filter(|case| options.wants(case.name)).collect();
+    let mut json = serde_json::Map::new();
+    if !cases.is_empty() {
+        let mut report = Report::new(&cases, options);
+        for round in 1..=options.rounds {
+            for case in &cases {
+                options.tell(round, case.name);
+                let figures =
+                    case.run(options).map_err(|failure| format!("{}: {failure}", case.name))?;
+                report.add(case, figures);
+            }
+        }
+        options.told();
+        print!("{report}");
+        json.insert("server".into(), report.json()?);
+    }
+    for (name, run) in WHOLE {
+        if options.wants(name) {
+            let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
+            options.told();
+            print!("\n{table}");
+            json.insert(table.name.into(), table.json());
+        }
+    }
     if let Some(path) = &options.json {
-        std::fs::write(path, report.json()?)?;
+        std::fs::write(path, serde_json::to_string_pretty(&json)? + "\n")?;
     }
     Ok(())
 }
@@ -104,6 +142,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         dir: std::env::temp_dir(),
         rounds: 5,
         turn: Duration::from_secs(3),
+        notes: 100_000,
         only: None,
         json: None,
     };
@@ -112,11 +151,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--quick" => {
                 options.rounds = 2;
                 options.turn = Duration::from_millis(800);
+                options.notes = 10_000;
             }
             "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
             "--seconds" => {
                 options.turn = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?;
             }
+            "--notes" => options.notes = arguments.next()?.parse().ok()?,
             "--only" => options.only = Some(arguments.next()?),
             "--json" => options.json = Some(arguments.next()?.into()),
             "--dir" => options.dir = arguments.next()?.into(),

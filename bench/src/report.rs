@@ -24,14 +24,14 @@ struct Row {
 
 /// Median, smallest and largest of the rounds.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
 }
 
 impl Spread {
-    fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
@@ -82,11 +82,11 @@ impl Report {
         row.expect("rows were made of the cases").turns.push(figures);
     }
 
-    pub(crate) fn json(&self) -> Result<String, Failure> {
+    pub(crate) fn json(&self) -> Result<serde_json::Value, Failure> {
         let rows = self.rows.iter().filter_map(|row| row.figures(self)).collect();
         let seconds_per_turn = self.turn.as_secs_f64();
         let json = Json { rounds: self.rounds, seconds_per_turn, rows };
-        Ok(serde_json::to_string_pretty(&json)? + "\n")
+        Ok(serde_json::to_value(json)?)
     }
 }
 
@@ -187,7 +187,7 @@ impl fmt::Display for Report {
 }
 
 /// A number to three digits, with commas: 12,300.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = value.max(1.0).log10().floor() as i32 + 1;
     let unit = 10f64.powi((digits - 3).max(0));
     let rounded = format!("{:.0}", (value / unit).round() * unit);

@@ -89,33 +89,49 @@ pub(crate) fn alone(data: &Path, batch: usize, turn: Duration) -> Result<Inserte
     let entries = (0..NOTES).map(|number| chain.next(number)).collect();
     store.commit(vec![(JournalId::FIRST, push(entries))])?;
     drop(store);
-    let tables = Table::read_all(&Connection::open(from.join("server.db"))?)?;
-
+    let tables = Table::read_all(&from.join("server.db"), NOTES)?;
     let mut inserted = Inserted { notes: 0, wall: Duration::ZERO, cpu: Duration::ZERO };
     while inserted.wall < turn {
-        drop(open(&to)?);
-        let mut target = Connection::open(to.join("server.db"))?;
-        target.execute_batch(
-            "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;",
-        )?;
-        let (start, cpu_before) = (Instant::now(), cpu::of_this_thread()?);
-        for first in (0..NOTES as usize).step_by(batch) {
-            let transaction = target.transaction()?;
-            for table in &tables {
-                let mut insert = transaction.prepare_cached(&table.insert)?;
-                for row in table.rows.iter().skip(first).take(batch) {
-                    insert.execute(params_from_iter(row))?;
-                }
-            }
-            transaction.commit()?;
-        }
-        inserted.cpu += cpu::of_this_thread()? - cpu_before;
-        inserted.wall += start.elapsed();
+        let (wall, cpu) = insert(&tables, &to, NOTES, batch)?;
+        inserted.cpu += cpu;
+        inserted.wall += wall;
         inserted.notes += u64::from(NOTES);
-        drop(target);
-        std::fs::remove_dir_all(&to)?;
     }
     Ok(inserted)
+}
+
+/// SQLite alone with the rows of a database that somebody else wrote, once: `notes` of them, `batch` a commit.
+pub(crate) fn again(from: &Path, to: &Path, notes: u32, batch: usize) -> Result<Inserted, Failure> {
+    let (wall, cpu) = insert(&Table::read_all(from, notes)?, to, notes, batch)?;
+    Ok(Inserted { notes: notes.into(), wall, cpu })
+}
+
+fn insert(
+    tables: &[Table],
+    to: &Path,
+    notes: u32,
+    batch: usize,
+) -> Result<(Duration, Duration), Failure> {
+    drop(open(to)?);
+    let mut target = Connection::open(to.join("server.db"))?;
+    target.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;",
+    )?;
+    let (start, cpu_before) = (Instant::now(), cpu::of_this_thread()?);
+    for first in (0..notes as usize).step_by(batch) {
+        let transaction = target.transaction()?;
+        for table in tables {
+            let mut insert = transaction.prepare_cached(&table.insert)?;
+            for row in table.rows.iter().skip(first).take(batch) {
+                insert.execute(params_from_iter(row))?;
+            }
+        }
+        transaction.commit()?;
+    }
+    let took = (start.elapsed(), cpu::of_this_thread()? - cpu_before);
+    drop(target);
+    std::fs::remove_dir_all(to)?;
+    Ok(took)
 }
 
 /// A table with a row for each note.
@@ -125,7 +141,8 @@ struct Table {
 }
 
 impl Table {
-    fn read_all(source: &Connection) -> Result<Vec<Self>, Failure> {
+    fn read_all(database: &Path, notes: u32) -> Result<Vec<Self>, Failure> {
+        let source = Connection::open(database)?;
         let mut names = source.prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?;
         let names: Vec<String> =
             names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -136,7 +153,7 @@ impl Table {
             let rows: Vec<Vec<Value>> = select
                 .query_map([], |row| (0..columns).map(|column| row.get(column)).collect())?
                 .collect::<Result<_, _>>()?;
-            if rows.len() == NOTES as usize {
+            if rows.len() == notes as usize {
                 let places = vec!["?"; columns].join(", ");
                 tables.push(Self {
                     insert: format!("INSERT INTO \"{name}\" VALUES ({places})"),

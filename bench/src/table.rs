@@ -1,0 +1,58 @@
+//! A table with columns of its own, for people and for programs.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::report::Spread;
+
+/// Rows of one measurement.
+pub(crate) struct Table {
+    /// The key in the JSON file.
+    pub(crate) name: &'static str,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(name: &'static str, columns: &[&'static str]) -> Self {
+        Self { name, columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        let cells: Vec<_> = cells.into_iter().collect();
+        assert_eq!(cells.len(), self.columns.len(), "a cell for each column");
+        self.rows.push(cells);
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let row = |cells: &Vec<String>| -> Value {
+            self.columns.iter().zip(cells).map(|(name, cell)| (*name, json!(cell))).collect()
+        };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| {} |", self.columns.join(" | "))?;
+        writeln!(f, "|{}", " --- |".repeat(self.columns.len()))?;
+        for row in &self.rows {
+            writeln!(f, "| {} |", row.join(" | "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Median (smallest - largest) of these, as `show` writes them.
+pub(crate) fn spread(
+    values: impl IntoIterator<Item = f64>,
+    show: impl Fn(f64) -> String,
+) -> String {
+    match Spread::of(values) {
+        Some(Spread { median, min, max }) => {
+            format!("**{}** ({} - {})", show(median), show(min), show(max))
+        }
+        None => String::new(),
+    }
+}
