@@ -43,7 +43,7 @@ impl Home {
             let numbers = first..notes.min(first + BATCH);
             let entries = numbers.map(|number| chain.next_plausible(number)).collect();
             let device = format!("writer {}", (first / BATCH) as usize % WRITERS);
-            let push = Write::Push { device, entries, only_new: false };
+            let push = Write::Push { device, entries, only_new: false, may_purge: false };
             store.commit(vec![(JournalId::FIRST, push)])?;
         }
         drop(store);
