@@ -85,7 +85,7 @@ proptest! {
         len in any::<prop::sample::Index>(),
     ) {
         let rescued = rescue(&lost);
-        prop_assert_eq!(encode_batch(&rescue(&lost.clone())), encode_batch(&rescued));
+        prop_assert_eq!(encode_batch(&rescue(&lost)), encode_batch(&rescued));
         let len = len.index(lost.len() + 1);
         prop_assert_eq!(encode_batch(&rescue(&lost[..len])), encode_batch(&rescued[..len]));
     }
