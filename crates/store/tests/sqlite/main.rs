@@ -10,6 +10,7 @@ mod index;
 mod processes;
 mod purge;
 mod replica;
+mod replicas;
 mod rescue;
 mod salvage;
 #[path = "../support/mod.rs"]
