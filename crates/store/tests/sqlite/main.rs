@@ -16,6 +16,7 @@ mod salvage;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;
+mod worlds;
 
 use std::path::Path;
 
