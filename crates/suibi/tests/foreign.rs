@@ -1,5 +1,5 @@
 //! Programs that others wrote, against a real server: libcoap's client and aiocoap on a CoAP
-//! listener, a ten-line Python program and `nc -u` on a plain one.
+//! listener, over UDP and over TCP, a ten-line Python program and `nc -u` on a plain one.
 //!
 //! `scripts/test` installs them and says with `SUIBI_TEST_PYTHON` which Python has aiocoap. A missing
 //! one is a failure, never a skipped test.
@@ -134,11 +134,54 @@ fn libcoap_observes() {
 }
 
 #[test]
+fn libcoap_does_the_same_over_tcp() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let notes = format!("coap+tcp://{}/notes", server.address());
+    let scratch = tempfile::tempdir().unwrap();
+    let (up, down) = (scratch.path().join("up"), scratch.path().join("down"));
+    // Four times as long as over UDP, and whole.
+    let text = long_text(4 * LONG);
+    fs::write(&up, &text).unwrap();
+    let note = format!("{notes}/01940000-0000-7000-8000-00000000c0a8");
+    assert_error_free(&run_coap_client(&["-m", "put", "-f", up.to_str().unwrap(), &note]));
+    assert_error_free(&run_coap_client(&["-m", "get", "-o", down.to_str().unwrap(), &note]));
+    assert!(fs::read_to_string(&down).unwrap() == text, "something else came back");
+
+    let observer = thread::spawn({
+        let newest = format!("{notes}?limit=1");
+        move || run_coap_client(&["-s", "4", "-B", "6", "-m", "get", &newest])
+    });
+    for number in 0..3 {
+        thread::sleep(Duration::from_millis(1_000));
+        let text = format!("while observed {number}");
+        assert_error_free(&run_coap_client(&["-m", "post", "-e", &text, &notes]));
+    }
+    let seen = observer.join().unwrap();
+    assert!(seen.out.contains("while observed 2"), "{}", seen.err);
+    assert_eq!(server.notes().len(), 4);
+}
+
+#[test]
 fn aiocoap_posts_lists_observes_uploads_and_fetches() {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start(data.path());
-    let said = run_script("aiocoap_client.py", &[&server.address().to_string()]);
+    let said = run_script("aiocoap_client.py", &[&format!("coap://{}", server.address())]);
     assert!(said.trim_end().ends_with("all well"), "{said}");
+    assert_made_by_aiocoap(&server);
+}
+
+#[test]
+fn aiocoap_does_the_same_over_tcp() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let said = run_script("aiocoap_client.py", &[&format!("coap+tcp://{}", server.address())]);
+    assert!(said.trim_end().ends_with("all well"), "{said}");
+    assert_made_by_aiocoap(&server);
+}
+
+#[track_caller]
+fn assert_made_by_aiocoap(server: &Server) {
     let notes = server.notes();
     for text in ["posted by aiocoap", "second, observed", "made once"] {
         assert_eq!(notes.iter().filter(|note| *note == text).count(), 1, "{text}: {notes:?}");
@@ -274,6 +317,16 @@ fn our_client_speaks_oscore_with_aiocoap() {
 
 #[test]
 fn aiocoap_does_the_same_under_oscore() {
+    aiocoap_under_oscore("coap");
+}
+
+#[test]
+fn aiocoap_does_the_same_under_oscore_over_tcp() {
+    aiocoap_under_oscore("coap+tcp");
+}
+
+#[track_caller]
+fn aiocoap_under_oscore(scheme: &str) {
     let data = tempfile::tempdir().unwrap();
     let server = Server::start_with(data.path(), &["--listen", "127.0.0.1:0"]);
     let files = tempfile::tempdir().unwrap();
@@ -290,7 +343,7 @@ fn aiocoap_does_the_same_under_oscore() {
     ]);
     exported.expect_success();
     let credentials = files.path().join("client.json");
-    let address = server.oscore[0].to_string();
+    let address = format!("{scheme}://{}", server.oscore[0]);
     let arguments = [&address, credentials.to_str().unwrap()];
     let said = run_script("aiocoap_client.py", &arguments);
     assert!(said.trim_end().ends_with("all well"), "{said}");

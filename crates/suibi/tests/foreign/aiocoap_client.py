@@ -1,6 +1,7 @@
 """aiocoap against a suibi server: post, list, observe, upload, fetch, edit, delete.
 
-Usage: aiocoap_client.py HOST:PORT [CREDENTIALS]. Ends with "all well", or with what was not.
+Usage: aiocoap_client.py SCHEME://HOST:PORT [CREDENTIALS], where SCHEME is coap or coap+tcp. Ends with "all well", or
+with what was not.
 CREDENTIALS is a file of aiocoap's, as `suibi devices export` writes it; with it, all goes under OSCORE.
 """
 
@@ -14,7 +15,7 @@ import aiocoap
 from aiocoap import CHANGED, CONTENT, CREATED, DELETED, PRECONDITION_FAILED, VALID
 from aiocoap import DELETE, GET, POST, PUT, Message
 
-SERVER = f"coap://{sys.argv[1]}"
+SERVER = sys.argv[1]
 TEXT, LINKS, JSON = 0, 40, 50
 LINE = "买了茶叶 bought tea, rice. \n".encode()
 assert len(LINE) == 32
@@ -50,7 +51,11 @@ async def main():
         credentials = Path(sys.argv[2]).resolve()
         # Its paths are relative to where it is.
         os.chdir(credentials.parent)
-        client.client_credentials.load_from_dict(json.loads(credentials.read_text()))
+        # They are good for whatever the server is reached by.
+        told = json.loads(credentials.read_text())
+        scheme = SERVER.partition(":")[0]
+        told = {uri.replace("coap:", f"{scheme}:"): entry for uri, entry in told.items()}
+        client.client_credentials.load_from_dict(told)
 
     core = await ask(client, GET, ".well-known/core", CONTENT)
     assert core.opt.content_format == LINKS and b"</notes>" in core.payload, core.payload
