@@ -24,7 +24,7 @@ use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
-use crate::outcome::{Added, DeviceSeen, Status, Synced, Transport};
+use crate::outcome::{Added, DeviceSeen, Status, Synced};
 use crate::place::{self, Place};
 use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
@@ -321,7 +321,7 @@ impl Client {
             server: link.and_then(|link| link.remote.address()),
             is_host: link.is_some_and(Link::is_host)
                 || self.live.as_ref().is_some_and(Live::is_host),
-            transport: head.is_ok().then_some(Transport::Udp),
+            transport: link.filter(|_| head.is_ok()).and_then(|link| link.remote.via()),
             head,
             rtt: link.and_then(|link| link.remote.rtt()).map(|rtt| rtt.srtt),
             last_contact,
@@ -421,7 +421,7 @@ impl Client {
         let mut report = Report::default();
         let outcome = self.with_link(|link, store| {
             let (done, outcome) =
-                replica::run(sync, store, |request| link.call(request, patience), progress);
+                replica::run(sync, store, &mut link.asking(|| patience), progress);
             report = done;
             outcome?;
             remember(store, link)
@@ -481,6 +481,10 @@ fn new_link(
     let mut link = Link::new(config.place.clone(), config.device.clone(), membership, epoch)?;
     if let Some((address, estimate)) = remember::round_trip(store)? {
         link.remote.set_rtt(address, estimate);
+    }
+    let now = jiff::Timestamp::now().as_millisecond();
+    if let Some((transport, ago)) = remember::transport(store, now)? {
+        link.remote.prefer(transport, ago);
     }
     Ok(link)
 }

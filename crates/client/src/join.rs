@@ -353,7 +353,7 @@ fn remote(
     let made = || -> Result<_, RemoteError> {
         let mut remote = Remote::new()?;
         let context = ClientContext::new(id, secret, epoch, crate::remote::seed()?);
-        remote.protect(Some(context.protection()))?;
+        remote.protect(&context)?;
         Ok((remote, context))
     };
     let (mut remote, context) = made().map_err(ClientError::from)?;

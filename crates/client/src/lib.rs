@@ -55,7 +55,7 @@ pub use membership::Membership;
 pub use outcome::{Added, DeviceSeen, Purged, Rebuilt, Status, Synced, Transport, Written};
 pub use place::{DEFAULT_PORT, Place, PlaceError};
 pub use private::PrivateFileError;
-pub use remote::{Patience, Remote, RemoteError, Stop};
+pub use remote::{CallId, Heard, Observation, Patience, Remote, RemoteError, Stop};
 #[doc(hidden)]
 pub use replica::{own_chain, take};
 pub use sync::{AskId, BULK_BYTES, FIRST_BYTES, Keep, PAGE_BYTES, Refused, Report, Step, Sync};

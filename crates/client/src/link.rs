@@ -1,5 +1,6 @@
 //! The way to the server, wherever it is: found when needed, found again when lost.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use crate::error::ClientError;
 use crate::host::{self, Door, Found, Host};
 use crate::membership::Membership;
 use crate::place::{self, Place};
-use crate::remote::{Patience, Remote, RemoteError};
+use crate::remote::{CallId, Patience, Remote, RemoteError};
+use crate::sync::AskId;
 
 /// How long to let hosts change before looking again.
 const BETWEEN: Duration = Duration::from_millis(10);
@@ -51,7 +53,7 @@ impl Link {
         if let Some(Membership { id, secret, .. }) = &membership {
             let seed = crate::remote::seed().map_err(RemoteError::Io)?;
             let ours = ClientContext::new(*id, secret.clone(), epoch, seed);
-            remote.protect(Some(ours.protection())).map_err(RemoteError::Io)?;
+            remote.protect(&ours).map_err(RemoteError::Io)?;
             context = Some(ours);
         }
         Ok(Self {
@@ -96,7 +98,7 @@ impl Link {
         let seed = crate::remote::seed().map_err(RemoteError::Io)?;
         let local = &door.credential;
         let ours = ClientContext::new(local.id, local.secret.clone(), Some(local.epoch), seed);
-        self.remote.protect(Some(ours.protection())).map_err(RemoteError::Io)?;
+        self.remote.protect(&ours).map_err(RemoteError::Io)?;
         self.context = Some(ours);
         Ok(())
     }
@@ -108,27 +110,14 @@ impl Link {
         request: &Request,
         patience: Patience,
     ) -> Result<Response, ClientError> {
-        let deadline = patience.deadline;
-        loop {
-            self.find(deadline)?;
-            let Self { remote, place, host, door, .. } = self;
-            let answer = remote.call_while(request, patience, || {
-                is_still_there(place, host.as_ref(), door.as_ref())
-            });
-            let error = match answer {
-                Ok(response) => return self.admitted(response),
-                Err(error) => error,
-            };
-            // At that address somebody else may be by now: it is looked up again before the next request.
-            self.is_found = false;
-            let is_between = matches!(error, RemoteError::Gone)
-                || self.door.is_some() && matches!(error, RemoteError::Unreachable(_));
-            if !is_between || left(deadline) <= BETWEEN {
-                return Err(error.into());
-            }
-            // One host ends, another one begins.
-            thread::sleep(BETWEEN);
-        }
+        let mut asking = self.asking(|| patience);
+        asking.ask(AskId::default(), request.clone(), false);
+        asking.next().map(|(_, response)| response)
+    }
+
+    /// Asks several things at once; `patience` says how long each answer is waited for.
+    pub(crate) fn asking<P: Fn() -> Patience>(&mut self, patience: P) -> Asking<'_, P> {
+        Asking { link: self, patience, open: BTreeMap::new() }
     }
 
     /// An answer, unless it says that this device has nothing to ask any more. That is believed, since all that a member
@@ -177,6 +166,70 @@ impl Link {
     /// What came without any proof of who sent it.
     pub(crate) fn hint(&self) -> Option<Hint> {
         self.context.as_ref()?.hint()
+    }
+}
+
+/// Requests that are under way. What is not answered when this is dropped is forgotten.
+pub(crate) struct Asking<'l, P> {
+    link: &'l mut Link,
+    patience: P,
+    open: BTreeMap<AskId, Open>,
+}
+
+/// One of them.
+struct Open {
+    request: Request,
+    bulk: bool,
+    /// Under which number it went out, and in which generation of the link.
+    sent: Option<(CallId, u64)>,
+}
+
+impl<P: Fn() -> Patience> Asking<'_, P> {
+    /// Asks; [`Asking::next`] sends it.
+    pub(crate) fn ask(&mut self, ask: AskId, request: Request, bulk: bool) {
+        self.open.insert(ask, Open { request, bulk, sent: None });
+    }
+
+    /// The next answer, whichever it is. When the embedded server ends meanwhile, its successor is asked the same.
+    pub(crate) fn next(&mut self) -> Result<(AskId, Response), ClientError> {
+        let patience = (self.patience)();
+        loop {
+            self.link.find(patience.deadline)?;
+            let Link { remote, place, host, door, generation, .. } = &mut *self.link;
+            for open in self.open.values_mut() {
+                if open.sent.is_none_or(|(_, sent_in)| sent_in != *generation) {
+                    open.sent = Some((remote.begin(open.request.clone(), open.bulk), *generation));
+                }
+            }
+            let answer = remote
+                .next_while(patience, &mut || is_still_there(place, host.as_ref(), door.as_ref()));
+            let error = match answer {
+                Ok((call, response)) => {
+                    let is_it = |open: &Open| open.sent.is_some_and(|(sent, _)| sent == call);
+                    let ask = self.open.iter().find(|(_, open)| is_it(open)).map(|(ask, _)| *ask);
+                    // Of somebody who asked before and did not wait.
+                    let Some(ask) = ask else { continue };
+                    self.open.remove(&ask);
+                    return Ok((ask, self.link.admitted(response)?));
+                }
+                Err(error) => error,
+            };
+            // At that address somebody else may be by now: it is looked up again before the next request.
+            self.link.is_found = false;
+            let is_between = matches!(error, RemoteError::Gone)
+                || self.link.door.is_some() && matches!(error, RemoteError::Unreachable(_));
+            if !is_between || left(patience.deadline) <= BETWEEN {
+                return Err(error.into());
+            }
+            // One host ends, another one begins.
+            thread::sleep(BETWEEN);
+        }
+    }
+}
+
+impl<P> Drop for Asking<'_, P> {
+    fn drop(&mut self) {
+        self.link.remote.drop_calls();
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use suibi_coap::{Code, ContentFormat, Event, Request, RequestId, Response};
+use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::{Cursor, Note, Receipt, Rights};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
@@ -17,7 +17,7 @@ use crate::client::{SILENCE, SharedMine, lock, open_replica};
 use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::remember::remember;
-use crate::remote::{Patience, RemoteError, Stop};
+use crate::remote::{Heard, Observation, Patience, RemoteError, Stop};
 use crate::replica;
 use crate::sync::{BULK_BYTES, Refused, Sync};
 
@@ -163,7 +163,7 @@ struct Background {
     seen: Cursor,
     /// What was said last.
     is_online: Option<bool>,
-    observation: Option<RequestId>,
+    observation: Option<Observation>,
     /// The [`Link::generation`] in which it was registered.
     generation: u64,
     register_at: Instant,
@@ -218,15 +218,12 @@ impl Background {
             sync = sync.comparing();
         }
         let Self { store, link, .. } = self;
-        let mut ask = |request: &Request| {
-            let deadline = Instant::now() + CALL_WITHIN;
-            link.call(request, Patience { deadline, silence: SILENCE })
-        };
+        let patience = || Patience { deadline: Instant::now() + CALL_WITHIN, silence: SILENCE };
         if !rights.read && self.is_online != Some(true) {
             // With nothing to deliver it would ask nothing.
-            ask(&ask_alive(rights))?;
+            link.call(&ask_alive(rights), patience())?;
         }
-        let (report, outcome) = replica::run(sync, store, ask, |_| {});
+        let (report, outcome) = replica::run(sync, store, &mut link.asking(patience), |_| {});
         self.left = if report.refused.is_empty() { 0 } else { self.store.waiting()? };
         self.tell_delivered()?;
         self.tell_new_notes()?;
@@ -250,14 +247,12 @@ impl Background {
                 None => now + LOOK_EVERY,
             };
             match self.link.remote.wait(until)? {
-                Some(Event::Response { id, response } | Event::Notification { id, response })
-                    if Some(id) == self.observation =>
-                {
+                Some(Heard { of, what: Ok(response) }) if Some(of) == self.observation => {
                     if head(&self.link.admitted(response)?)? != self.store.cursor()? {
                         return Ok(());
                     }
                 }
-                Some(Event::Failed { id, error }) if Some(id) == self.observation => {
+                Some(Heard { of, what: Err(error) }) if Some(of) == self.observation => {
                     let address = self.link.remote.address().ok_or(RemoteError::NoAddress)?;
                     return Err(RemoteError::Failed { address, error }.into());
                 }

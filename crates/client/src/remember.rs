@@ -12,12 +12,20 @@ use suibi_store::{SqliteStore, StoreError};
 use crate::error::ClientError;
 use crate::link::{Epoch, Link};
 use crate::membership::Membership;
+use crate::outcome::Transport;
 
 /// What the server of a membership drew at its last start, and for which credential: `0a1b2c3d 0011223344556677`.
 const EPOCH: &str = "epoch";
 
 /// The round trip as it was measured last, in microseconds, and its variation: `192.0.2.1:5683 1500 20`.
 const ROUND_TRIP: &str = "round-trip";
+
+/// That datagrams did not get through lately, and when that was found out: `tcp 1763888700000`, in milliseconds since
+/// 1970. Not there where they do.
+const TRANSPORT: &str = "transport";
+
+/// How long that is believed: datagrams are tried again after it.
+const BELIEVED_FOR: Duration = Duration::from_secs(600);
 
 /// How often in a row a joined server was silent.
 const SILENT: &str = "silent";
@@ -32,6 +40,7 @@ pub(crate) fn remember(store: &mut SqliteStore, link: &Link) -> Result<(), Clien
     {
         keep_epoch(store, *id, epoch)?;
     }
+    keep_transport(store, link.remote.preferred(), jiff::Timestamp::now().as_millisecond())?;
     if let (Some(address), Some(now)) = (link.remote.address(), link.remote.rtt()) {
         keep_round_trip(store, address, now)?;
     }
@@ -89,6 +98,31 @@ fn parse_round_trip(text: &str) -> Option<(SocketAddr, RttEstimate)> {
     Some((address, RttEstimate { srtt: micros()?, rttvar: micros()? }))
 }
 
+/// Which way worked, if it was not the usual one, and how long ago that was found out.
+pub(crate) fn transport(
+    store: &mut SqliteStore,
+    now: i64,
+) -> Result<Option<(Transport, Duration)>, StoreError> {
+    let text = store.meta(TRANSPORT)?.unwrap_or_default();
+    let at = text.strip_prefix("tcp ").and_then(|at| at.parse::<i64>().ok());
+    let ago = at.and_then(|at| u64::try_from(now - at).ok()).map(Duration::from_millis);
+    Ok(ago.filter(|ago| *ago < BELIEVED_FOR).map(|ago| (Transport::Tcp, ago)))
+}
+
+/// That the usual way works needs no memory.
+fn keep_transport(
+    store: &mut SqliteStore,
+    transport: Transport,
+    now: i64,
+) -> Result<(), StoreError> {
+    let known = self::transport(store, now)?.map_or(Transport::Udp, |(transport, _)| transport);
+    match transport {
+        _ if transport == known => Ok(()),
+        Transport::Tcp => store.set_meta(TRANSPORT, &format!("tcp {now}")),
+        Transport::Udp => store.set_meta(TRANSPORT, "udp"),
+    }
+}
+
 /// How often in a row the server was silent.
 pub(crate) fn silent(store: &mut SqliteStore) -> Result<u32, StoreError> {
     Ok(store.meta(SILENT)?.and_then(|text| text.parse().ok()).unwrap_or_default())
@@ -119,6 +153,23 @@ mod tests {
         assert_eq!(estimate.rttvar, Duration::from_micros(20));
         assert!(parse_round_trip("192.0.2.1:5683 1500").is_none());
         assert!(parse_round_trip("").is_none());
+    }
+
+    #[test]
+    fn that_datagrams_did_not_get_through_is_believed_for_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = crate::client::open_replica(&dir.path().join("a.db"), "phone").unwrap();
+        keep_transport(&mut store, Transport::Udp, 5_000).unwrap();
+        assert_eq!(store.meta(TRANSPORT).unwrap(), None);
+        keep_transport(&mut store, Transport::Tcp, 5_000).unwrap();
+        assert_eq!(store.meta(TRANSPORT).unwrap().unwrap(), "tcp 5000");
+        let known = |store: &mut SqliteStore, now| transport(store, now).unwrap();
+        let ago = Duration::from_secs(1);
+        assert_eq!(known(&mut store, 6_000), Some((Transport::Tcp, ago)));
+        assert_eq!(known(&mut store, 605_000), None);
+        assert_eq!(known(&mut store, 4_999), None, "a clock that was put back");
+        keep_transport(&mut store, Transport::Udp, 7_000).unwrap();
+        assert_eq!(known(&mut store, 7_000), None);
     }
 
     #[test]

@@ -1,35 +1,32 @@
 //! Carrying out the steps of a [`Sync`] on a replica.
 
-use std::collections::VecDeque;
-
-use suibi_coap::{Request, Response};
 use suibi_journal::{ChainId, Hash, NoteId, Receipt};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::error::ClientError;
+use crate::link::Asking;
+use crate::remote::Patience;
 use crate::sync::{Keep, Report, Step, Sync};
 
-/// Does what `sync` wants, one step after the other, until it is done or fails; `ask` is how the server is asked.
+/// Does what `sync` wants, one step after the other, until it is done or fails; `asking` is how the server is asked.
 ///
 /// The report says what was kept, in the case of an error as well.
 pub(crate) fn run(
     mut sync: Sync,
     store: &mut SqliteStore,
-    mut ask: impl FnMut(&Request) -> Result<Response, ClientError>,
+    asking: &mut Asking<'_, impl Fn() -> Patience>,
     mut progress: impl FnMut(&Report),
 ) -> (Report, Result<(), ClientError>) {
-    let mut asked = VecDeque::new();
     loop {
-        let step = sync.poll_step();
-        let outcome = match step {
-            Some(Step::Ask { ask, request, .. }) => {
-                asked.push_back((ask, request));
+        let outcome = match sync.poll_step() {
+            Some(Step::Ask { ask, request, bulk }) => {
+                asking.ask(ask, request, bulk);
                 Ok(())
             }
             Some(step) => take(step, &mut sync, store),
+            None if sync.is_done() => break,
             None => {
-                let Some((id, request)) = asked.pop_front() else { break };
-                ask(&request).and_then(|response| Ok(sync.handle_reply(id, &response)?))
+                asking.next().and_then(|(ask, response)| Ok(sync.handle_reply(ask, &response)?))
             }
         };
         if let Err(error) = outcome {

@@ -54,7 +54,7 @@ const MAX_ROUNDS: u32 = 8;
 const NAMELESS: &str = "?";
 
 /// Which request of a run an answer belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AskId(pub u64);
 
 /// What is to be done next, in this order, before [`Sync::poll_step`] is asked again.

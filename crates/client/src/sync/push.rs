@@ -47,7 +47,8 @@ struct Batch {
     entries: Vec<Entry>,
     /// The server has given receipts for them before.
     is_again: bool,
-    is_coded: bool,
+    /// It went in a form that a server of another version may not understand.
+    is_new: bool,
 }
 
 impl Default for Push {
@@ -165,7 +166,8 @@ impl Sync {
         };
         let (these, rest) = entries.split_at(count);
         let ask = self.ask(request.payload(payload), is_bulk);
-        let batch = Batch { entries: these.to_vec(), is_again, is_coded };
+        let is_new = is_coded || is_again && !self.is_plain;
+        let batch = Batch { entries: these.to_vec(), is_again, is_new };
         self.pushing().in_flight.insert(ask, batch);
         rest
     }
@@ -176,10 +178,7 @@ impl Sync {
         if response.code == Code::REQUEST_ENTITY_TOO_LARGE && is_long && !self.is_small {
             // A server with smaller bounds: go on one datagram at a time.
             self.is_small = true;
-        } else if (batch.is_coded || batch.is_again)
-            && !self.is_plain
-            && is_not_understood(response)
-        {
+        } else if batch.is_new && is_not_understood(response) {
             self.is_plain = true;
         } else {
             self.take_answers(&batch, success(response)?)?;

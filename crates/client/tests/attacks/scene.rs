@@ -86,7 +86,7 @@ impl Scene {
 
     pub(crate) fn remote(&self, protection: Box<dyn Protection>) -> Remote {
         let mut remote = Remote::new().unwrap();
-        remote.protect(Some(protection)).unwrap();
+        remote.protect_datagrams(Some(protection)).unwrap();
         remote.connect(&[self.relay.address()]).unwrap();
         remote
     }
