@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
 use suibi_journal::{Cursor, Note, Receipt, Rights};
@@ -16,6 +16,7 @@ use crate::carry;
 use crate::client::{SILENCE, SharedMine, lock, open_replica};
 use crate::error::{ClientError, SyncError};
 use crate::link::Link;
+use crate::outcome::Transport;
 use crate::remember::remember;
 use crate::remote::{Heard, Observation, Patience, RemoteError, Stop};
 use crate::replica;
@@ -30,6 +31,12 @@ const REGISTER_HERE_EVERY: Duration = Duration::from_secs(2);
 
 /// How often it looks for what needs no network: notes of other processes here, and whether the host is there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the answer to a registration may take before every way is tried.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// So much more of the day than of this program's time has passed after a sleep.
+const ASLEEP: Duration = Duration::from_secs(3);
 
 /// The pause after the first failure; each further one doubles it, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -96,6 +103,8 @@ impl Live {
             observation: None,
             generation: 0,
             register_at: Instant::now(),
+            answer_by: None,
+            awake: Awake::new(),
             left: 0,
             pause: FIRST_PAUSE,
         };
@@ -147,6 +156,28 @@ pub(crate) fn head(response: &Response) -> Result<Cursor, ClientError> {
     Cursor::decode(&response.payload).map_err(|error| SyncError::Nonsense(error.to_string()).into())
 }
 
+/// Notices that the machine was asleep: the clock on the wall went on meanwhile, the other one did not.
+struct Awake {
+    at: Instant,
+    wall: SystemTime,
+}
+
+impl Awake {
+    fn new() -> Self {
+        Self { at: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// Whether it was, since this was asked last. A clock that was set looks the same, and does no harm.
+    fn has_slept(&mut self) -> bool {
+        let now = Self::new();
+        let passed = now.at.saturating_duration_since(self.at);
+        let on_the_wall = now.wall.duration_since(self.wall).unwrap_or_default();
+        *self = now;
+        // Where both clocks stop, so does whoever waits: much more than was waited for has passed.
+        on_the_wall > passed + ASLEEP || passed > LOOK_EVERY + ASLEEP
+    }
+}
+
 /// The thread, from inside.
 struct Background {
     device: String,
@@ -167,6 +198,9 @@ struct Background {
     /// The [`Link::generation`] in which it was registered.
     generation: u64,
     register_at: Instant,
+    /// When the server has to have answered the registration.
+    answer_by: Option<Instant>,
+    awake: Awake,
     /// What the last round left in the outbox, because the server refuses it: no reason for another round.
     left: u64,
     pause: Duration,
@@ -236,25 +270,47 @@ impl Background {
 
     /// Waits until there is a reason for another round.
     fn listen(&mut self) -> Result<(), ClientError> {
+        self.awake = Awake::new();
         loop {
             let now = Instant::now();
             let is_void = self.observation.is_none() || self.generation != self.link.generation;
             if self.rights().read && (is_void || now >= self.register_at) {
+                if self.has_moved() {
+                    return Ok(());
+                }
                 self.register(now)?;
             }
-            let until = match self.observation {
-                Some(_) => self.register_at.min(now + LOOK_EVERY),
-                None => now + LOOK_EVERY,
-            };
-            match self.link.remote.wait(until)? {
+            let mut until = now + LOOK_EVERY;
+            if self.observation.is_some() {
+                until = until.min(self.register_at);
+            }
+            if let Some(answer_by) = self.answer_by {
+                // A round asks by every way there is.
+                if now >= answer_by {
+                    self.forget_observation();
+                    return Ok(());
+                }
+                until = until.min(answer_by);
+            }
+            let heard = self.link.remote.wait(until)?;
+            if self.awake.has_slept() {
+                tracing::debug!("this machine was asleep");
+                self.forget_observation();
+                self.has_moved();
+                return Ok(());
+            }
+            match heard {
                 Some(Heard { of, what: Ok(response) }) if Some(of) == self.observation => {
+                    self.answer_by = None;
                     if head(&self.link.admitted(response)?)? != self.store.cursor()? {
                         return Ok(());
                     }
                 }
+                // Perhaps a stream that broke off, and the server is there: a round finds out.
                 Some(Heard { of, what: Err(error) }) if Some(of) == self.observation => {
-                    let address = self.link.remote.address().ok_or(RemoteError::NoAddress)?;
-                    return Err(RemoteError::Failed { address, error }.into());
+                    tracing::debug!(%error, "the observation has ended");
+                    self.forget_observation();
+                    return Ok(());
                 }
                 Some(_) => {}
                 None if self.store.waiting()? != self.left => return Ok(()),
@@ -269,6 +325,17 @@ impl Background {
         }
     }
 
+    /// Whether this machine is in another network by now. Then the way to the server is found anew.
+    fn has_moved(&mut self) -> bool {
+        let has_moved = !self.link.remote.is_at_home();
+        if has_moved {
+            tracing::debug!("this machine has another address");
+            self.link.remote.prefer(Transport::Udp, Duration::ZERO);
+            self.link.lose();
+        }
+        has_moved
+    }
+
     /// What the server or the network did to us, and a pause. Only being stopped is an error here.
     fn on_failure(&mut self, error: ClientError) -> Result<(), RemoteError> {
         self.forget_observation();
@@ -276,6 +343,7 @@ impl Background {
             return Err(RemoteError::Stopped);
         }
         tracing::debug!(%error, "the background has to try again");
+        self.has_moved();
         self.is_broken |= error.is_broken();
         let is_offline = error.is_offline();
         let is_revoked = matches!(error, ClientError::Revoked { .. });
@@ -312,12 +380,15 @@ impl Background {
         self.forget_observation();
         self.observation = Some(self.link.remote.observe(ask_head())?);
         self.generation = self.link.generation;
+        let rtt = self.link.remote.rtt().map_or(Duration::ZERO, |rtt| 4 * rtt.srtt);
+        self.answer_by = Some(now + ANSWER_WITHIN.max(rtt));
         let is_here = self.link.remote.address().is_some_and(|address| address.ip().is_loopback());
         self.register_at = now + if is_here { REGISTER_HERE_EVERY } else { REGISTER_EVERY };
         Ok(())
     }
 
     fn forget_observation(&mut self) {
+        self.answer_by = None;
         if let Some(id) = self.observation.take()
             && self.generation == self.link.generation
         {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use suibi_client::{Added, Client, Membership, Remote};
 use suibi_coap::Protection;
 use suibi_journal::Extras;
-use suibi_net::relay::{Direction, Faults, Relay};
+use suibi_net::relay::{Direction, Faults, Line, Passage, Relay};
 use suibi_oscore::{ClientContext, InviteLine};
 
 use crate::recorder::Recorder;
@@ -60,7 +60,10 @@ impl Scene {
         let relay = Relay::start_through(server.oscore, Faults::default(), {
             move |direction, client, datagram| lock(&shared).carry(direction, client, datagram)
         });
-        Self { world, server: Some(server), relay: relay.unwrap(), path, witnesses: 0 }
+        let relay = relay.unwrap();
+        // Whoever sits on the path has hands for datagrams alone, so that there is no way around them.
+        relay.set_line(Line { tcp: Passage::Refused, ..Line::default() });
+        Self { world, server: Some(server), relay, path, witnesses: 0 }
     }
 
     /// An invite whose line leads over the path.

@@ -10,3 +10,4 @@ mod live;
 mod notes;
 mod remote;
 mod support;
+mod transports;
