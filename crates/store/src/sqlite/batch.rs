@@ -270,6 +270,8 @@ impl<'t> Batch<'t> {
 
     /// Says whose chain it is. The chain is made if it is not there.
     pub(crate) fn name_chain(&mut self, id: ChainId, device: &str) -> Result<(), StoreError> {
+        // A chain that is there, and not in the cache yet, gets there with its end.
+        self.chain(id)?;
         let short = self
             .conn
             .prepare_cached(

@@ -230,6 +230,25 @@ fn chains_get_the_names_of_their_devices() {
 }
 
 #[test]
+fn a_chain_that_gets_its_name_late_keeps_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("replica.db");
+    let mut server = server(&dir.path().join("server.db"));
+    let mut phone = Device::new("phone");
+    let entries = [phone.note(1, NOW, "one"), phone.note(2, NOW, "two")];
+    pushed(&mut server, phone.push(&entries));
+    let mut reader = server.reader().unwrap();
+    pull(&mut replica(&path), &mut *reader);
+
+    // Another process hears whose it is, and then reads the feed once more.
+    let mut laptop = replica(&path);
+    laptop.apply_heads(&reader.heads(HERE).unwrap()).unwrap();
+    laptop.reset_cursor().unwrap();
+    assert_eq!(pull(&mut laptop, &mut *reader), 0, "nothing is new");
+    assert_eq!(laptop.reader().unwrap().heads(HERE).unwrap()[0].seq, 2);
+}
+
+#[test]
 fn small_things_are_kept_under_their_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("replica.db");
