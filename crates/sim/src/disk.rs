@@ -36,9 +36,9 @@ mod image;
 mod tape;
 mod vfs;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use rand::{Rng, rngs::StdRng};
 use tempfile::TempDir;
@@ -66,7 +66,7 @@ impl Moment {
 pub struct Disk {
     directory: TempDir,
     tape: Shared,
-    past: RefCell<Past>,
+    past: Mutex<Past>,
 }
 
 /// The disk at some moment, from which later ones are made.
@@ -108,7 +108,7 @@ impl Disk {
     fn record(directory: TempDir, image: Image, names: Names) -> Self {
         vfs::install();
         let tape = tape::begin(directory.path(), names);
-        Self { directory, tape, past: RefCell::new(Past { image, at: 0, begin: 0 }) }
+        Self { directory, tape, past: Mutex::new(Past { image, at: 0, begin: 0 }) }
     }
 
     /// Where a file of this name is.
@@ -129,13 +129,13 @@ impl Disk {
 
     /// Now.
     pub fn moment(&self) -> Moment {
-        let begin = self.past.borrow().begin;
+        let begin = lock(&self.past).begin;
         Moment(begin + lock(&self.tape).ops.len() as u64)
     }
 
     /// The first moment that is not forgotten.
     pub fn beginning(&self) -> Moment {
-        Moment(self.past.borrow().begin)
+        Moment(lock(&self.past).begin)
     }
 
     /// How often something was to be written, truncated or flushed.
@@ -156,7 +156,7 @@ impl Disk {
     /// Forgets how it was before now: no cut can be made there any more.
     pub fn settle(&self) {
         let now = self.moment();
-        let mut past = self.past.borrow_mut();
+        let mut past = lock(&self.past);
         past.advance(&lock(&self.tape).ops, now);
         lock(&self.tape).ops.clear();
         past.begin = now.0;
@@ -182,7 +182,7 @@ impl Disk {
     /// but nobody will flush it once more.
     pub fn killed_with_memory(&self) -> Self {
         let to = copy(self.directory());
-        let mut past = self.past.borrow_mut();
+        let mut past = lock(&self.past);
         let now = Moment(past.begin + lock(&self.tape).ops.len() as u64);
         past.advance(&lock(&self.tape).ops, now);
         let names = lock(&self.tape).names_in(to.path());
@@ -200,7 +200,7 @@ impl Disk {
     }
 
     fn at(&self, at: Moment, look: impl FnOnce(&Image)) {
-        let mut past = self.past.borrow_mut();
+        let mut past = lock(&self.past);
         let tape = lock(&self.tape);
         assert!(at.0 >= past.begin, "this moment was forgotten");
         assert!(at.0 - past.begin <= tape.ops.len() as u64, "this moment is yet to come");
