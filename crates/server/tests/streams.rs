@@ -4,7 +4,8 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use suibi_net::UdpSocket;
 use suibi_server::{Config, Listen, Server};
 use suibi_store::JournalId;
 use support::stream::StreamClient;
-use support::{Running, add_device, config};
+use support::{Old, Running, add_device, config, datagram};
 
 const NOTES: JournalId = JournalId::FIRST;
 
@@ -163,6 +164,59 @@ fn a_revoked_device_is_told_so_and_its_streams_are_released() {
     let mut again = server.device_stream(&context);
     assert_eq!(again.ask(post("no")).code, Code::FORBIDDEN);
     assert_eq!(server.owner().texts(), [""; 0]);
+}
+
+/// A recorded datagram as it would come over a stream, after the first words of a peer.
+fn over_a_stream(address: SocketAddr, datagram: &[u8]) -> TcpStream {
+    let message = suibi_coap::wire::decode(&datagram.to_vec().into()).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(&[0x00, 0xe1]).unwrap();
+    stream.write_all(&suibi_coap::frame::encode(&message)).unwrap();
+    stream
+}
+
+/// Whether anything but the server's own first words comes.
+fn is_answered(mut stream: TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let mut all = Vec::new();
+    let _ = stream.read_to_end(&mut all);
+    let mut rest = &all[..];
+    let mut frames = suibi_coap::frame::Decoder::new(1 << 16);
+    let messages: Vec<_> = std::iter::from_fn(|| frames.decode(&mut rest).unwrap()).collect();
+    assert!(messages[0].code == Code::CSM);
+    messages.len() > 1
+}
+
+#[test]
+fn what_was_recorded_over_udp_is_nothing_new_over_tcp() {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
+    let server = Running::start(protected(dir.path()));
+    let context = phone.process(None);
+    assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
+    let first = datagram(&phone.process(context.epoch()), "the first of its process");
+    let later = datagram(&context, "in a context that lives");
+    for recorded in [&first, &later] {
+        Old::new(server.oscore[0]).ask(recorded);
+    }
+    let texts = ["the first of its process", "in a context that lives"];
+    for recorded in [&first, &later] {
+        assert!(!is_answered(over_a_stream(server.oscore[0], recorded)));
+    }
+    assert_eq!(server.owner().texts(), texts);
+    // What was held back arrives once, by whichever way.
+    let held_back = datagram(&context, "held back");
+    assert!(is_answered(over_a_stream(server.oscore[0], &held_back)));
+    assert!(!is_answered(over_a_stream(server.oscore[0], &held_back)));
+    Old::new(server.oscore[0]).send(&held_back);
+    assert_eq!(server.owner().texts(), [texts[0], texts[1], "held back"]);
+    server.stop();
+
+    let server = Running::start(protected(dir.path()));
+    for recorded in [&first, &later, &held_back] {
+        assert!(is_answered(over_a_stream(server.oscore[0], recorded)), "with the new R2");
+    }
+    assert_eq!(server.owner().texts(), [texts[0], texts[1], "held back"]);
 }
 
 #[test]
