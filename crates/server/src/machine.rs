@@ -83,6 +83,9 @@ pub struct Machine {
     dones: VecDeque<Done>,
     streams: BTreeSet<StreamId>,
     actions: VecDeque<(StreamId, StreamAction)>,
+    /// Nobody takes what is sent by streams.
+    #[cfg(test)]
+    pub(crate) is_stuck: bool,
 }
 
 impl Machine {
@@ -133,6 +136,8 @@ impl Machine {
             dones: VecDeque::new(),
             streams: BTreeSet::new(),
             actions: VecDeque::new(),
+            #[cfg(test)]
+            is_stuck: false,
         })
     }
 
@@ -247,6 +252,10 @@ impl Machine {
 
     fn go_on(&mut self, now: Instant) {
         self.core.handle_timeout(now);
+        #[cfg(test)]
+        if self.is_stuck {
+            return self.sort_jobs();
+        }
         while let Some(id) = self.core.poll_stream() {
             while let Some(bytes) = self.core.poll_bytes(id) {
                 self.actions.push_back((id, StreamAction::Send(bytes)));
@@ -257,6 +266,10 @@ impl Machine {
                 self.actions.push_back((id, StreamAction::Close));
             }
         }
+        self.sort_jobs();
+    }
+
+    fn sort_jobs(&mut self) {
         while let Some(job) = self.core.poll_job() {
             match job {
                 Job::Write(job) => self.writes.push_back(job),

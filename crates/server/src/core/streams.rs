@@ -240,12 +240,6 @@ impl Core {
         stream.connection.handle_bytes(now, bytes);
         self.streams.stirred.insert(id);
         self.settle_streams(now);
-        while self.streams.bytes > MAX_BYTES
-            && let Some(largest) = self.streams.largest()
-        {
-            tracing::debug!("too much is kept for streams, the largest has to go");
-            self.handle_closed(now, largest);
-        }
     }
 
     /// A stream is closed, by whomever.
@@ -336,9 +330,18 @@ impl Core {
 
     /// Goes on with all streams to which something was done.
     pub(super) fn settle_streams(&mut self, now: Instant) {
-        while let Some(id) = self.streams.stirred.pop_first() {
-            self.on_stream_events(now, id);
-            self.streams.settle(now, id);
+        loop {
+            while let Some(id) = self.streams.stirred.pop_first() {
+                self.on_stream_events(now, id);
+                self.streams.settle(now, id);
+            }
+            match self.streams.largest() {
+                Some(largest) if self.streams.bytes > MAX_BYTES => {
+                    tracing::debug!("too much is kept for streams, the largest has to go");
+                    self.handle_closed(now, largest);
+                }
+                _ => return,
+            }
         }
     }
 

@@ -72,9 +72,15 @@ impl Scene {
         self.ends.get_mut(&id).unwrap()
     }
 
+    fn answer(&mut self, id: StreamId) -> Option<Code> {
+        std::iter::from_fn(|| self.end(id).poll_event()).find_map(|event| match event {
+            Event::Response { response, .. } => Some(response.code),
+            _ => None,
+        })
+    }
+
     fn is_answered(&mut self, id: StreamId) -> bool {
-        std::iter::from_fn(|| self.end(id).poll_event())
-            .any(|event| matches!(event, Event::Response { .. }))
+        self.answer(id) == Some(Code::CONTENT)
     }
 
     fn settle(&mut self) {
@@ -211,6 +217,39 @@ fn all_together_keep_no_more_than_they_may_and_who_keeps_most_goes_first() {
         scene.server.handle_closed(now, id);
     }
     assert_eq!(scene.server.streams_keep(), 0);
+}
+
+#[test]
+fn answers_that_nobody_fetches_are_bounded_for_all_together() {
+    let mut scene = Scene::new();
+    let writer = scene.open(OPEN, 200).unwrap();
+    let now = scene.now;
+    let text = "一行, a line\n".repeat(60_000);
+    let note = "/notes/01940000-0000-7000-8000-00000000c0a8";
+    let put = Request::new(Code::PUT).path(note).payload(text);
+    scene.end(writer).request(now, put);
+    scene.settle();
+    assert_eq!(scene.answer(writer), Some(Code::CREATED));
+    scene.server.is_stuck = true;
+    for host in 0..20 {
+        let id = scene.open(OPEN, host).unwrap();
+        for _ in 0..16 {
+            scene.end(id).request(now, Request::new(Code::GET).path(note));
+        }
+        while let Some(bytes) = scene.end(id).poll_transmit() {
+            scene.server.handle_bytes(now, id, &bytes);
+        }
+        while scene.server.wants_work() {
+            scene.server.work(now);
+            assert!(scene.server.streams_keep() <= MAX_BYTES);
+        }
+    }
+    // They have asked for five times as much.
+    assert!(scene.server.streams_keep() > MAX_BYTES / 2);
+    scene.server.is_stuck = false;
+    scene.server.handle_timeout(now);
+    scene.ask(writer, "/status");
+    assert!(scene.is_answered(writer));
 }
 
 #[test]
