@@ -42,6 +42,11 @@ use crate::{
 /// [`ended`](Self::ended), close the stream when all is sent; ask
 /// [`poll_timeout`](Self::poll_timeout), and read from the stream only while
 /// [`wants_bytes`](Self::wants_bytes). `now` never goes back.
+///
+/// What it does not do: it judges no idleness, so a peer that sends a byte now and then keeps its
+/// connection until the owner ends it. A request of the peer that nobody answers keeps its place
+/// until its [`Exchange`] is dropped. And two sides that are both server and client of large bodies
+/// and both stop reading wait for each other until a ping fails.
 #[derive(Debug)]
 pub struct Connection {
     config: StreamConfig,
