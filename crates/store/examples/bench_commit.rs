@@ -12,6 +12,8 @@ use rusqlite::{Connection, params};
 use suibi_journal::{
     Body, ChainId, Change, Content, Cursor, Entry, Extras, Hash, NoteId, NoteTime, Query,
 };
+use suibi_store::backup::{self, About, Role};
+use suibi_store::verify::verify;
 use suibi_store::{Expect, JournalId, OwnChain, SqliteOptions, SqliteStore, Store, Write};
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
@@ -37,6 +39,10 @@ fn main() -> Result {
     println!("bare / pushed {:.2}, bare / written {:.2}", bare / pushed, bare / own);
 
     measure("taken by a replica", notes, || pull(dir.path()))?;
+    for name in ["pushed.db", "replica.db"] {
+        measure(&format!("verified, {name}"), notes, || verified(&dir.path().join(name)))?;
+    }
+    measure("backed up", notes, || back_up(dir.path()))?;
     read(dir.path(), notes)
 }
 
@@ -164,6 +170,22 @@ fn pull(dir: &std::path::Path) -> Result {
             return Ok(());
         }
     }
+}
+
+fn verified(path: &std::path::Path) -> Result {
+    let found = verify(path, None, &mut |_, _| {})?;
+    if found.is_clean() { Ok(()) } else { Err(found.problems[0].to_string().into()) }
+}
+
+fn back_up(dir: &std::path::Path) -> Result {
+    let about = About {
+        role: Role::Server,
+        made: START,
+        program: String::new(),
+        file: "pushed.db".to_owned(),
+        membership: None,
+    };
+    Ok(backup::create(&dir.join("pushed.db"), &dir.join("backup"), about)?)
 }
 
 fn read(dir: &std::path::Path, notes: usize) -> Result {
