@@ -152,3 +152,38 @@ impl From<rusqlite::Error> for StoreError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Error::SqliteFailure;
+
+    use super::*;
+
+    fn of(code: i32) -> StoreError {
+        SqliteFailure(ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn damage_is_told_apart_from_trouble_with_the_disk() {
+        for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_VTAB, ffi::SQLITE_NOTADB] {
+            assert!(of(code).is_damage() && of(code).is_permanent(), "{}", of(code));
+        }
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_CANTOPEN,
+            ffi::SQLITE_NOMEM,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_IOERR_READ,
+            ffi::SQLITE_IOERR_SHORT_READ,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+        ] {
+            assert!(!of(code).is_damage(), "{}", of(code));
+        }
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        assert!(matches!(StoreError::file(Path::new("a.db"), &full), StoreError::Full));
+    }
+}

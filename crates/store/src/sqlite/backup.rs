@@ -1,9 +1,9 @@
 //! Backups: one file that holds everything of a store, made while it is in use.
 
 use std::fmt;
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rusqlite::types::ValueRef;
@@ -273,18 +273,20 @@ impl Part {
         check_free(to)?;
         let path = beside(to, ".part");
         let failed = |error: &io::Error| StoreError::file(&path, error);
-        let file = private::open_or_make(&path).map_err(|error| failed(&error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = "another process is writing it";
-                return Err(StoreError::Io(format!("{}: {what}", path.display())));
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // What a process that was ended left, or anybody else: it is not written to, as
+                // keys go in there, but made anew.
+                let left = private::open(&path).map_err(|error| failed(&error))?;
+                lock(&left, &path)?;
+                fs::remove_file(&path).and_then(|()| options.open(&path))
             }
-            Err(TryLockError::Error(error)) => return Err(failed(&error)),
-        }
-        // What a process that was ended left there.
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(|error| failed(&error))?;
-        file.set_len(0).map_err(|error| failed(&error))?;
+            made => made,
+        };
+        let file = file.map_err(|error| failed(&error))?;
+        lock(&file, &path)?;
         Ok(Self { path, file, kept: false })
     }
 
@@ -317,6 +319,19 @@ impl Drop for Part {
             // If it cannot be removed, it does no harm: the next one begins it anew.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), StoreError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let what = "another process is writing it";
+            Err(StoreError::Io(format!("{}: {what}", path.display())))
+        }
+        // Not every file system of a memory stick has locks.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(StoreError::file(path, &error)),
     }
 }
 

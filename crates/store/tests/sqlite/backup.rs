@@ -178,6 +178,14 @@ fn nothing_is_overwritten_and_nothing_half_is_left() {
     assert!(error.to_string().contains("another process is writing it"), "{error}");
     assert!(dir.path().join("second.part").exists() && !second.exists());
 
+    // A link that somebody put there is not followed.
+    let third = dir.path().join("third");
+    std::os::unix::fs::symlink(dir.path().join("elsewhere"), dir.path().join("third.part"))
+        .unwrap();
+    let error = create(&db, &third, about(Role::Server)).unwrap_err();
+    assert!(error.to_string().contains("third.part is a symbolic link"), "{error}");
+    assert!(!dir.path().join("elsewhere").exists());
+
     for place in ["server.db", "other.db"] {
         let place = dir.path().join(place);
         if !place.exists() {

@@ -540,6 +540,41 @@ fn cursors_of_the_replicas_own_feed_are_told_that_it_is_another() {
 }
 
 #[test]
+fn another_process_that_had_the_lost_chain_open_goes_on_in_the_fresh_one() {
+    let mut scene = Scene::new();
+    let mut laptop = scene.replica("laptop.db");
+    let mut prompt = scene.replica("laptop.db");
+    let own = written(&mut laptop, text("note 1", NOW)).unwrap();
+    scene.push(&mut laptop);
+    let lost = written(&mut prompt, text("note 2", NOW)).unwrap().receipt;
+    assert_eq!((lost.chain, lost.seq), (own.receipt.chain, 2));
+    let stale = prompt.outbox(usize::MAX).unwrap();
+    let mut copy = Device {
+        name: "laptop",
+        chain: own.receipt.chain,
+        seq: 1,
+        previous: Some(own.receipt.hash),
+    };
+    let fork = copy.note(9, NOW, "fork");
+    pushed(&mut scene.server, copy.push(&[fork]));
+    assert_eq!(scene.pull(&mut laptop).rescued.len(), 1);
+
+    let next = written(&mut prompt, text("note 3", NOW)).unwrap().receipt;
+    assert!(next.seq == 1 && next.chain != lost.chain);
+    let after = written(&mut laptop, text("note 4", NOW)).unwrap().receipt;
+    assert_eq!((after.chain, after.seq), (next.chain, 2));
+    // What it had read of the outbox before is refused; an answer for it would change nothing.
+    let answers = pushed(&mut scene.server, Device::new("laptop").push(&stale));
+    assert!(matches!(answers[0], Err(Refusal::Fork { .. })));
+    prompt.apply_receipts(&[lost]).unwrap();
+    assert_eq!(prompt.waiting().unwrap(), 3);
+    assert!(scene.push(&mut prompt).iter().all(Result::is_ok));
+    scene.agrees(&mut prompt);
+    assert_eq!(all(&laptop), ["fork", "note 1", "note 2", "note 3", "note 4"]);
+    is_sound(&scene.path("laptop.db"));
+}
+
+#[test]
 fn a_drop_which_cannot_pull_rescues_when_it_is_told_to() {
     let mut scene = Scene::new();
     let mut sensor = scene.replica("sensor.db");
