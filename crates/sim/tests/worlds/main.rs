@@ -3,7 +3,8 @@
 //! acknowledged is missing, nothing is there twice, and everybody reads the same.
 //!
 //! ```text
-//! SUIBI_WORLDS=100000 cargo test -p suibi-sim --test worlds -- --nocapture    many more, and a tally
+//! SUIBI_WORLDS=100000 cargo test -p suibi-sim --test worlds -- --nocapture    many more, and a tally; SUIBI_FIRST=N
+//!                                                                             begins with that seed
 //! SUIBI_SEED=4711     cargo test -p suibi-sim --test worlds -- --nocapture    one, with what happens in it
 //! ```
 
@@ -35,7 +36,9 @@ fn in_every_world_everything_acknowledged_is_everywhere_once_in_the_end() {
         return;
     }
     let count = env::var("SUIBI_WORLDS").map_or(WORLDS, |count| count.parse().unwrap());
-    let (next, is_over) = (AtomicU64::new(1), AtomicBool::new(false));
+    // Many worlds by hand begin where others ended.
+    let first = env::var("SUIBI_FIRST").map_or(1, |first| first.parse().unwrap());
+    let (next, is_over) = (AtomicU64::new(first), AtomicBool::new(false));
     let found = Mutex::new((Tally::default(), Vec::new()));
     let begun = Instant::now();
     thread::scope(|scope| {
@@ -43,15 +46,18 @@ fn in_every_world_everything_acknowledged_is_everywhere_once_in_the_end() {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed > count {
+                    if seed >= first + count {
                         break;
                     }
                     let lived = catch_unwind(AssertUnwindSafe(|| live(seed, false)));
                     let mut found = found.lock().unwrap();
-                    match lived {
-                        Ok(Ok(tally)) => found.0.add(tally),
-                        Ok(Err(what)) => found.1.push(format!("SUIBI_SEED={seed}: {what}")),
-                        Err(_) => found.1.push(format!("SUIBI_SEED={seed}: a panic, see above")),
+                    match lived.unwrap_or_else(|_| Err("a panic, see above".to_owned())) {
+                        Ok(tally) => found.0.add(tally),
+                        Err(what) => {
+                            let what = format!("SUIBI_SEED={seed}: {what}");
+                            eprintln!("{what}");
+                            found.1.push(what);
+                        }
                     }
                     if found.1.len() >= 10 {
                         is_over.store(true, Ordering::Relaxed);
