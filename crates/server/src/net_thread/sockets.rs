@@ -71,11 +71,13 @@ pub(super) struct Listener {
     socket: TcpListener,
     /// When to accept, if there may be somebody.
     next: Option<Instant>,
+    /// The last time nobody could be accepted, which has been said.
+    is_failing: bool,
 }
 
 impl Listener {
     pub(super) fn new((door, socket): (usize, TcpListener)) -> Self {
-        Self { door, socket, next: Some(Instant::now()) }
+        Self { door, socket, next: Some(Instant::now()), is_failing: false }
     }
 
     pub(super) fn handle_ready(&mut self, now: Instant) {
@@ -94,13 +96,18 @@ impl Listener {
         }
         for _ in 0..MAX_ACCEPTED {
             match self.socket.accept() {
-                Ok(Some((stream, peer))) => handle(self.door, stream, peer.into()),
+                Ok(Some((stream, peer))) => {
+                    self.is_failing = false;
+                    handle(self.door, stream, peer.into());
+                }
                 Ok(None) => {
                     self.next = None;
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "no stream can be accepted just now");
+                    if !std::mem::replace(&mut self.is_failing, true) {
+                        tracing::warn!(%error, "no stream can be accepted just now");
+                    }
                     self.next = Some(now + PAUSE);
                     return;
                 }
