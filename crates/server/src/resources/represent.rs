@@ -90,6 +90,7 @@ pub(super) fn note(note: &Note) -> Value {
         "device": note.device,
         "source": note.source,
         "conflict": note.conflict,
+        "undeleted": note.undeleted,
         "waiting": note.waiting,
         "receipt": receipt,
     })

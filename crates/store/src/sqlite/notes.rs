@@ -92,7 +92,7 @@ impl Batch<'_> {
             .execute([row.first, position])?;
         let is_purge = entry.content().is_some_and(|content| content.body == Body::Purged);
         if is_purge || row.state & PURGED != 0 {
-            self.erase(row)?;
+            self.erase(change.note, row)?;
         }
         let revisions = revisions(self.conn, row.first)?;
         let state = fold_state(change.note, row.first, &revisions)?;

@@ -9,13 +9,14 @@
 use std::time::{Duration, Instant};
 
 use suibi_journal::{
-    AuditEntry, Body, ChainId, Change, Content, Entry, Extra, Extras, Hash, MAX_PARENTS, NoteId,
-    NoteTime, Receipt, extra,
+    AuditEntry, AuditKind, Body, ChainId, Change, Content, Entry, Extra, Extras, Hash, MAX_PARENTS,
+    NoteId, NoteTime, Receipt, extra,
 };
 
 use super::batch::{Batch, receipt};
 use super::index::Index;
 use super::notes::{self, NoteRow, PURGED};
+use super::rescue::now;
 use super::{OwnChain, SqliteStore, access, open};
 use crate::random::random;
 use crate::{NoteRefused, NoteWritten, StoreError};
@@ -124,7 +125,7 @@ impl Batch<'_> {
     }
 
     /// Drops the contents of all changes of a note but those of its purges.
-    pub(super) fn erase(&mut self, note: NoteRow) -> Result<(), StoreError> {
+    pub(super) fn erase(&mut self, id: NoteId, note: NoteRow) -> Result<(), StoreError> {
         let mut with_content = self.conn.prepare_cached(
             "SELECT position, content FROM changes
              WHERE position IN (SELECT ?1 UNION ALL SELECT position FROM edits WHERE first = ?1)
@@ -146,8 +147,24 @@ impl Batch<'_> {
         if !positions.is_empty() {
             self.set_meta(ERASING, &self.cache.position.to_string())?;
             self.erased = true;
+            if self.options.own_chain == OwnChain::Kept {
+                self.tell_of(id)?;
+            }
         }
         Ok(())
+    }
+
+    /// Says in a replica's own trail that contents went. A server's trail says who asked for it.
+    fn tell_of(&self, id: NoteId) -> Result<(), StoreError> {
+        let entry = AuditEntry {
+            at: now(),
+            what: AuditKind::Purged,
+            device: String::new(),
+            journal: String::new(),
+            address: String::new(),
+            detail: format!("note {id}"),
+        };
+        access::add_to_trail(self.conn, &entry)
     }
 
     /// The receipt of a change that is here.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use suibi_journal::{Body, Cursor, Extra, Extras, NoteId, Query, extra};
+use suibi_journal::{AuditKind, Body, Cursor, Extra, Extras, NoteId, Query, extra};
 use suibi_store::{Expect, SqliteStore, Store, Write};
 
 use crate::support::{Device, HERE, at, commit, id, pushed, text, texts, written};
@@ -161,6 +161,9 @@ fn a_purge_reaches_a_replica_with_its_outbox() {
         assert_eq!(files_with(&here, bytes), [""; 0], "{bytes}");
     }
     assert_eq!((found(&laptop, "jackalword"), found(&laptop, "written")), (0, 1));
+    let trail = laptop.reader().unwrap().audit(10).unwrap();
+    assert_eq!(trail.len(), 1, "the replica says what it did");
+    assert_eq!((&trail[0].what, &trail[0].detail), (&AuditKind::Purged, &format!("note {secret}")));
     let waiting = laptop.outbox(usize::MAX).unwrap();
     let seqs: Vec<_> = waiting.iter().map(|entry| entry.hash()).collect();
     assert_eq!(seqs, [late.receipt.hash, after.receipt.hash], "its chain goes on");
@@ -196,4 +199,52 @@ fn what_comes_after_the_purge_is_never_kept() {
     let page = reader.feed(HERE, Cursor::START, usize::MAX).unwrap().unwrap();
     assert!(page.follows(Cursor::START));
     assert_eq!(page.entries.iter().filter(|(_, entry)| entry.content().is_some()).count(), 1);
+}
+
+#[test]
+fn what_a_fork_moved_in_the_file_leaves_no_copies_of_its_neighbours() {
+    // Nothing here is about the disk, which would only be slow.
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (here, there) = (dir.path().join("copy"), dir.path().join("server"));
+    let mut server = server(&there.join("server.db"));
+    let mut phone = Device::new("phone");
+    let mut purges = Vec::new();
+    for number in 0..200 {
+        let entry = phone.note(number, NOW, &format!("secret{number:05} {}", "x".repeat(200)));
+        purges.push(purge(entry.change().note));
+        pushed(&mut server, phone.push(&[entry]))[0].clone().unwrap();
+    }
+    let path = here.join("replica.db");
+    written(&mut replica(&path), text("the first of the chain", NOW)).unwrap();
+    let mut copy = replica(&path);
+    let other = copy.outbox(usize::MAX).unwrap().remove(0).change().clone();
+    let mut feed = server.reader().unwrap();
+    let mut pull = |copy: &mut SqliteStore| {
+        let cursor = copy.cursor().unwrap();
+        let page = feed.feed(HERE, cursor, 1).unwrap().unwrap();
+        copy.apply_page(cursor, &page).unwrap().rescued.len()
+    };
+    for number in 0..200 {
+        pull(&mut copy);
+        written(&mut copy, text(&format!("own {number} {}", "y".repeat(200)), NOW)).unwrap();
+    }
+    // The original wrote something else.
+    let content = suibi_journal::Content {
+        salt: [1; 16],
+        body: Body::Text("of the original".to_owned()),
+        extras: Extras::new(),
+    };
+    let first = suibi_journal::Entry::new(other, content);
+    pushed(&mut server, Device::new("laptop").push(&[first]))[0].clone().unwrap();
+    assert_eq!(pull(&mut copy), 1, "201 changes go");
+
+    commit(&mut server, purges).unwrap();
+    for _ in 0..200 {
+        pull(&mut copy);
+    }
+
+    let left = (0..200).map(|number| format!("secret{number:05}"));
+    let left: Vec<_> = left.filter(|word| !files_with(&here, word).is_empty()).collect();
+    assert_eq!(left, [""; 0]);
+    assert_eq!(copy.reader().unwrap().count(HERE).unwrap(), 201, "one has two changes");
 }
