@@ -160,7 +160,19 @@ fn the_json_shape_is_as_documented() {
     let note = &page["notes"][0];
     assert_eq!(
         members(note),
-        ["conflict", "day", "device", "id", "receipt", "source", "tags", "text", "time", "undeleted", "waiting"]
+        [
+            "conflict",
+            "day",
+            "device",
+            "id",
+            "receipt",
+            "source",
+            "tags",
+            "text",
+            "time",
+            "undeleted",
+            "waiting"
+        ]
     );
     assert_eq!(note["id"], path["/notes/".len()..]);
     assert_eq!(note["text"], "buy milk @shop");
