@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod day_words;
 mod failure;
+mod happened;
 mod prompt;
 mod render;
 mod session;

@@ -11,6 +11,7 @@ use suibi_journal::{ChainId, Extras, Note, NoteId, NoteName, NoteTime, Query, Ri
 use suibi_store::{JournalId, Reader, StoreError};
 
 use crate::failure::{Exit, Failure};
+use crate::happened::Witness;
 use crate::settings::Settings;
 use crate::story::Story;
 use crate::ui::Ui;
@@ -283,6 +284,11 @@ impl Session {
 
     pub(crate) fn waiting(&mut self) -> Result<u64, Failure> {
         self.client.waiting().map_err(|error| failure(&error))
+    }
+
+    /// Somebody who tells what happened to notes, for another thread.
+    pub(crate) fn witness(&self) -> Result<Witness, Failure> {
+        self.client.reader().map(Witness::new).map_err(|error| failure(&error))
     }
 
     /// From now on notes are delivered, and others' notes fetched, in the background.

@@ -13,8 +13,8 @@ use suibi_journal::Day;
 use super::Context;
 use crate::clock;
 use crate::failure::{Exit, Failure};
-use crate::render::json::NoteJson;
-use crate::render::listing::{Listing, source};
+use crate::happened::Happened;
+use crate::render::listing::Listing;
 use crate::render::style::DIM;
 use crate::session;
 
@@ -39,6 +39,7 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let events = session.live()?;
+    let mut witness = session.witness()?;
     let (sender, heard) = mpsc::channel();
     let forward = sender.clone();
     thread::spawn(move || events.into_iter().all(|event| forward.send(Heard::Live(event)).is_ok()));
@@ -58,19 +59,7 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
         };
         match event {
             LiveEvent::NewNotes(notes) => {
-                let from = args.from.as_deref();
-                let wanted = |note: &&suibi_journal::Note| {
-                    from.is_none_or(|from| {
-                        note.device == from || note.source.as_deref() == Some(from)
-                    })
-                };
-                for note in notes.iter().filter(wanted) {
-                    show(note, &mut day, context)?;
-                    left = left.map(|left| left - 1);
-                    if left == Some(0) {
-                        break;
-                    }
-                }
+                tell(witness.of_notes(notes), &args, &mut left, &mut day, context)?;
             }
             LiveEvent::Offline => {
                 was_offline = true;
@@ -90,15 +79,28 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
-/// A note with the day before it when that is another one than of the note before.
-fn show(
-    note: &suibi_journal::Note,
+/// What is wanted of what happened, until there were enough.
+fn tell(
+    happened: Vec<Happened>,
+    args: &WatchArgs,
+    left: &mut Option<usize>,
     day: &mut Option<Day>,
     context: &mut Context,
 ) -> Result<(), Failure> {
+    let from = args.from.as_deref();
+    let wanted = happened.iter().filter(|one| from.is_none_or(|from| one.is_from(from)));
+    for one in wanted.take(left.unwrap_or(usize::MAX)) {
+        show(one, day, context)?;
+        *left = left.map(|left| left - 1);
+    }
+    Ok(())
+}
+
+/// A note with the day before it when that is another one than of the note before.
+fn show(happened: &Happened, day: &mut Option<Day>, context: &mut Context) -> Result<(), Failure> {
     let ui = &mut context.ui;
     if ui.json {
-        ui.json_line(&NoteJson::from(note))?;
+        ui.json_line(&happened.json())?;
         return Ok(());
     }
     let listing = Listing {
@@ -107,12 +109,12 @@ fn show(
         source: true,
         marks: ui.is_terminal(),
     };
-    if *day != Some(note.time.day()) {
-        *day = Some(note.time.day());
-        writeln!(ui.out(), "{}", listing.header(note.time.day()))?;
+    let its_day = happened.note.time.day();
+    if *day != Some(its_day) {
+        *day = Some(its_day);
+        writeln!(ui.out(), "{}", listing.header(its_day))?;
     }
-    let columns = crate::render::wrap::columns(&source(note));
-    ui.out().write_all(listing.note(note, Some(columns)).as_bytes())?;
+    ui.out().write_all(happened.text(&listing).as_bytes())?;
     ui.flush()?;
     Ok(())
 }

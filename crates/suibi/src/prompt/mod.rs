@@ -22,6 +22,7 @@ use crate::cli::{Context, add, status, sync};
 use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
+use crate::happened::Happened;
 use crate::render::listing::Listing;
 use crate::render::style::DIM;
 use crate::session::{self, Session, Written};
@@ -41,6 +42,7 @@ const LAST_WORD_WITHIN: Duration = Duration::from_millis(500);
 /// What the news thread hears.
 enum Heard {
     Written(Written),
+    Notes(Vec<Happened>),
     Live(LiveEvent),
 }
 
@@ -90,9 +92,14 @@ impl Prompt<'_> {
         let listing = self.listing()?;
         let (sender, receiver) = mpsc::channel();
         let forward = sender.clone();
+        let mut witness = self.session.witness()?;
         thread::spawn(move || {
             for event in events {
-                if forward.send(Heard::Live(event)).is_err() {
+                let heard = match event {
+                    LiveEvent::NewNotes(notes) => Heard::Notes(witness.of_notes(notes)),
+                    event => Heard::Live(event),
+                };
+                if forward.send(heard).is_err() {
                     break;
                 }
             }
@@ -106,9 +113,10 @@ impl Prompt<'_> {
                 let until = news.poll_timeout().unwrap_or(now + Duration::from_secs(3600));
                 let lines = match receiver.recv_timeout(until.saturating_duration_since(now)) {
                     Ok(Heard::Written(written)) => news.handle_written(Instant::now(), written),
-                    Ok(Heard::Live(event)) => {
+                    Ok(Heard::Live(event)) => news.handle_event(event),
+                    Ok(Heard::Notes(happened)) => {
                         let today = clock::today().unwrap_or(listing.today);
-                        news.handle_event(event, &Listing { today, ..listing })
+                        news::arrived(&happened, &Listing { today, ..listing })
                     }
                     Err(RecvTimeoutError::Timeout) => news.handle_timeout(Instant::now()),
                     Err(RecvTimeoutError::Disconnected) => break,

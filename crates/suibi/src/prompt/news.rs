@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use suibi_client::{ClientError, LiveEvent};
-use suibi_journal::{ChainId, Note, Receipt};
+use suibi_journal::{ChainId, Receipt};
 
-use crate::render::listing::{Listing, source};
+use crate::happened::Happened;
+use crate::render::listing::Listing;
 use crate::render::saved;
 use crate::render::style::{DIM, WAITING};
-use crate::render::wrap::columns;
 use crate::session::{self, Written};
 
 /// A note whose receipt takes longer is said to wait.
@@ -50,9 +50,10 @@ impl News {
     }
 
     /// Something happened in the background.
-    pub(super) fn handle_event(&mut self, event: LiveEvent, listing: &Listing) -> Vec<String> {
+    pub(super) fn handle_event(&mut self, event: LiveEvent) -> Vec<String> {
         match event {
-            LiveEvent::NewNotes(notes) => arrived(&notes, listing),
+            // They come as what happened to them.
+            LiveEvent::NewNotes(_) => Vec::new(),
             LiveEvent::Delivered(receipts) => self.on_delivered(receipts),
             LiveEvent::Refused(refused) => refused
                 .first()
@@ -142,29 +143,29 @@ fn confirmed(mut written: Written, receipt: Receipt) -> String {
 }
 
 /// Others' notes: time, who, text; below a line for the day when it is not today.
-fn arrived(notes: &[Note], listing: &Listing) -> Vec<String> {
+pub(super) fn arrived(happened: &[Happened], listing: &Listing) -> Vec<String> {
     let mut lines = Vec::new();
-    let hidden = notes.len().saturating_sub(MOST_AT_ONCE);
+    let hidden = happened.len().saturating_sub(MOST_AT_ONCE);
     if hidden > 0 {
         lines.push(format!("{DIM}{hidden} more notes arrived; /log shows all{DIM:#}"));
     }
     let mut day = listing.today;
-    for note in &notes[hidden..] {
-        if note.time.day() != day {
-            day = note.time.day();
+    for one in &happened[hidden..] {
+        if one.note.time.day() != day {
+            day = one.note.time.day();
             lines.push(listing.header(day));
         }
-        let text = listing.note(note, Some(columns(&source(note))));
-        lines.push(text.trim_end_matches('\n').to_owned());
+        lines.push(one.text(listing).trim_end_matches('\n').to_owned());
     }
     lines
 }
 
 #[cfg(test)]
 mod tests {
-    use suibi_journal::{Hash, NoteId};
+    use suibi_journal::{Hash, Note, NoteId};
 
     use super::*;
+    use crate::story::Deed;
 
     fn plain(lines: Vec<String>) -> String {
         anstream::adapter::strip_str(&lines.join("\n")).to_string()
@@ -210,9 +211,9 @@ mod tests {
         let mut news = News::default();
         let now = Instant::now();
         assert!(news.handle_written(now, written(1)).is_empty());
-        let after = plain(news.handle_event(delivered(&[1]), &listing()));
+        let after = plain(news.handle_event(delivered(&[1])));
         assert_eq!(after, "✓ saved 2026-11-23 09:05 @shop · #41 · e3b0c4");
-        assert!(news.handle_event(delivered(&[2]), &listing()).is_empty());
+        assert!(news.handle_event(delivered(&[2])).is_empty());
         let before = plain(news.handle_written(now, written(2)));
         assert_eq!(before, "✓ saved 2026-11-23 09:05 @shop · #42 · e3b0c4");
         assert_eq!(news.poll_timeout(), None);
@@ -228,13 +229,13 @@ mod tests {
         assert_eq!(due, now + RECEIPT_WITHIN);
         let waits = plain(news.handle_timeout(due));
         assert_eq!(waits, "✓ kept here, not yet on the server (1 waiting)");
-        let offline = plain(news.handle_event(LiveEvent::Offline, &listing()));
+        let offline = plain(news.handle_event(LiveEvent::Offline));
         assert_eq!(offline, "the server does not answer; notes are kept here until it does");
         let at_once = plain(news.handle_written(now, written(2)));
         assert_eq!(at_once, "✓ kept here, not yet on the server (2 waiting)");
-        let late = plain(news.handle_event(delivered(&[1, 2]), &listing()));
+        let late = plain(news.handle_event(delivered(&[1, 2])));
         assert_eq!(late, "✓ 2 waiting notes reached the server");
-        let online = plain(news.handle_event(LiveEvent::Online, &listing()));
+        let online = plain(news.handle_event(LiveEvent::Online));
         assert_eq!(online, "the server answers again");
     }
 
@@ -244,7 +245,7 @@ mod tests {
         assert!(news.handle_written(Instant::now(), written(1)).is_empty());
         let (device, server) = ("laptop".to_owned(), "home".to_owned());
         let trouble = LiveEvent::Trouble(ClientError::Revoked { device, server });
-        insta::assert_snapshot!(plain(news.handle_event(trouble, &listing())), @"
+        insta::assert_snapshot!(plain(news.handle_event(trouble)), @"
         the server «home» has cut this device off (it knows it as «laptop»)
         notes are kept here; with a new invite they go along: suibi join --again LINE
         ✓ kept here, not yet on the server (1 waiting)
@@ -254,16 +255,35 @@ mod tests {
     }
 
     #[test]
-    fn notes_of_others_name_their_device_and_a_day_that_is_not_today() {
-        let mut news = News::default();
-        let mut today = note("2026-11-23T09:07:00.000+08:00", "晚饭吃什么？");
-        today.waiting = false;
-        let mut before = note("2026-11-22T23:50:00.000+08:00", "late");
-        before.waiting = false;
-        let seen = news.handle_event(LiveEvent::NewNotes(vec![today, before]), &listing());
-        assert_eq!(
-            plain(seen),
-            "09:07  手机  晚饭吃什么？\n2026-11-22 Sunday · yesterday\n23:50  手机  late"
+    fn what_others_did_names_them_and_a_day_that_is_not_today() {
+        let happened = |time, text, deed, conflict| Happened {
+            note: Note { waiting: false, conflict, ..note(time, text) },
+            deed,
+            by: "手机".to_owned(),
+            name: "1284".to_owned(),
+        };
+        let (today, before) = ("2026-11-23T09:07:00.000+08:00", "2026-11-22T23:50:00.000+08:00");
+        let seen = arrived(
+            &[
+                happened(today, "晚饭吃什么？", Deed::Written, false),
+                happened(today, "tea", Deed::Edited, false),
+                happened(today, "green tea\nblack tea", Deed::Edited, true),
+                happened(today, "first\nsecond", Deed::Deleted, false),
+                happened(before, "", Deed::Purged, false),
+                happened(before, "back", Deed::Restored, false),
+            ],
+            &listing(),
         );
+        insta::assert_snapshot!(plain(seen), @"
+        09:07  手机  晚饭吃什么？
+        09:07  手机  tea · edited
+        09:07  手机  green tea
+                     black tea · two versions · edited
+               suibi show 1284 tells them apart, suibi edit 1284 settles it
+        09:07  手机  first … · deleted
+        2026-11-22 Sunday · yesterday
+        23:50  手机  … · erased for good
+        23:50  手机  back · restored
+        ");
     }
 }

@@ -91,12 +91,20 @@ fn near_changes<'a>(lines: &[Line<'a>]) -> Vec<Line<'a>> {
         lines[from..lines.len().min(at + AROUND + 1)].iter().any(is_change)
     };
     let mut near = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        match near.last_mut() {
-            _ if is_near(at) => near.push(*line),
-            Some(Line::Skipped(lines)) => *lines += 1,
-            _ => near.push(Line::Skipped(1)),
+    let mut skipped = 0;
+    for at in 0..=lines.len() {
+        if at < lines.len() && !is_near(at) {
+            skipped += 1;
+            continue;
         }
+        match skipped {
+            0 => {}
+            // It takes no more room than the word that it is left out.
+            1 => near.push(lines[at - 1]),
+            skipped => near.push(Line::Skipped(skipped)),
+        }
+        skipped = 0;
+        near.extend(lines.get(at));
     }
     near
 }
@@ -109,7 +117,6 @@ pub(crate) fn text(lines: &[Line<'_>], indent: usize, width: Option<usize>) -> S
             Line::Stayed(line) => (' ', DIM, harmless(line)),
             Line::Out(line) => ('-', GONE, harmless(line)),
             Line::In(line) => ('+', GOOD, harmless(line)),
-            Line::Skipped(1) => (' ', DIM, "… 1 line as before".to_owned()),
             Line::Skipped(lines) => (' ', DIM, format!("… {lines} lines as before")),
         };
         let pieces = match width {

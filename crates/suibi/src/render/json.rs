@@ -218,3 +218,18 @@ impl EditedJson {
         Self { version: VERSION, note: WholeNoteJson::from(story), changed, waiting }
     }
 }
+
+/// What `watch` prints with `--json`, a line for each.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewsJson {
+    #[serde(flatten)]
+    note: NoteJson,
+    change: &'static str,
+    by: String,
+}
+
+impl NewsJson {
+    pub(crate) fn new(note: &Note, change: &'static str, by: &str) -> Self {
+        Self { note: NoteJson::from(note), change, by: by.to_owned() }
+    }
+}

@@ -34,15 +34,15 @@ pub(crate) fn whole(story: &Story, listing: &Listing) -> String {
     let deeds: Vec<(Deed, &Revision)> =
         story.revisions.iter().enumerate().map(|(at, it)| (story.deed(at), it)).collect();
     if let Some((deed, first)) = deeds.first() {
-        let name = if *deed == Deed::Erased { "written" } else { deed.word() };
-        fact(&mut text, name, &by(first));
+        fact(&mut text, word(*deed, first), &by(first));
     }
     // Of a conflict, the versions have said it already.
-    if let Some((deed, newest)) = deeds.get(1..).and_then(<[_]>::last)
-        && !story.folded.conflict
-    {
-        let name = if *deed == Deed::Erased { "changed" } else { deed.word() };
-        fact(&mut text, name, &by(newest));
+    let newest = match story.folded.undeleted {
+        true => deeds.iter().rfind(|(_, it)| it.is_head && text_of(it).is_some()),
+        false => deeds.last(),
+    };
+    if let Some((deed, newest)) = newest.filter(|_| deeds.len() > 1 && !story.folded.conflict) {
+        fact(&mut text, word(*deed, newest), &by(newest));
     }
     if story.folded.merged {
         let versions = versions(story).count();
@@ -53,13 +53,11 @@ pub(crate) fn whole(story: &Story, listing: &Listing) -> String {
         );
     }
     if story.folded.undeleted {
-        let deletion = story.heads().find(|head| text_of(head).is_none());
-        let by = deletion.map(by).unwrap_or_default();
-        fact(
-            &mut text,
-            "deleted",
-            &format!("{by}{WAITING}, without this edit in sight: the edit wins{WAITING:#}"),
-        );
+        for deletion in story.heads().filter(|head| text_of(head).is_none()) {
+            fact(&mut text, "deleted", &by(deletion));
+        }
+        let why = "by a device that did not know of the edit yet: the edit wins";
+        fact(&mut text, "", &format!("{WAITING}{why}{WAITING:#}"));
     }
     if deeds.len() > 2 {
         let more = format!("{} changes in all: suibi history {}", deeds.len(), story.name());
@@ -125,12 +123,12 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
         if at > 0 {
             text.push('\n');
         }
-        let deed = story.deed(at);
-        let _ = write!(text, "{DAY}{}{DAY:#} {}", minute(written_at(revision)), deed.word());
+        let word = word(story.deed(at), revision);
+        let _ = write!(text, "{DAY}{}{DAY:#} {word}", minute(written_at(revision)));
         let _ = write!(text, " on {}", author(revision));
         text.push_str(&receipt(revision));
         text.push('\n');
-        if let Some(remark) = remark(story, at) {
+        for remark in remarks(story, at) {
             let _ = writeln!(text, "  {WAITING}{remark}{WAITING:#}");
         }
         if let Some(after) = text_of(revision) {
@@ -148,19 +146,34 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
     text
 }
 
+/// What a revision did, in one word. Of what was erased, whatever can still be told.
+fn word(deed: Deed, revision: &Revision) -> &'static str {
+    match deed {
+        Deed::Erased if revision.entry.change().parents.is_empty() => Deed::Written.word(),
+        Deed::Erased => "changed",
+        deed => deed.word(),
+    }
+}
+
 /// What is unusual about a revision.
-fn remark(story: &Story, at: usize) -> Option<String> {
-    let revision = &story.revisions[at];
-    let parents = revision.entry.change().parents.len();
-    if story.deed(at) == Deed::Erased {
-        return Some(
-            "its text was erased for good; what is left proves that it was there".to_owned(),
-        );
+fn remarks(story: &Story, at: usize) -> Vec<String> {
+    let parents = story.revisions[at].entry.change().parents.len();
+    let mut remarks = Vec::new();
+    match story.deed(at) {
+        Deed::Erased => {
+            return vec![
+                "its text was erased for good; its hash proves that it was there".to_owned(),
+            ];
+        }
+        Deed::Edited if parents > 1 => {
+            remarks.push(format!("put together from {parents} versions"));
+        }
+        _ => {}
     }
-    if parents > 1 {
-        return Some(format!("put together from {parents} versions"));
+    if story.is_apart(at) {
+        remarks.push("by a device that did not know of the one above yet".to_owned());
     }
-    story.is_apart(at).then(|| "written apart, without the one above in sight".to_owned())
+    remarks
 }
 
 /// `2026-11-23 09:05 on laptop · #1284 · 3f9ac1`.
@@ -224,4 +237,366 @@ pub(crate) fn beginning(text: &str, width: usize) -> String {
     }
     let cut = wrap(first, width.saturating_sub(2).max(2)).into_iter().next().unwrap_or_default();
     format!("{cut} …")
+}
+
+#[cfg(test)]
+mod tests {
+    use suibi_journal::{
+        ChainId, Change, Content, Entry, Extra, Extras, Hash, NoteId, NoteTime, extra,
+    };
+
+    use super::*;
+
+    /// A note in the making: who wrote what over which revisions.
+    #[derive(Default)]
+    struct Past(Vec<Revision>);
+
+    impl Past {
+        /// `minute` past nine; `over` are the places of the revisions that it replaces.
+        fn then(mut self, minute: i64, device: &str, over: &[usize], body: Body) -> Self {
+            let time: NoteTime = "2026-11-23T09:00:00.000+08:00".parse().unwrap();
+            let written = NoteTime::new(time.millis() + minute * 60_000, 480).unwrap();
+            let mut parents: Vec<Hash> = over.iter().map(|at| self.0[*at].entry.hash()).collect();
+            parents.sort_unstable();
+            let mut extras = Extras::new();
+            if !over.is_empty() {
+                extras.insert(extra::WRITTEN.to_owned(), Extra::Text(written.to_string()));
+            }
+            let number = u8::try_from(self.0.len()).unwrap();
+            let change = Change {
+                chain: ChainId::from_bytes([number; 16]),
+                seq: 1,
+                previous: None,
+                note: NoteId::new(time.millis(), [7; 10]),
+                parents,
+                time,
+                content: Hash::ZERO,
+            };
+            for at in over {
+                self.0[*at].is_head = false;
+            }
+            self.0.push(Revision {
+                entry: Entry::new(change, Content { salt: [number; 16], body, extras }),
+                device: device.to_owned(),
+                position: u64::from(number) + 1,
+                receipt: Some(1284 + u64::from(number)),
+                is_head: true,
+                waiting: false,
+            });
+            self
+        }
+
+        fn text(self, minute: i64, device: &str, over: &[usize], text: &str) -> Self {
+            self.then(minute, device, over, Body::Text(text.to_owned()))
+        }
+
+        /// The last one waits for the server.
+        fn waiting(mut self) -> Self {
+            let last = self.0.last_mut().unwrap();
+            (last.receipt, last.waiting) = (None, true);
+            self
+        }
+
+        /// The contents of all but the last one are gone.
+        fn erased(mut self) -> Self {
+            let last = self.0.len() - 1;
+            for revision in &mut self.0[..last] {
+                revision.entry = Entry::from_bytes(revision.entry.change_bytes(), None).unwrap();
+            }
+            self
+        }
+
+        fn story(self) -> Story {
+            let id = self.0[0].entry.change().note;
+            Story::of(id, self.0).unwrap()
+        }
+    }
+
+    fn listing() -> Listing {
+        let today = "2026-11-23".parse().unwrap();
+        Listing { today, width: Some(80), source: false, marks: true }
+    }
+
+    /// What `show` and `history` print, at 80 columns.
+    fn told(past: Past) -> String {
+        let story = past.story();
+        let advice = advice(&story).unwrap_or_default();
+        let text =
+            format!("{}{advice}\n----\n{}", whole(&story, &listing()), history(&story, Some(80)));
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert!(plain.lines().all(|line| columns(line) <= 80), "{plain}");
+        plain
+    }
+
+    #[test]
+    fn a_note_that_was_written_once() {
+        insta::assert_snapshot!(told(Past::default().text(5, "laptop", &[], "买牛奶 @shop\n\n- eggs")), @"
+        2026-11-23 Monday · today
+        09:00  买牛奶 @shop
+
+               - eggs
+
+        written   2026-11-23 09:00 on laptop · #1284 · 52c4b9
+        tags      @shop
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 52c4b9
+          + 买牛奶 @shop
+          +
+          + - eggs
+        ");
+    }
+
+    #[test]
+    fn a_note_that_was_edited_here_and_there() {
+        let past = Past::default()
+            .text(5, "laptop", &[], "buy milk\nand bread\nand tea\nand rice")
+            .text(12, "手机", &[0], "buy milk\nand bread\nand tea\nand 米饭")
+            .text(20, "laptop", &[1], "buy oat milk\nand bread\nand tea\nand 米饭")
+            .waiting();
+        insta::assert_snapshot!(told(past), @"
+        2026-11-23 Monday · today
+        09:00  buy oat milk
+               and bread
+               and tea
+               and 米饭
+
+        written   2026-11-23 09:00 on laptop · #1284 · 2e0838
+        edited    2026-11-23 09:20 on laptop · not yet on the server
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 2e0838
+          + buy milk
+          + and bread
+          + and tea
+          + and rice
+
+        2026-11-23 09:12 edited on 手机 · #1285 · 2910b3
+            … 2 lines as before
+            and tea
+          - and rice
+          + and 米饭
+
+        2026-11-23 09:20 edited on laptop · not yet on the server
+          - buy milk
+          + buy oat milk
+            and bread
+            … 2 lines as before
+        ");
+    }
+
+    #[test]
+    fn two_versions_that_clash_are_both_there_until_one_edit_settles_it() {
+        let past = || {
+            Past::default()
+                .text(5, "laptop", &[], "buy milk")
+                .text(12, "laptop", &[0], "buy milk and bread")
+                .text(13, "手机", &[0], "buy milk and 鸡蛋")
+        };
+        insta::assert_snapshot!(told(past()), @"
+        2026-11-23 Monday · today
+        09:00  Two versions, written apart
+
+               2026-11-23 09:12 on laptop · #1285 · 32f627
+               buy milk and bread
+
+               2026-11-23 09:13 on 手机 · #1286 · 2968fc
+               buy milk and 鸡蛋
+
+        written   2026-11-23 09:00 on laptop · #1284 · 9a89b8
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+        both are kept; to settle it, edit it: suibi edit 1284
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 9a89b8
+          + buy milk
+
+        2026-11-23 09:12 edited on laptop · #1285 · 32f627
+          - buy milk
+          + buy milk and bread
+
+        2026-11-23 09:13 edited on 手机 · #1286 · 2968fc
+          by a device that did not know of the one above yet
+          - buy milk
+          + buy milk and 鸡蛋
+        ");
+        let settled = past().text(20, "laptop", &[1, 2], "buy milk, bread and 鸡蛋");
+        insta::assert_snapshot!(told(settled), @"
+        2026-11-23 Monday · today
+        09:00  buy milk, bread and 鸡蛋
+
+        written   2026-11-23 09:00 on laptop · #1284 · 9a89b8
+        edited    2026-11-23 09:20 on laptop · #1287 · 3dab47
+                  4 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 9a89b8
+          + buy milk
+
+        2026-11-23 09:12 edited on laptop · #1285 · 32f627
+          - buy milk
+          + buy milk and bread
+
+        2026-11-23 09:13 edited on 手机 · #1286 · 2968fc
+          by a device that did not know of the one above yet
+          - buy milk
+          + buy milk and 鸡蛋
+
+        2026-11-23 09:20 edited on laptop · #1287 · 3dab47
+          put together from 2 versions
+          - buy milk and 鸡蛋
+          - buy milk and bread
+          + buy milk, bread and 鸡蛋
+        ");
+    }
+
+    #[test]
+    fn two_versions_that_do_not_clash_are_one_note() {
+        let past = Past::default()
+            .text(5, "laptop", &[], "milk\nbread\ntea")
+            .text(12, "laptop", &[0], "oat milk\nbread\ntea")
+            .text(13, "手机", &[0], "milk\nbread\ngreen tea");
+        insta::assert_snapshot!(told(past), @"
+        2026-11-23 Monday · today
+        09:00  oat milk
+               bread
+               green tea
+
+        written   2026-11-23 09:00 on laptop · #1284 · 25a512
+        edited    2026-11-23 09:13 on 手机 · #1286 · ad6329
+        merged    from 2 versions written apart; nothing clashed
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 25a512
+          + milk
+          + bread
+          + tea
+
+        2026-11-23 09:12 edited on laptop · #1285 · f26fb7
+          - milk
+          + oat milk
+            bread
+            … 1 line as before
+
+        2026-11-23 09:13 edited on 手机 · #1286 · ad6329
+          by a device that did not know of the one above yet
+            … 1 line as before
+            bread
+          - tea
+          + green tea
+        ");
+    }
+
+    #[test]
+    fn an_edit_wins_against_a_deletion_and_says_so() {
+        let past = Past::default()
+            .text(5, "laptop", &[], "buy milk")
+            .text(12, "laptop", &[0], "buy oat milk")
+            .then(13, "手机", &[0], Body::Deleted);
+        insta::assert_snapshot!(told(past), @"
+        2026-11-23 Monday · today
+        09:00  buy oat milk · deleted elsewhere
+
+        written   2026-11-23 09:00 on laptop · #1284 · 9a89b8
+        edited    2026-11-23 09:12 on laptop · #1285 · 247fbb
+        deleted   2026-11-23 09:13 on 手机 · #1286 · df5c3f
+                  by a device that did not know of the edit yet: the edit wins
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+        to delete it all the same: suibi rm 1284
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 9a89b8
+          + buy milk
+
+        2026-11-23 09:12 edited on laptop · #1285 · 247fbb
+          - buy milk
+          + buy oat milk
+
+        2026-11-23 09:13 deleted on 手机 · #1286 · df5c3f
+          by a device that did not know of the one above yet
+        ");
+    }
+
+    #[test]
+    fn a_deleted_note_shows_what_it_said_and_the_way_back() {
+        let past = || {
+            Past::default().text(5, "laptop", &[], "buy milk").then(13, "手机", &[0], Body::Deleted)
+        };
+        insta::assert_snapshot!(told(past()), @"
+        2026-11-23 Monday · today
+        09:00  (deleted)
+               buy milk
+
+        written   2026-11-23 09:00 on laptop · #1284 · 9a89b8
+        deleted   2026-11-23 09:13 on 手机 · #1285 · 510dff
+        id        01a205ea-be80-7707-8707-070707070707
+        to bring it back: suibi restore 1284
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 9a89b8
+          + buy milk
+
+        2026-11-23 09:13 deleted on 手机 · #1285 · 510dff
+        ");
+        let back = past().text(20, "laptop", &[1], "buy milk");
+        insta::assert_snapshot!(told(back), @"
+        2026-11-23 Monday · today
+        09:00  buy milk
+
+        written   2026-11-23 09:00 on laptop · #1284 · 9a89b8
+        restored  2026-11-23 09:20 on laptop · #1286 · 467cec
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 written on laptop · #1284 · 9a89b8
+          + buy milk
+
+        2026-11-23 09:13 deleted on 手机 · #1285 · 510dff
+
+        2026-11-23 09:20 restored on laptop · #1286 · 467cec
+          + buy milk
+        ");
+    }
+
+    #[test]
+    fn of_an_erased_note_only_hashes_are_left() {
+        let past = Past::default()
+            .text(5, "laptop", &[], "my password")
+            .text(6, "laptop", &[0], "my other password")
+            .then(13, "home", &[1], Body::Purged)
+            .erased();
+        insta::assert_snapshot!(told(past), @"
+        2026-11-23 Monday · today
+        09:00  (erased for good)
+
+        written   2026-11-23 09:00 on laptop · #1284 · 42b591
+        purged    2026-11-23 09:13 on home · #1286 · eb85e9
+                  3 changes in all: suibi history 1284
+        id        01a205ea-be80-7707-8707-070707070707
+
+        ----
+        2026-11-23 09:00 erased on laptop · #1284 · 42b591
+          its text was erased for good; its hash proves that it was there
+
+        2026-11-23 09:00 erased on laptop · #1285 · b34fb8
+          its text was erased for good; its hash proves that it was there
+
+        2026-11-23 09:13 purged on home · #1286 · eb85e9
+        ");
+    }
+
+    #[test]
+    fn the_beginning_of_a_text_fits_a_line() {
+        assert_eq!(beginning("short", 20), "short");
+        assert_eq!(beginning("first\nsecond", 20), "first …");
+        assert_eq!(beginning("去超市买牛奶，还有面包和鸡蛋", 12), "去超市买牛 …");
+        assert_eq!(beginning(" \n", 20), "(blank)");
+        assert_eq!(beginning("\n\na\x1b[2J", 20), "a␛[2J");
+    }
 }
