@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
-use suibi_journal::{Cursor, Note, Receipt, Rights};
+use suibi_journal::{Cursor, Note, NoteId, Receipt, Rights};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::carry;
@@ -56,6 +56,8 @@ const CALL_WITHIN: Duration = Duration::from_secs(60);
 pub enum LiveEvent {
     /// Notes that came or changed, by others or by other processes here, in the order of arrival. Each as it is now.
     NewNotes(Vec<Note>),
+    /// Notes that were deleted or purged, by others or by other processes here.
+    Gone(Vec<NoteId>),
     /// What was added here is now on the server.
     Delivered(Vec<Receipt>),
     /// What the server does not take; it stays in the outbox. Told again whenever it was tried again.
@@ -446,17 +448,23 @@ impl Background {
                 return Ok(());
             }
             let mut told = BTreeSet::new();
-            let mut notes = Vec::new();
+            let (mut notes, mut gone) = (Vec::new(), Vec::new());
             for (_, entry) in &page.entries {
                 let change = entry.change();
                 let is_mine = lock(&self.mine).unmet.remove(&(change.chain, change.seq));
                 if !is_mine && told.insert(change.note) {
-                    notes.extend(self.reader.note(JournalId::FIRST, change.note)?);
+                    match self.reader.note(JournalId::FIRST, change.note)? {
+                        Some(note) => notes.push(note),
+                        None => gone.push(change.note),
+                    }
                 }
             }
             self.seen = page.next;
             if !notes.is_empty() {
                 self.tell(LiveEvent::NewNotes(notes));
+            }
+            if !gone.is_empty() {
+                self.tell(LiveEvent::Gone(gone));
             }
         }
     }

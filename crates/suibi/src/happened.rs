@@ -70,7 +70,7 @@ impl Witness {
 
 impl Happened {
     fn of(story: &Story, note: Note) -> Self {
-        let last = story.revisions.len().checked_sub(1);
+        let last = story.newest();
         let deed = match last {
             // Its first revision may be all that is left to be seen of a purge that came before it.
             _ if story.is_purged() => Deed::Purged,

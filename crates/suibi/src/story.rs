@@ -11,7 +11,7 @@ use suibi_store::Revision;
 #[derive(Debug)]
 pub(crate) struct Story {
     pub(crate) id: NoteId,
-    /// In the order in which they came here.
+    /// Those that a revision descends from before it, else by the time of writing: alike on every device.
     pub(crate) revisions: Vec<Revision>,
     /// What they are together.
     pub(crate) folded: Folded,
@@ -48,7 +48,12 @@ impl Story {
     /// The story that these revisions tell; none without any.
     pub(crate) fn of(id: NoteId, revisions: Vec<Revision>) -> Option<Self> {
         let folded = fold(revisions.iter().map(|revision| Plain::from(&revision.entry)))?;
-        Some(Self { id, revisions, folded })
+        Some(Self { id, revisions: in_order(revisions), folded })
+    }
+
+    /// Where the revision stands that came here last.
+    pub(crate) fn newest(&self) -> Option<usize> {
+        (0..self.revisions.len()).max_by_key(|at| self.revisions[*at].position)
     }
 
     /// The revisions that no other replaces.
@@ -164,6 +169,24 @@ impl Story {
             waiting: newest.is_some_and(|head| head.waiting),
         }
     }
+}
+
+/// Ancestors before descendants, whatever the clocks said.
+fn in_order(mut left: Vec<Revision>) -> Vec<Revision> {
+    left.sort_by_key(|revision| (written_at(revision).millis(), revision.entry.hash()));
+    let mut ordered: Vec<Revision> = Vec::with_capacity(left.len());
+    let mut missing: BTreeSet<Hash> = left.iter().map(|revision| revision.entry.hash()).collect();
+    while !left.is_empty() {
+        let is_next = |revision: &Revision| {
+            let parents = &revision.entry.change().parents;
+            parents.iter().all(|parent| !missing.contains(parent))
+        };
+        // Hashes cannot go in a circle: there is always one.
+        let next = left.remove(left.iter().position(is_next).unwrap_or(0));
+        missing.remove(&next.entry.hash());
+        ordered.push(next);
+    }
+    ordered
 }
 
 /// The first six digits of its hash; more where six could be read as a position.

@@ -345,7 +345,8 @@ impl<'a> Stage<'a> {
                 )?;
             }
             LiveEvent::Trouble(error) => self.tell(DEVICES[device], &session::chain(&error))?,
-            LiveEvent::Online | LiveEvent::Refused(_) => {}
+            // Nobody deletes anything here.
+            LiveEvent::Online | LiveEvent::Refused(_) | LiveEvent::Gone(_) => {}
         }
         Ok(())
     }

@@ -100,13 +100,13 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
 fn check(story: &Story) -> Result<(), Failure> {
     let name = story.name();
     if story.is_purged() {
-        return Err(Failure::new(Exit::NothingMatched, format!("{name} was erased for good"))
+        return Err(Failure::new(Exit::NothingMatched, format!("note {name} was erased for good"))
             .hint("write a new note: suibi TEXT"));
     }
     if story.is_deleted() {
         return Err(Failure::new(
             Exit::NothingMatched,
-            format!("{name} is deleted; nothing was written"),
+            format!("note {name} is deleted; nothing was written"),
         )
         .hint(format!("bring it back first: suibi restore {name}")));
     }
@@ -190,7 +190,7 @@ pub(super) fn changed_meanwhile(story: &Story, session: &mut Session) -> Result<
     let name = story.name();
     Ok(Failure::new(
         Exit::NothingMatched,
-        format!("{name} was changed meanwhile{}; nothing was written", who.unwrap_or_default()),
+        format!("note {name} was changed meanwhile{}; nothing was written", who.unwrap_or_default()),
     )
     .hint(format!("see what it says now: suibi show {name}")))
 }

@@ -50,7 +50,7 @@ pub(super) fn run(args: PurgeArgs, context: &mut Context) -> Result<Exit, Failur
     let story = find(&name, &mut session)?;
     let name = story.name();
     if story.is_purged() {
-        context.ui.say(format_args!("{name} was erased for good before"));
+        context.ui.say(format_args!("note {name} was erased for good before"));
         return tell(&story, true, context);
     }
     session.check_admin()?;
@@ -65,7 +65,7 @@ pub(super) fn run(args: PurgeArgs, context: &mut Context) -> Result<Exit, Failur
         ));
     } else if !context.ui.json {
         context.ui.say(format_args!(
-            "{GOOD}✓{GOOD:#} {name} is erased for good, on the server and here; other devices erase it at their \
+            "{GOOD}✓{GOOD:#} note {name} is erased for good, on the server and here; other devices erase it at their \
              next contact"
         ));
     }

@@ -41,9 +41,9 @@ pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Fa
     for story in stories {
         let name = story.name();
         if story.is_purged() {
-            context.ui.say(format_args!("{name} was erased for good before"));
+            context.ui.say(format_args!("note {name} was erased for good before"));
         } else if story.is_deleted() {
-            context.ui.say(format_args!("{name} was deleted before"));
+            context.ui.say(format_args!("note {name} was deleted before"));
         } else {
             let wrote = session.remove(&story)?;
             let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, &mut session)?) };
@@ -60,14 +60,14 @@ pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, 
     if let Some(erased) = stories.iter().find(|story| story.is_purged()) {
         return Err(Failure::new(
             Exit::NothingMatched,
-            format!("{} was erased for good: nothing is left to restore", erased.name()),
+            format!("note {} was erased for good: nothing is left to restore", erased.name()),
         )
         .hint("a backup from before it was erased may have it"));
     }
     let mut after = Vec::new();
     for story in stories {
         if !story.is_deleted() {
-            context.ui.say(format_args!("{} is not deleted", story.name()));
+            context.ui.say(format_args!("note {} is not deleted", story.name()));
             continue;
         }
         let Some(wrote) = session.restore(&story)? else {

@@ -61,6 +61,9 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
             LiveEvent::NewNotes(notes) => {
                 tell(witness.of_notes(notes), &args, &mut left, &mut day, context)?;
             }
+            LiveEvent::Gone(gone) => {
+                tell(witness.of_gone(&gone), &args, &mut left, &mut day, context)?;
+            }
             LiveEvent::Offline => {
                 was_offline = true;
                 context.ui.say("the server does not answer; still listening");

@@ -97,6 +97,7 @@ impl Prompt<'_> {
             for event in events {
                 let heard = match event {
                     LiveEvent::NewNotes(notes) => Heard::Notes(witness.of_notes(notes)),
+                    LiveEvent::Gone(gone) => Heard::Notes(witness.of_gone(&gone)),
                     event => Heard::Live(event),
                 };
                 if forward.send(heard).is_err() {

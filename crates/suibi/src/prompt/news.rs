@@ -53,7 +53,7 @@ impl News {
     pub(super) fn handle_event(&mut self, event: LiveEvent) -> Vec<String> {
         match event {
             // They come as what happened to them.
-            LiveEvent::NewNotes(_) => Vec::new(),
+            LiveEvent::NewNotes(_) | LiveEvent::Gone(_) => Vec::new(),
             LiveEvent::Delivered(receipts) => self.on_delivered(receipts),
             LiveEvent::Refused(refused) => refused
                 .first()

@@ -482,11 +482,11 @@ mod tests {
           - milk
           + oat milk
             bread
-            … 1 line as before
+            tea
 
         2026-11-23 09:13 edited on 手机 · #1286 · ad6329
           by a device that did not know of the one above yet
-            … 1 line as before
+            milk
             bread
           - tea
           + green tea
@@ -581,10 +581,10 @@ mod tests {
         id        01a205ea-be80-7707-8707-070707070707
 
         ----
-        2026-11-23 09:00 erased on laptop · #1284 · 42b591
+        2026-11-23 09:00 written on laptop · #1284 · 42b591
           its text was erased for good; its hash proves that it was there
 
-        2026-11-23 09:00 erased on laptop · #1285 · b34fb8
+        2026-11-23 09:00 changed on laptop · #1285 · b34fb8
           its text was erased for good; its hash proves that it was there
 
         2026-11-23 09:13 purged on home · #1286 · eb85e9

@@ -70,7 +70,9 @@ pub(crate) fn told(home: &Home, finished: &Finished) -> String {
 /// `text` with every port, date, time, id and key replaced.
 pub(crate) fn masked(text: &str) -> String {
     // 0: any digit, ?: any hexadecimal digit; the longer ones first.
-    const SHAPES: [(&str, &str); 13] = [
+    const SHAPES: [(&str, &str); 15] = [
+        ("????????-????-7???-????-????????????", "019a0b5e-8c68-7000-8000-000000000001"),
+        (" · ??????", " · 3f9ac1"),
         // A line that is good beyond midnight.
         ("until 0000-00-00 00:00", "until 09:05"),
         ("(waited 0 s)", "(waited 10 s)"),

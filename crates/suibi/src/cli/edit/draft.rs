@@ -113,10 +113,13 @@ impl Draft {
                 return Err(failed(failure.because(&error), name));
             }
             Some(Ok(status)) if !status.success() => {
-                let editor = editor.unwrap_or_default();
-                let what =
-                    format!("the editor ({editor}) ended with {status}; nothing was written");
-                return Err(failed(Failure::new(Exit::NothingMatched, what), name));
+                let what = format!("the editor ended badly ({status}); nothing was written");
+                let hint = match status.code() {
+                    // What `sh` says of a program that it does not find or may not run.
+                    Some(126 | 127) => name,
+                    _ => "without an editor: suibi edit NOTE TEXT",
+                };
+                return Err(failed(Failure::new(Exit::NothingMatched, what), hint));
             }
             Some(Ok(_)) => {}
         }

@@ -1,0 +1,499 @@
+//! What commands do with one note: show it, tell its history, edit, delete, restore and erase it.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod machinery;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use machinery::{
+    BOUND, Finished, Home, Server, Terminal, assert_documented, free_port, run, told, wait_until,
+};
+use serde_json::Value;
+
+/// A server that can be killed and started again at the same address.
+struct Place {
+    data: tempfile::TempDir,
+    address: SocketAddr,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { data: tempfile::tempdir().unwrap(), address: free_port() }
+    }
+
+    fn start(&self) -> Server {
+        Server::start_at(self.data.path(), self.address)
+    }
+}
+
+/// A device with a name.
+struct Device {
+    home: Home,
+    name: &'static str,
+}
+
+impl Device {
+    fn new(name: &'static str, server: SocketAddr) -> Self {
+        Self { home: Home::with_server(server), name }
+    }
+
+    fn suibi(&self, arguments: &[&str]) -> Finished {
+        self.suibi_with_input("", arguments)
+    }
+
+    fn suibi_with_input(&self, input: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.home.command(arguments);
+        // Notes are of that moment; edits, deletions and the like tell the real one.
+        command.env("SUIBI_NOW", "2026-11-23T09:05:00.000+08:00").env("SUIBI_DEVICE", self.name);
+        run(&mut command, input.as_bytes(), BOUND)
+    }
+
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) -> Finished {
+        self.suibi(arguments).expect_success()
+    }
+
+    /// Exit code and both streams, without what differs from run to run.
+    fn told(&self, arguments: &[&str]) -> String {
+        told(&self.home, &self.suibi(arguments))
+    }
+
+    #[track_caller]
+    fn in_step(&self) {
+        wait_until("it is in step", || self.suibi(&["sync"]).status.success());
+    }
+}
+
+/// Two devices whose server was away while each of them did something.
+fn apart(text: &str, laptop_does: &[&str], phone_does: &[&str]) -> (Place, Server, [Device; 2]) {
+    let place = Place::new();
+    let server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    let phone = Device::new("手机", place.address);
+    laptop.done(&["add", text]);
+    laptop.in_step();
+    phone.in_step();
+    server.kill();
+    laptop.done(laptop_does);
+    phone.done(phone_does);
+    let server = place.start();
+    for device in [&laptop, &phone, &laptop] {
+        device.in_step();
+    }
+    (place, server, [laptop, phone])
+}
+
+fn json(finished: &Finished) -> Value {
+    assert_documented(&finished.out);
+    serde_json::from_str(&finished.out).unwrap_or_else(|error| panic!("{error}: {finished:#?}"))
+}
+
+/// A command that is run as the person's editor, on a device.
+fn editor(home: &Home, script: &str) -> String {
+    let path = home.path().join("editor.sh");
+    fs::write(&path, script).unwrap();
+    format!("sh {}", path.display())
+}
+
+#[test]
+fn a_note_is_shown_edited_deleted_and_brought_back() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["buy", "milk", "@shop"]);
+    insta::assert_snapshot!(laptop.told(&["show", "last"]), @"
+    2026-11-23 Monday · today
+    17:14  buy milk @shop
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+    tags      @shop
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    ");
+    insta::assert_snapshot!(laptop.told(&["edit", "1", "买", "milk", "and", "面包", "@shop"]), @"
+    --- 0
+    ✓ edited 2026-11-23 09:05 @shop · #2 · 3f9ac1
+    ");
+    insta::assert_snapshot!(laptop.told(&["history", "#1"]), @"
+    2026-11-23 09:05 written on laptop · #1 · 3f9ac1
+      + buy milk @shop
+
+    2026-11-23 09:05 edited on laptop · #2 · 3f9ac1
+      - buy milk @shop
+      + 买 milk and 面包 @shop
+    --- 0
+    ");
+    insta::assert_snapshot!(laptop.told(&["rm", "1"]), @"
+    --- 0
+    ✓ deleted 2026-11-23 09:05 @shop · #3 · 3f9ac1
+      买 milk and 面包 @shop
+      to bring it back: suibi restore 1
+    ");
+    assert_eq!(laptop.home.log(), [""; 0]);
+    insta::assert_snapshot!(laptop.told(&["show", "2"]), @"
+    2026-11-23 Monday · today
+    17:14  (deleted)
+           买 milk and 面包 @shop
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+    deleted   2026-11-23 09:05 on laptop · #3 · 3f9ac1
+              3 changes in all: suibi history 1
+    tags      @shop
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    to bring it back: suibi restore 1
+    ");
+    insta::assert_snapshot!(laptop.told(&["restore", "1"]), @"
+    --- 0
+    ✓ restored 2026-11-23 09:05 @shop · #4 · 3f9ac1
+      买 milk and 面包 @shop
+    ");
+    assert_eq!(laptop.home.log(), ["买 milk and 面包 @shop"]);
+
+    // What is so already is no mistake.
+    insta::assert_snapshot!(laptop.told(&["restore", "1"]), @"
+    --- 0
+    1 is not deleted
+    ");
+    laptop.done(&["rm", "1"]);
+    insta::assert_snapshot!(laptop.told(&["rm", "1"]), @"
+    --- 0
+    1 was deleted before
+    ");
+    insta::assert_snapshot!(laptop.told(&["edit", "1", "more"]), @"
+    --- 1
+    error: 1 is deleted; nothing was written
+    hint: bring it back first: suibi restore 1
+    ");
+}
+
+#[test]
+fn one_note_for_programs() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["buy milk @shop"]);
+    let edited = json(&laptop.done(&["edit", "--json", "last", "buy oat milk"]));
+    assert_eq!(edited["changed"], true);
+    assert_eq!(edited["note"]["text"], "buy oat milk");
+    assert_eq!(edited["note"]["receipt"]["position"], 2);
+    let same = json(&laptop.done(&["edit", "--json", "last", "buy oat milk"]));
+    assert_eq!((&same["changed"], &same["waiting"]), (&Value::from(false), &Value::from(0)));
+
+    let shown = json(&laptop.done(&["show", "--json", "1", "2", "1"]));
+    assert_eq!(shown["notes"].as_array().unwrap().len(), 1, "each note once: {shown}");
+    let note = &shown["notes"][0];
+    assert_eq!(note["versions"][0]["change"], "edited");
+    assert_eq!(note["versions"].as_array().unwrap().len(), 1);
+
+    let history = json(&laptop.done(&["history", "--json", "1"]));
+    let changes: Vec<_> = history["revisions"].as_array().unwrap().iter().collect();
+    assert_eq!(changes.iter().map(|one| &one["change"]).collect::<Vec<_>>(), ["written", "edited"]);
+    assert_eq!(changes[1]["parents"][0], changes[0]["hash"]);
+    assert_eq!(
+        (&changes[0]["text"], &changes[0]["head"]),
+        (&"buy milk @shop".into(), &false.into())
+    );
+
+    let id = note["id"].as_str().unwrap();
+    let removed = json(&laptop.done(&["rm", "--json", id]));
+    assert_eq!(removed["notes"][0]["deleted"], true);
+    let restored = json(&laptop.done(&["restore", "--json", &id[..20]]));
+    assert_eq!(restored["notes"][0]["versions"][0]["change"], "restored");
+}
+
+#[test]
+fn a_note_has_many_names_and_one_that_fits_several_does_nothing() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["first"]);
+    laptop.done(&["edit", "last", "first, edited"]);
+    let shown = json(&laptop.done(&["show", "--json", "1"]));
+    let (id, hash) = (&shown["notes"][0]["id"], &shown["notes"][0]["receipt"]["hash"]);
+    let (id, hash) = (id.as_str().unwrap(), hash.as_str().unwrap());
+    let receipt = format!("#2 · {}", &hash[..6]);
+    for name in ["1", "2", "#1", "last", id, &id[..13], &hash[..12], &receipt] {
+        let shown = laptop.done(&["show", name]);
+        assert!(shown.out.contains(id), "{name}: {shown:#?}");
+    }
+    let words = laptop.done(&["edit", "2", "·", &hash[..6], "first,", "once", "more"]);
+    assert!(words.err.contains("edited"), "{words:#?}");
+    assert_eq!(laptop.home.log(), ["first, once more"]);
+
+    insta::assert_snapshot!(laptop.told(&["show", "77"]), @"
+    --- 1
+    error: no note here is called 77; nothing was done
+    hint: suibi search WORDS finds notes; suibi log --json tells each one's receipt and id
+    ");
+    insta::assert_snapshot!(laptop.told(&["rm", "1", "77"]), @"
+    --- 1
+    error: no note here is called 77; nothing was done
+    hint: suibi search WORDS finds notes; suibi log --json tells each one's receipt and id
+    ");
+    assert_eq!(laptop.home.log().len(), 1, "nothing is deleted unless all are found");
+
+    // Ids begin with their time: two that were made within a minute begin alike.
+    let begin = |device: &Device| {
+        let shown = json(&device.done(&["show", "--json", "last"]));
+        shown["notes"][0]["id"].as_str().unwrap()[..9].to_owned()
+    };
+    let mut before = id[..9].to_owned();
+    let twice = loop {
+        laptop.done(&["one more"]);
+        let now = begin(&laptop);
+        if now == before {
+            break now;
+        }
+        before = now;
+    };
+    let refused = laptop.suibi(&["rm", &twice]).expect_refusal(&[2]);
+    assert!(refused.err.contains("nothing was done\nhint: say which"), "{refused:#?}");
+    assert!(refused.err.contains("  one more"), "{refused:#?}");
+    assert!(refused.err.lines().all(|line| line.chars().count() <= 80), "{refused:#?}");
+    assert!(laptop.home.log().len() > 1, "nothing is deleted");
+}
+
+#[test]
+fn where_there_is_no_note_there_is_a_friendly_word() {
+    let home = Home::new();
+    insta::assert_snapshot!(told(&home, &home.suibi(&["show", "last"])), @"
+    --- 1
+    error: there is no note yet
+    hint: write one: suibi had a good idea
+    ");
+    insta::assert_snapshot!(told(&home, &home.suibi(&["edit", "last"])), @"
+    --- 2
+    error: no text, and no terminal for an editor; nothing was done
+    hint: from standard input: suibi edit NOTE -
+    ");
+}
+
+#[test]
+fn texts_come_from_words_and_from_standard_input() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["first"]);
+    laptop.suibi_with_input("line one\n\n第三行\n", &["edit", "last", "-"]).expect_success();
+    assert_eq!(laptop.home.log(), ["line one\n\n第三行"]);
+    laptop.done(&["edit", "last", "--", "--json", "is", "a", "word"]);
+    assert_eq!(laptop.home.log(), ["--json is a word"]);
+    let empty = laptop.suibi_with_input("\n \n", &["edit", "last", "-"]);
+    insta::assert_snapshot!(told(&laptop.home, &empty), @"
+    --- 2
+    error: the text is empty; nothing was written
+    hint: to delete the note: suibi rm 1
+    ");
+    let long = laptop.suibi_with_input(&"x".repeat(1 << 21), &["edit", "last", "-"]);
+    long.expect_refusal(&[2]);
+    assert_eq!(laptop.home.log(), ["--json is a word"]);
+}
+
+#[test]
+fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
+    let (_place, _server, [laptop, phone]) = apart(
+        "buy milk",
+        &["edit", "last", "buy milk and bread"],
+        &["edit", "last", "buy milk and 鸡蛋"],
+    );
+    let shown = laptop.told(&["show", "last"]);
+    insta::assert_snapshot!(shown, @"
+    2026-11-23 Monday · today
+    17:14  Two versions, written apart
+
+           2026-11-23 09:05 on laptop · #2 · 3f9ac1
+           buy milk and bread
+
+           2026-11-23 09:05 on 手机 · #3 · 3f9ac1
+           buy milk and 鸡蛋
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+              3 changes in all: suibi history 1
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    both are kept; to settle it, edit it: suibi edit 1
+    ");
+    assert_eq!(phone.told(&["show", "last"]), shown);
+    insta::assert_snapshot!(laptop.told(&["history", "1"]), @"
+    2026-11-23 09:05 written on laptop · #1 · 3f9ac1
+      + buy milk
+
+    2026-11-23 09:05 edited on laptop · #2 · 3f9ac1
+      - buy milk
+      + buy milk and bread
+
+    2026-11-23 09:05 edited on 手机 · #3 · 3f9ac1
+      by a device that did not know of the one above yet
+      - buy milk
+      + buy milk and 鸡蛋
+    --- 0
+    both are kept; to settle it, edit it: suibi edit 1
+    ");
+    let note = &json(&laptop.done(&["show", "--json", "1"]))["notes"][0];
+    assert_eq!((&note["conflict"], &note["merged"]), (&true.into(), &false.into()));
+    assert_eq!(note["versions"].as_array().unwrap().len(), 2);
+
+    insta::assert_snapshot!(phone.told(&["edit", "1", "buy milk, bread and 鸡蛋"]), @"
+    --- 0
+    ✓ settled 2026-11-23 09:05 · #4 · 3f9ac1
+    ");
+    phone.in_step();
+    laptop.in_step();
+    let settled = laptop.told(&["show", "1"]);
+    insta::assert_snapshot!(settled, @"
+    2026-11-23 Monday · today
+    17:14  buy milk, bread and 鸡蛋
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+    edited    2026-11-23 09:05 on 手机 · #4 · 3f9ac1
+              4 changes in all: suibi history 1
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    ");
+    assert_eq!(phone.told(&["show", "1"]), settled);
+}
+
+#[test]
+fn what_does_not_clash_comes_together_by_itself() {
+    let (_place, _server, [laptop, phone]) = apart(
+        "milk\nbread\ntea",
+        &["edit", "last", "oat milk\nbread\ntea"],
+        &["edit", "last", "milk\nbread\ngreen tea"],
+    );
+    for device in [laptop, phone] {
+        assert_eq!(device.home.log(), ["oat milk\nbread\ngreen tea"]);
+        let shown = device.done(&["show", "last"]);
+        assert!(shown.out.contains("merged    from 2 versions"), "{shown:#?}");
+    }
+}
+
+#[test]
+fn an_edit_wins_against_a_deletion_and_says_so() {
+    let (_place, _server, [laptop, phone]) =
+        apart("buy milk", &["edit", "last", "buy oat milk"], &["rm", "last"]);
+    let shown = phone.told(&["show", "last"]);
+    insta::assert_snapshot!(shown, @"
+    2026-11-23 Monday · today
+    17:14  buy oat milk
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+    edited    2026-11-23 09:05 on laptop · #2 · 3f9ac1
+    deleted   2026-11-23 09:05 on 手机 · #3 · 3f9ac1
+              by a device that did not know of the edit yet: the edit wins
+              3 changes in all: suibi history 1
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    to delete it all the same: suibi rm 1
+    ");
+    assert_eq!(laptop.told(&["show", "last"]), shown);
+    laptop.done(&["rm", "1"]);
+    laptop.in_step();
+    phone.in_step();
+    assert_eq!(phone.home.log(), [""; 0]);
+}
+
+#[test]
+fn without_a_server_everything_is_done_here_and_said_to_wait() {
+    let place = Place::new();
+    let server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["first"]);
+    server.kill();
+    insta::assert_snapshot!(laptop.told(&["edit", "last", "second"]), @"
+    --- 0
+    the server did not answer; this is what is kept here
+    ✓ edited here, not yet on the server (1 waiting)
+    ");
+    let kept = laptop.suibi(&["--require-server", "rm", "last"]);
+    assert_eq!(kept.status.code(), Some(3), "{kept:#?}");
+    let refused = laptop.suibi(&["purge", "--yes", "1"]).expect_refusal(&[5]);
+    assert!(refused.err.contains("it is not known to be erased"), "{refused:#?}");
+}
+
+#[test]
+fn an_editor_opens_on_a_terminal_and_what_is_saved_is_the_note() {
+    let home = Home::new();
+    home.add("buy milk @shop");
+    let editor = editor(&home, "printf 'buy milk\\n面包 @shop\\n' > \"$1\"; ls -l \"$1\" > seen\n");
+    let terminal = Terminal::open_with(
+        &home,
+        "edit last",
+        (80, 24),
+        &[("VISUAL", &editor), ("EDITOR", "false")],
+    );
+    terminal.expect("ended 0");
+    let screen = terminal.expect("✓ edited");
+    assert!(screen.contains("@shop · #2 · "), "{screen}");
+    assert_eq!(home.log(), ["buy milk\n面包 @shop"]);
+    let seen = fs::read_to_string(home.path().join("seen")).unwrap();
+    assert!(seen.starts_with("-rw------- "), "{seen}");
+    assert!(drafts(&home).is_empty(), "nothing is left behind: {:?}", drafts(&home));
+}
+
+#[test]
+fn an_editor_that_changes_nothing_or_fails_writes_nothing() {
+    let home = Home::new();
+    home.add("buy milk");
+    // All of them live until the end, in one tmux.
+    let mut terminals = Vec::new();
+    for (script, said) in [
+        ("true\n", "the text is the same; nothing was written"),
+        ("exit 1\n", "nothing was written"),
+        (": > \"$1\"\n", "the text is empty; nothing was written"),
+    ] {
+        let editor = editor(&home, script);
+        let terminal = Terminal::open_with(&home, "edit last", (80, 24), &[("EDITOR", &editor)]);
+        terminal.expect(said);
+        terminal.expect("ended ");
+        assert_eq!(home.log(), ["buy milk"]);
+        assert!(drafts(&home).is_empty(), "{script}: {:?}", drafts(&home));
+        terminals.push(terminal);
+    }
+    // It crashed over a text that was saved already.
+    let editor = editor(&home, "echo half a thought > \"$1\"; exit 3\n");
+    let terminal = Terminal::open_with(&home, "edit last", (80, 24), &[("EDITOR", &editor)]);
+    terminal.expect("ended 1");
+    terminal.expect("your text is kept in");
+    let [draft] = &drafts(&home)[..] else { panic!("{:?}", drafts(&home)) };
+    assert_eq!(fs::read_to_string(draft).unwrap(), "half a thought\n");
+    terminals.push(terminal);
+
+    // The next edit says that it is there.
+    let editor = self::editor(&home, "true\n");
+    let terminal = Terminal::open_with(&home, "edit last", (80, 24), &[("EDITOR", &editor)]);
+    terminal.expect("a text of this note that was not written is in");
+    terminal.expect("ended 0");
+    assert!(Path::new(draft).exists());
+}
+
+#[test]
+fn a_note_that_changed_while_it_was_edited_is_not_overwritten_and_no_text_is_lost() {
+    let home = Home::new();
+    home.add("buy milk");
+    let nested = format!(
+        "'{}' edit last somebody was faster > /dev/null 2>&1; echo mine > \"$1\"\n",
+        env!("CARGO_BIN_EXE_suibi")
+    );
+    let editor = editor(&home, &nested);
+    let terminal = Terminal::open_with(&home, "edit last", (80, 24), &[("EDITOR", &editor)]);
+    let screen = terminal.expect("ended 1");
+    assert!(screen.contains("note 1 was changed meanwhile (edited "), "{screen}");
+    assert!(screen.contains("suibi edit 1 - < "), "{screen}");
+    assert_eq!(home.log(), ["somebody was faster"]);
+    let [draft] = &drafts(&home)[..] else { panic!("{:?}", drafts(&home)) };
+    let mine = fs::read(draft).unwrap();
+    home.suibi_with_input(&mine, &["edit", "1", "-"]).expect_success();
+    assert_eq!(home.log(), ["mine"]);
+}
+
+/// The texts that are kept for `edit`.
+fn drafts(home: &Home) -> Vec<String> {
+    let Ok(directories) = fs::read_dir(home.path().join("data/suibi/drafts")) else {
+        return Vec::new();
+    };
+    directories.map(|one| one.unwrap().path().join("note.md").display().to_string()).collect()
+}
