@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use machinery::{
-    BOUND, Finished, Home, Server, Terminal, assert_documented, free_port, run, told, wait_until,
+    BOUND, Finished, Home, Server, Terminal, assert_documented, free_port, masked, run, told,
+    wait_until,
 };
 use serde_json::Value;
 
@@ -35,6 +36,15 @@ struct Device {
     name: &'static str,
 }
 
+/// The moment of all notes whose time is shown; edits, deletions and the like tell the real one.
+const NOW: &str = "2026-11-23T09:05:00.000+08:00";
+
+/// What `home` says at that moment, as the laptop.
+fn at_nine(home: &Home, arguments: &[&str]) -> Finished {
+    let mut command = home.command(arguments);
+    run(command.env("SUIBI_NOW", NOW).env("SUIBI_DEVICE", "laptop"), b"", BOUND)
+}
+
 impl Device {
     fn new(name: &'static str, server: SocketAddr) -> Self {
         Self { home: Home::with_server(server), name }
@@ -46,8 +56,7 @@ impl Device {
 
     fn suibi_with_input(&self, input: &str, arguments: &[&str]) -> Finished {
         let mut command = self.home.command(arguments);
-        // Notes are of that moment; edits, deletions and the like tell the real one.
-        command.env("SUIBI_NOW", "2026-11-23T09:05:00.000+08:00").env("SUIBI_DEVICE", self.name);
+        command.env("SUIBI_NOW", NOW).env("SUIBI_DEVICE", self.name);
         run(&mut command, input.as_bytes(), BOUND)
     }
 
@@ -106,7 +115,7 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
     laptop.done(&["buy", "milk", "@shop"]);
     insta::assert_snapshot!(laptop.told(&["show", "last"]), @"
     2026-11-23 Monday · today
-    17:14  buy milk @shop
+    09:05  buy milk @shop
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
     tags      @shop
@@ -135,7 +144,7 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
     assert_eq!(laptop.home.log(), [""; 0]);
     insta::assert_snapshot!(laptop.told(&["show", "2"]), @"
     2026-11-23 Monday · today
-    17:14  (deleted)
+    09:05  (deleted)
            买 milk and 面包 @shop
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
@@ -156,16 +165,16 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
     // What is so already is no mistake.
     insta::assert_snapshot!(laptop.told(&["restore", "1"]), @"
     --- 0
-    1 is not deleted
+    note 1 is not deleted
     ");
     laptop.done(&["rm", "1"]);
     insta::assert_snapshot!(laptop.told(&["rm", "1"]), @"
     --- 0
-    1 was deleted before
+    note 1 was deleted before
     ");
     insta::assert_snapshot!(laptop.told(&["edit", "1", "more"]), @"
     --- 1
-    error: 1 is deleted; nothing was written
+    error: note 1 is deleted; nothing was written
     hint: bring it back first: suibi restore 1
     ");
 }
@@ -303,7 +312,7 @@ fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
     let shown = laptop.told(&["show", "last"]);
     insta::assert_snapshot!(shown, @"
     2026-11-23 Monday · today
-    17:14  Two versions, written apart
+    09:05  Two versions, written apart
 
            2026-11-23 09:05 on laptop · #2 · 3f9ac1
            buy milk and bread
@@ -346,7 +355,7 @@ fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
     let settled = laptop.told(&["show", "1"]);
     insta::assert_snapshot!(settled, @"
     2026-11-23 Monday · today
-    17:14  buy milk, bread and 鸡蛋
+    09:05  buy milk, bread and 鸡蛋
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
     edited    2026-11-23 09:05 on 手机 · #4 · 3f9ac1
@@ -378,7 +387,7 @@ fn an_edit_wins_against_a_deletion_and_says_so() {
     let shown = phone.told(&["show", "last"]);
     insta::assert_snapshot!(shown, @"
     2026-11-23 Monday · today
-    17:14  buy oat milk
+    09:05  buy oat milk
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
     edited    2026-11-23 09:05 on laptop · #2 · 3f9ac1
@@ -496,4 +505,132 @@ fn drafts(home: &Home) -> Vec<String> {
         return Vec::new();
     };
     directories.map(|one| one.unwrap().path().join("note.md").display().to_string()).collect()
+}
+
+/// A server whose owner is at its machine, and a device that has joined it without the right to administer.
+fn owner_and_laptop() -> (tempfile::TempDir, Server, Home, Home) {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = Server::command(data.path(), &["--listen", "127.0.0.1:0"]);
+    let server = Server::spawn(command.env("SUIBI_DEVICE", "home"));
+    let owner = Home::of_owner(data.path());
+    let laptop = Home::new();
+    laptop.join(&owner.invite(&server, &[]), "laptop");
+    (data, server, owner, laptop)
+}
+
+/// Whether any file below `directory` has these bytes in it.
+fn is_somewhere_in(directory: &Path, bytes: &[u8]) -> bool {
+    fs::read_dir(directory).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => is_somewhere_in(&path, bytes),
+            false => fs::read(&path)
+                .is_ok_and(|content| content.windows(bytes.len()).any(|window| window == bytes)),
+        }
+    })
+}
+
+#[test]
+fn a_purge_reaches_the_server_and_every_device_and_needs_the_right() {
+    let (data, _server, owner, laptop) = owner_and_laptop();
+    let secret = "hunter2hunter2";
+    laptop.save("harmless");
+    at_nine(&laptop, &["add", &format!("my password is {secret}")]).expect_success();
+    laptop.sync().expect_success();
+    laptop.suibi(&["edit", "2", &format!("oops, {secret}")]).expect_success();
+    owner.sync().expect_success();
+    assert!(is_somewhere_in(laptop.path(), secret.as_bytes()));
+    assert!(is_somewhere_in(data.path(), secret.as_bytes()));
+
+    insta::assert_snapshot!(told(&laptop, &laptop.suibi(&["purge", "--yes", "2"])), @"
+    --- 4
+    error: «laptop» may not administer the server «home» that this machine has joined
+    hint: do it on the machine where the server runs, or on a device with the right `admin`
+    ");
+    insta::assert_snapshot!(told(&owner, &owner.suibi(&["purge", "2"])), @"
+    --- 2
+    error: nothing was erased: nobody can be asked here
+    hint: say that it is meant: suibi purge --yes 2
+    ");
+    insta::assert_snapshot!(told(&owner, &owner.suibi(&["purge", "--yes", "2"])), @"
+    --- 0
+    ✓ note 2 is erased for good, on the server and here
+      other devices erase it at their next contact
+    ");
+    insta::assert_snapshot!(told(&owner, &at_nine(&owner, &["show", "2"])), @"
+    2026-11-23 Monday · today
+    09:05  (erased for good)
+
+    written   2026-11-23 09:05 on laptop · #2 · 3f9ac1
+    purged    2026-11-23 09:05 on home · #4 · 3f9ac1
+              3 changes in all: suibi history 2
+    id        019a0b5e-8c68-7000-8000-000000000001
+    --- 0
+    ");
+    insta::assert_snapshot!(told(&owner, &owner.suibi(&["restore", "2"])), @"
+    --- 1
+    error: note 2 was erased for good: nothing is left to restore
+    hint: a backup from before it was erased may have it
+    ");
+    insta::assert_snapshot!(told(&owner, &owner.suibi(&["edit", "2", "more"])), @"
+    --- 1
+    error: note 2 was erased for good
+    hint: write a new note: suibi TEXT
+    ");
+    let again = json(&owner.suibi(&["purge", "--json", "--yes", "2"]).expect_success());
+    assert_eq!((&again["purged"], &again["here"]), (&true.into(), &true.into()));
+
+    laptop.sync().expect_success();
+    assert_eq!(laptop.log(), ["harmless"]);
+    insta::assert_snapshot!(told(&laptop, &laptop.suibi(&["history", "2"])), @"
+    2026-11-23 09:05 written on laptop · #2 · 3f9ac1
+      its text was erased for good; its hash proves that it was there
+
+    2026-11-23 09:05 changed on laptop · #3 · 3f9ac1
+      its text was erased for good; its hash proves that it was there
+
+    2026-11-23 09:05 purged on home · #4 · 3f9ac1
+    --- 0
+    ");
+    for home in [&laptop, &owner] {
+        let verified = home.suibi(&["verify", "--all"]).expect_success();
+        assert!(verified.out.contains("2 erased for good"), "{verified:#?}");
+    }
+    assert!(!is_somewhere_in(laptop.path(), secret.as_bytes()), "it is on the laptop still");
+    assert!(!is_somewhere_in(data.path(), secret.as_bytes()), "it is on the server still");
+    let audit = owner.suibi(&["audit"]).expect_success();
+    assert!(audit.out.contains("purged"), "{audit:#?}");
+}
+
+#[test]
+fn a_purge_asks_on_a_terminal_and_no_is_no() {
+    let home = Home::new();
+    at_nine(&home, &["add", "my password is hunter2 @oops"]).expect_success();
+    at_nine(&home, &["edit", "last", "my password was hunter2 @oops"]).expect_success();
+    let now = [("SUIBI_NOW", NOW)];
+    let terminal = Terminal::open_with(&home, "purge last", (80, 24), &now);
+    let screen = terminal.expect("Erase it for good? [y/N]");
+    insta::assert_snapshot!(masked(&screen), @"
+    2026-11-23 Monday · today
+    09:05  my password was hunter2 @oops
+
+    written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
+    edited    2026-11-23 09:05 on laptop · #2 · 3f9ac1
+    tags      @oops
+    id        019a0b5e-8c68-7000-8000-000000000001
+
+    Its 2 revisions go from the server and from this device now, from every other
+    device at its next contact, and cannot be brought back. Backups, exports and
+    what somebody copied stay as they are. To hide a note and keep it: suibi rm 1
+    Erase it for good? [y/N]
+    ");
+    terminal.line("n");
+    terminal.expect("ended 1");
+    assert_eq!(home.log().len(), 1);
+    let again = Terminal::open(&home, "purge last");
+    again.expect("[y/N]");
+    again.line("y");
+    again.expect("✓ note 1 is erased for good");
+    again.expect("ended 0");
+    assert_eq!(home.log(), [""; 0]);
 }

@@ -17,6 +17,7 @@ use super::progress::Progress;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
+use crate::render::of;
 use crate::render::style::{DIM, GONE, GOOD, WAITING};
 use crate::render::wrap::harmless;
 use crate::session;
@@ -308,10 +309,10 @@ fn tell(file: &Path, checked: &Checked, good: &str, context: &mut Context) -> Re
     };
     writeln!(
         ui.out(),
-        "  {whose}, {}: {} changes, {} notes, {}",
+        "  {whose}, {}: {}, {}, {}",
         clock::minute(about.made),
-        verified.changes,
-        verified.notes,
+        of(verified.changes, "change"),
+        of(verified.notes, "note"),
         size(*bytes)
     )?;
     for problem in verified.problems.iter().take(MOST_TOLD) {
@@ -378,14 +379,14 @@ fn restore(file: &Path, context: &mut Context) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     ui.say(format_args!(
-        "{GOOD}✓{GOOD:#} restored to {}, as of {}: {} notes",
+        "{GOOD}✓{GOOD:#} restored to {}, as of {}: {}",
         to.display(),
         clock::minute(about.made),
-        checked.verified.notes
+        of(checked.verified.notes, "note")
     ));
     ui.say(match (about.role, &about.membership) {
         (Role::Server, _) => {
-            "  start it: suibi serve; what is newer comes back from each device that has it, when it comes by"
+            "  start it: suibi serve; its devices give back what is newer when they come by"
         }
         (Role::Replica, Some(_)) => {
             "  this machine is the device that it was; what is newer comes from the server: suibi sync"

@@ -190,7 +190,10 @@ pub(super) fn changed_meanwhile(story: &Story, session: &mut Session) -> Result<
     let name = story.name();
     Ok(Failure::new(
         Exit::NothingMatched,
-        format!("note {name} was changed meanwhile{}; nothing was written", who.unwrap_or_default()),
+        format!(
+            "note {name} was changed meanwhile{}; nothing was written",
+            who.unwrap_or_default()
+        ),
     )
     .hint(format!("see what it says now: suibi show {name}")))
 }

@@ -15,6 +15,7 @@ use crate::render::json::VERSION;
 use crate::render::listing::Listing;
 use crate::render::story;
 use crate::render::style::{GOOD, WAITING};
+use crate::render::wrap::wrap;
 use crate::session;
 use crate::story::Story;
 
@@ -65,8 +66,8 @@ pub(super) fn run(args: PurgeArgs, context: &mut Context) -> Result<Exit, Failur
         ));
     } else if !context.ui.json {
         context.ui.say(format_args!(
-            "{GOOD}✓{GOOD:#} note {name} is erased for good, on the server and here; other devices erase it at their \
-             next contact"
+            "{GOOD}✓{GOOD:#} note {name} is erased for good, on the server and here\n  other devices erase it at \
+             their next contact"
         ));
     }
     tell(&story, purged.is_none(), context)
@@ -100,12 +101,15 @@ fn is_meant(story: &Story, context: &Context) -> Result<bool, Failure> {
         1 => "Its text goes".to_owned(),
         many => format!("Its {many} revisions go"),
     };
-    ui.complain(format_args!(
-        "{texts} from the server and from this device now, from every other device\n\
-         at its next contact, and cannot be brought back. Backups, exports and what\n\
-         somebody copied stay as they are. To hide a note and keep it: suibi rm {}",
+    let warning = format!(
+        "{texts} from the server and from this device now, from every other device at its next contact, and cannot \
+         be brought back. Backups, exports and what somebody copied stay as they are. To hide a note and keep it: \
+         suibi rm {}",
         story.name()
-    ));
+    );
+    for line in wrap(&warning, width.min(80)) {
+        ui.complain(line);
+    }
     Ok(ui.confirm("Erase it for good? [y/N] ")?)
 }
 

@@ -12,6 +12,7 @@ use super::progress::Progress;
 use super::{Context, names};
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
+use crate::render::of;
 use crate::render::story::beginning;
 use crate::render::style::{DIM, GONE, GOOD, HINT, WAITING};
 use crate::render::wrap::harmless;
@@ -197,10 +198,6 @@ pub(super) fn run(args: VerifyArgs, context: &mut Context) -> Result<Exit, Failu
 /// A line for each side, and below it what is wrong there.
 fn text(verified: &Verification, scope: Scope) -> String {
     let Checked { changes, chains, notes, purged } = verified.here;
-    let of = |number: u64, one: &str| match number {
-        1 => format!("1 {one}"),
-        many => format!("{many} {one}s"),
-    };
     let mut here = format!(
         "here: {} in {}, {}",
         of(changes, "change"),
@@ -219,7 +216,7 @@ fn text(verified: &Verification, scope: Scope) -> String {
                     of(server.changes, "change"),
                     of(server.chains, "chain")
                 ),
-                "every hash and link is right, and this device has them all",
+                "all are right, and here as well",
             ),
             _ => (
                 format!(
@@ -322,7 +319,7 @@ fn one_receipt(
             format!(
                 "{GONE}✗{GONE:#} no change with the receipt {spelled}, neither here nor on the server"
             ),
-            Some("another of your devices may have it: suibi sync there; then a backup"),
+            Some("another device may have it: suibi sync there; so may a backup"),
         ),
         (Err(error), here) => {
             let place = if here.is_some() { "is on this device" } else { "is not on this device" };

@@ -35,7 +35,7 @@ impl Terminal {
             .map(|(name, value)| format!("{name}='{value}' "))
             .collect();
         let line = format!(
-            "cd '{}'; env -i {variables} TERM=\"$TERM\" TZ=Asia/Shanghai SUIBI_DEVICE=laptop '{}' {arguments}; echo \"ended $?\"; sleep 600",
+            "trap : INT; cd '{}'; env -i {variables} TERM=\"$TERM\" TZ=Asia/Shanghai SUIBI_DEVICE=laptop '{}' {arguments}; echo \"ended $?\"; sleep 600",
             home.path().display(),
             env!("CARGO_BIN_EXE_suibi"),
         );
