@@ -24,8 +24,9 @@ use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
-use crate::outcome::{Added, DeviceSeen, Status, Synced};
+use crate::outcome::{Added, DeviceSeen, Rebuilt, Status, Synced};
 use crate::place::{self, Place};
+use crate::rebuild::{self, Identity};
 use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
@@ -63,8 +64,12 @@ pub struct Client {
     path: PathBuf,
     membership: Option<Membership>,
     store: SqliteStore,
+    /// Which file that is: another process may have put it aside.
+    identity: Identity,
     /// The disk failed the replica, which writes nothing more until it is opened anew: before the next write.
     is_broken: bool,
+    /// What was done about a damaged replica.
+    rebuilt: Option<Rebuilt>,
     /// The way to the server, made when it is first needed.
     link: Option<Link>,
     live: Option<Live>,
@@ -114,9 +119,59 @@ impl Client {
             }
         };
         let path = config.data_dir.join(file);
-        let store = open_replica(&path, &config.device)?;
+        let (store, rebuilt) = rebuild::open(&path, &config.device)?;
+        let identity = Identity::of(&path);
         let mine = SharedMine::default();
-        Ok(Self { config, path, membership, store, is_broken: false, link: None, live: None, mine })
+        let (is_broken, link, live) = (false, None, None);
+        let mut client = Self {
+            config,
+            path,
+            membership,
+            store,
+            identity,
+            is_broken,
+            rebuilt,
+            link,
+            live,
+            mine,
+        };
+        if !client.rights().read {
+            // A drop reads no feed, so there is nothing to wait for.
+            client.take_back()?;
+        }
+        Ok(client)
+    }
+
+    /// What was done about a replica that was damaged, since this client was opened.
+    pub fn rebuilt(&self) -> Option<&Rebuilt> {
+        self.rebuilt.as_ref()
+    }
+
+    /// Puts the replica aside, because damage was met while reading it ([`StoreError::Corrupt`]), and begins a new one
+    /// that the next [`Client::sync`] fills from the server. Readers that were given out before read the old one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be done, or was done less than an hour ago: then something else is wrong.
+    pub fn rebuild(&mut self, damage: StoreError) -> Result<(), ClientError> {
+        let (path, device) = (&self.path, &self.config.device);
+        let (store, rebuilt) = rebuild::rebuild(path, device, self.identity, damage)?;
+        self.store = store;
+        self.identity = Identity::of(&self.path);
+        self.rebuilt = rebuilt.or(self.rebuilt.take());
+        if !self.rights().read {
+            self.take_back()?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what only the replica that was put aside has.
+    fn take_back(&mut self) -> Result<bool, ClientError> {
+        let kept = rebuild::take_back(&self.path, &mut self.store)?;
+        if let (Some(kept), Some(rebuilt)) = (kept, &mut self.rebuilt) {
+            rebuilt.kept = kept;
+        }
+        Ok(kept.is_some_and(|kept| kept > 0))
     }
 
     /// Adds a note: durable here first, then delivered, all within one second. With a live view ([`Client::live`]) the
@@ -154,8 +209,15 @@ impl Client {
         // Nobody may meet the change before it is known to be ours.
         let mine = Arc::clone(&self.mine);
         let mut mine = lock(&mine);
-        let outcomes = self.store.commit(vec![(JournalId::FIRST, write)]);
-        self.is_broken = matches!(outcomes, Err(StoreError::Broken(_)));
+        let mut outcomes = self.store.commit(vec![(JournalId::FIRST, write.clone())]);
+        if let Err(error) = outcomes {
+            if !rebuild::is_damage(&error) {
+                self.is_broken = matches!(error, StoreError::Broken(_));
+                return Err(error.into());
+            }
+            self.rebuild(error)?;
+            outcomes = self.store.commit(vec![(JournalId::FIRST, write)]);
+        }
         let written = match outcomes?.pop() {
             Some(Outcome::Note(written)) => written?,
             _ => unreachable!("one outcome for each write, of its kind"),
@@ -222,20 +284,47 @@ impl Client {
     pub fn sync(
         &mut self,
         within: Duration,
-        progress: impl FnMut(&Report),
+        mut progress: impl FnMut(&Report),
     ) -> Result<Synced, ClientError> {
         let carried = self.carry();
-        let own = replica::own_chain(&mut self.store)?;
-        let sync = Sync::within(self.rights(), &self.config.device, own).comparing();
-        let patience = Patience { deadline: Instant::now() + within, silence: SILENCE };
-        let (report, outcome) = self.run(sync, patience, progress);
+        let deadline = Instant::now() + within;
+        let (mut report, mut outcome) = self.sync_once(deadline, &mut progress);
+        match outcome {
+            Err(ClientError::Store(damage)) if rebuild::is_damage(&damage) => {
+                self.rebuild(damage)?;
+                (report, outcome) = self.sync_once(deadline, &mut progress);
+            }
+            _ => {}
+        }
+        // Where nobody answers, what only the old replica has is better here than nowhere.
+        let may_take_back = outcome.as_ref().err().is_none_or(ClientError::is_offline);
+        if may_take_back && self.take_back()? && outcome.is_ok() {
+            let (more, pushed) = self.sync_once(deadline, &mut progress);
+            report.receipts.extend(more.receipts);
+            report.pulled += more.pulled;
+            report.refused.extend(more.refused);
+            outcome = pushed;
+        }
         self.count_silence(outcome)?;
         // What is wrong with the notes of before holds up nobody else's.
         carried?;
         let Report { receipts, refused, pulled, rescued, recovered, .. } = report;
         let waiting = self.store.waiting()?;
-        let rebuilt = None;
+        let rebuilt = self.rebuilt.clone();
         Ok(Synced { receipts, refused, pulled, waiting, rescued, recovered, rebuilt })
+    }
+
+    fn sync_once(
+        &mut self,
+        deadline: Instant,
+        progress: &mut impl FnMut(&Report),
+    ) -> (Report, Result<(), ClientError>) {
+        let own = match self.mend().and_then(|()| replica::own_chain(&mut self.store)) {
+            Ok(own) => own,
+            Err(error) => return (Report::default(), Err(error.into())),
+        };
+        let sync = Sync::within(self.rights(), &self.config.device, own).comparing();
+        self.run(sync, Patience { deadline, silence: SILENCE }, progress)
     }
 
     /// Takes along what a prompt that was open when this machine joined has written since.
@@ -445,10 +534,13 @@ impl Client {
         result
     }
 
-    /// Opens the replica anew after the disk failed it.
+    /// Opens the replica anew after the disk failed it, or when another process has put it aside.
     fn mend(&mut self) -> Result<(), StoreError> {
-        if self.is_broken {
-            self.store = open_replica(&self.path, &self.config.device)?;
+        if self.is_broken || Identity::of(&self.path) != self.identity {
+            let (store, rebuilt) = rebuild::open(&self.path, &self.config.device)?;
+            self.store = store;
+            self.identity = Identity::of(&self.path);
+            self.rebuilt = rebuilt.or(self.rebuilt.take());
             self.is_broken = false;
         }
         Ok(())

@@ -37,6 +37,7 @@ mod outcome;
 mod pending;
 mod place;
 mod private;
+mod rebuild;
 mod remember;
 mod remote;
 mod replica;

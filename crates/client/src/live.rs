@@ -13,10 +13,11 @@ use suibi_journal::{Cursor, Note, NoteId, Receipt, Rights};
 use suibi_store::{JournalId, Reader, SqliteStore, Store as _, StoreError};
 
 use crate::carry;
-use crate::client::{SILENCE, SharedMine, lock, open_replica};
+use crate::client::{SILENCE, SharedMine, lock};
 use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::outcome::Transport;
+use crate::rebuild::{self, Identity};
 use crate::remember::remember;
 use crate::remote::{Heard, Observation, Patience, RemoteError, Stop};
 use crate::replica;
@@ -94,6 +95,7 @@ impl Live {
             device: device.to_owned(),
             path: path.to_owned(),
             store,
+            identity: Identity::of(path),
             is_broken: false,
             reader,
             link,
@@ -185,6 +187,8 @@ struct Background {
     device: String,
     path: PathBuf,
     store: SqliteStore,
+    /// Which file that is.
+    identity: Identity,
     /// The disk failed the replica, which has to be opened anew.
     is_broken: bool,
     reader: Box<dyn Reader>,
@@ -233,9 +237,8 @@ impl Background {
 
     /// Delivers and pulls once.
     fn round(&mut self) -> Result<(), ClientError> {
-        if self.is_broken {
-            self.store = open_replica(&self.path, &self.device)?;
-            self.is_broken = false;
+        if self.is_broken || Identity::of(&self.path) != self.identity {
+            self.open_anew(None)?;
         }
         if self.is_online != Some(true)
             && let Some(membership) = self.link.membership()
@@ -266,8 +269,25 @@ impl Background {
         if !report.refused.is_empty() {
             self.tell(LiveEvent::Refused(report.refused));
         }
+        let may_take_back = outcome.as_ref().err().is_none_or(ClientError::is_offline);
+        if may_take_back && rebuild::is_pending(&mut self.store)? {
+            // It waits in the outbox then, which is a reason for another round.
+            rebuild::take_back(&self.path, &mut self.store)?;
+        }
         outcome?;
         remember(&mut self.store, &self.link)
+    }
+
+    /// Opens the replica anew, because the disk failed it, somebody has put it aside, or we have met damage in it.
+    fn open_anew(&mut self, damage: Option<StoreError>) -> Result<(), StoreError> {
+        let (store, _) = match damage {
+            Some(damage) => rebuild::rebuild(&self.path, &self.device, self.identity, damage)?,
+            None => rebuild::open(&self.path, &self.device)?,
+        };
+        (self.reader, self.store) = (store.reader()?, store);
+        self.identity = Identity::of(&self.path);
+        self.is_broken = false;
+        Ok(())
     }
 
     /// Waits until there is a reason for another round.
@@ -347,6 +367,15 @@ impl Background {
         tracing::debug!(%error, "the background has to try again");
         self.has_moved();
         self.is_broken |= error.is_broken();
+        let error = match error {
+            ClientError::Store(damage) if rebuild::is_damage(&damage) => {
+                match self.open_anew(Some(damage)) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error.into(),
+                }
+            }
+            other => other,
+        };
         let is_offline = error.is_offline();
         let is_revoked = matches!(error, ClientError::Revoked { .. });
         if self.is_online != Some(false) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, ContentFormat, Request, Response};
-use suibi_journal::{ChainId, Cursor, FeedPage, Hash, Receipt, decode_heads};
+use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Hash, Receipt, decode_heads};
 use suibi_store::verify::{self, Verified};
 use suibi_store::{JournalId, Revision, StoreError};
 
@@ -157,13 +157,7 @@ impl Client {
         }
         let mut after = Cursor::START;
         loop {
-            let request = Request::new(Code::GET)
-                .path("/feed")
-                .query("after", &after.to_string())
-                .query("max", &PAGE_BYTES.to_string());
-            let response = self.prove_ask(&request, deadline)?;
-            let page = FeedPage::decode(success(&response)?)
-                .map_err(|error| SyncError::Nonsense(error.to_string()))?;
+            let page = self.ask_page(&feed_after(after), deadline)?;
             if !page.follows(after) {
                 let position = Some(after.position);
                 found.problems.push(Problem {
@@ -323,32 +317,42 @@ impl Client {
         here: Option<&ReceiptHere>,
         deadline: Instant,
     ) -> Result<Option<Receipt>, ClientError> {
-        let hash = here.map(|here| here.hash);
-        let mut after = Cursor::START;
-        loop {
+        let is_it = |position: u64, entry: &Entry| match here {
+            Some(here) => here.hash == entry.hash(),
+            None => named.is(Some(position), entry.hash()),
+        };
+        // Where the receipt says, where it was when we last asked, and then anywhere: a restored server has given the
+        // positions anew.
+        let places = [named.position, here.and_then(|here| here.position)];
+        for position in places.into_iter().flatten().filter(|position| *position > 0) {
             let request = Request::new(Code::GET)
                 .path("/feed")
-                .query("after", &after.to_string())
-                .query("max", &PAGE_BYTES.to_string());
-            let response = self.prove_ask(&request, deadline)?;
-            let page = FeedPage::decode(success(&response)?)
-                .map_err(|error| SyncError::Nonsense(error.to_string()))?;
-            for (position, entry) in &page.entries {
-                let is_it = match hash {
-                    Some(hash) => hash == entry.hash(),
-                    None => named.is(Some(*position), entry.hash()),
-                };
-                if is_it {
-                    let (chain, seq) = (entry.change().chain, entry.change().seq);
-                    let (position, hash) = (*position, entry.hash());
-                    return Ok(Some(Receipt { chain, seq, position, hash }));
-                }
+                .query("after", &(position - 1).to_string())
+                .query("until", &position.to_string());
+            let page = self.ask_page(&request, deadline)?;
+            let found = page.entries.iter().find(|(position, entry)| is_it(*position, entry));
+            if let Some((position, entry)) = found {
+                return Ok(Some(receipt(*position, entry)));
+            }
+        }
+        let mut after = Cursor::START;
+        loop {
+            let page = self.ask_page(&feed_after(after), deadline)?;
+            let found = page.entries.iter().find(|(position, entry)| is_it(*position, entry));
+            if let Some((position, entry)) = found {
+                return Ok(Some(receipt(*position, entry)));
             }
             if page.entries.is_empty() || page.remaining == 0 {
                 return Ok(None);
             }
             after = page.next;
         }
+    }
+
+    fn ask_page(&mut self, request: &Request, deadline: Instant) -> Result<FeedPage, ClientError> {
+        let response = self.prove_ask(request, deadline)?;
+        let page = FeedPage::decode(success(&response)?);
+        Ok(page.map_err(|error| SyncError::Nonsense(error.to_string()))?)
     }
 
     fn prove_ask(&mut self, request: &Request, deadline: Instant) -> Result<Response, ClientError> {
@@ -370,9 +374,22 @@ impl Client {
 
     fn waiting_changes(&mut self) -> Result<BTreeMap<(ChainId, u64), Hash>, ClientError> {
         let entries = self.store.outbox(usize::MAX)?;
-        let place = |entry: &suibi_journal::Entry| (entry.change().chain, entry.change().seq);
+        let place = |entry: &Entry| (entry.change().chain, entry.change().seq);
         Ok(entries.iter().map(|entry| (place(entry), entry.hash())).collect())
     }
+}
+
+/// The page of the feed after a cursor.
+fn feed_after(after: Cursor) -> Request {
+    Request::new(Code::GET)
+        .path("/feed")
+        .query("after", &after.to_string())
+        .query("max", &PAGE_BYTES.to_string())
+}
+
+fn receipt(position: u64, entry: &Entry) -> Receipt {
+    let (chain, seq) = (entry.change().chain, entry.change().seq);
+    Receipt { chain, seq, position, hash: entry.hash() }
 }
 
 /// A receipt as somebody wrote it down.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may unwrap, their helpers too")]
 
 mod client;
+mod damage;
 mod embedded;
 mod join;
 mod joined;

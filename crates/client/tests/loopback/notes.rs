@@ -125,6 +125,19 @@ fn a_receipt_is_found_on_both_sides() {
         assert_eq!((here.note, here.seq, here.device.as_str()), (added.note, 1, "phone"));
         assert!(check.is_kept());
     }
+    // A server that was filled anew has given the positions in another order.
+    let address = server.stop();
+    std::fs::remove_dir_all(world.dir("server")).unwrap();
+    let server = world.serve(address);
+    let mut laptop = world.client("laptop", server.address);
+    add(&mut laptop, "first now");
+    phone.sync(PATIENCE, |_| {}).unwrap();
+    let check = phone.verify_receipt(&receipt.to_string(), PATIENCE).unwrap();
+    let found = check.server.unwrap().unwrap();
+    assert_eq!((check.position, found.position, found.hash), (Some(1), 2, receipt.hash));
+    let check = laptop.verify_receipt(&receipt.to_string(), PATIENCE).unwrap();
+    assert!(check.here.is_none() && check.is_kept(), "not here, but there");
+
     let check = phone.verify_receipt("#9 · 00aaaa", PATIENCE).unwrap();
     assert!(check.here.is_none() && !check.is_kept());
     assert!(matches!(

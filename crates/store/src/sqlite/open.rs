@@ -26,11 +26,12 @@ const STATEMENTS: usize = 64;
 pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
     make_private(path)?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // First of all: beside a damaged file, closing would remove a log that still has something to tell.
+    leave_the_log(&conn, own_chain)?;
     // Before anything is written: a file of something else stays as it is.
     migrate::version(&conn, path)?;
     keep_private(path)?;
     use_wal(&conn, path)?;
-    leave_the_log(&conn, own_chain)?;
     conn.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;",
     )?;

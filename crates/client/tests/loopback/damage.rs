@@ -1,0 +1,270 @@
+//! Replicas that are damaged, lost, put back to an older copy, or used twice: in the end everybody has the same notes.
+
+use std::fs;
+use std::io::{Seek, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use suibi_client::{Client, ClientConfig, Place, Scope, Synced};
+use suibi_journal::Extras;
+
+use crate::support::{PATIENCE, Serving, World, copy, eventually, texts};
+
+fn add(client: &mut Client, text: &str) -> suibi_client::Added {
+    client.add(text, None, Extras::new()).unwrap()
+}
+
+#[track_caller]
+fn sync(client: &mut Client) -> Synced {
+    client.sync(PATIENCE, |_| {}).unwrap()
+}
+
+fn shown(client: &Client) -> Vec<String> {
+    texts(&mut *client.reader().unwrap())
+}
+
+fn replica(world: &World, device: &str) -> PathBuf {
+    let mut files = fs::read_dir(world.dir(device)).unwrap().map(|file| file.unwrap().path());
+    files
+        .find(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.ends_with(".db") && !name.contains("-index")
+        })
+        .unwrap()
+}
+
+/// Writes nonsense over a part of a file.
+fn damage(path: &Path, from: u64, len: usize) {
+    let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.seek(SeekFrom::Start(from)).unwrap();
+    file.write_all(&vec![0xa5; len]).unwrap();
+}
+
+/// Damages a replica beyond use: its file, and its log in these places.
+fn destroy(path: &Path, places: &[(u64, usize)]) {
+    damage(path, 0, fs::metadata(path).unwrap().len() as usize);
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    for (from, len) in places {
+        damage(Path::new(&log), *from, *len);
+    }
+}
+
+fn remove_files(path: &Path) {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let _ = fs::remove_file(name);
+    }
+}
+
+/// All of them have the same notes, and everything verifies.
+#[track_caller]
+fn all_alike(clients: &mut [&mut Client], expected: &[&str]) {
+    for _ in 0..2 {
+        for client in &mut *clients {
+            sync(client);
+        }
+    }
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    for client in clients {
+        assert_eq!(shown(client), expected);
+        let found = client.verify(Scope::All, PATIENCE, &mut |_, _| {}).unwrap();
+        assert_eq!((found.problems, found.waiting), (Vec::new(), 0));
+    }
+}
+
+/// A phone with notes on the server and, since that is gone, some that are not.
+fn phone_with_outbox(world: &World) -> (Serving, Vec<String>) {
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    let mut laptop = world.client("laptop", server.address);
+    let mut expected = Vec::new();
+    for i in 0..3 {
+        for (client, name) in [(&mut phone, "phone"), (&mut laptop, "laptop")] {
+            let text = format!("{name} {i}");
+            add(client, &text);
+            expected.push(text);
+        }
+    }
+    sync(&mut phone);
+    let address = server.stop();
+    for i in 0..3 {
+        let text = format!("waiting {i}");
+        assert!(add(&mut phone, &text).receipt.is_none());
+        expected.push(text);
+    }
+    drop((phone, laptop));
+    (world.serve(address), expected)
+}
+
+#[test]
+fn a_damaged_replica_is_put_aside_and_filled_anew() {
+    // Behind the damaged place in the log nothing can be read by the database any more.
+    for (what, places) in [("begin", [(0, 64), (0, 0)]), ("more", [(0, 64), (8_000, 3_000)])] {
+        let world = World::new();
+        let (server, mut expected) = phone_with_outbox(&world);
+        destroy(&replica(&world, "phone"), &places);
+        let mut phone = world.client("phone", server.address);
+        let rebuilt = phone.rebuilt().cloned();
+        let synced = sync(&mut phone);
+        let told = synced.rebuilt.as_ref().unwrap_or_else(|| panic!("{what}: nothing was done"));
+        assert_eq!(rebuilt.map(|rebuilt| rebuilt.aside).as_ref(), Some(&told.aside));
+        assert!(told.aside.to_string_lossy().contains(".damaged-1"), "{told:?}");
+        assert!(told.aside.exists(), "{what}: nothing of it is removed");
+        assert_eq!((told.kept, synced.waiting), (3, 0), "{what}");
+        let repairs = phone.status(PATIENCE).unwrap().repairs;
+        assert!(repairs.iter().any(|repair| repair.what.word() == "rebuilt"), "{repairs:?}");
+
+        assert!(add(&mut phone, "after").receipt.is_some());
+        expected.push("after".into());
+        let mut laptop = world.client("laptop", server.address);
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        all_alike(&mut [&mut phone, &mut laptop], &expected);
+    }
+}
+
+#[test]
+fn damage_that_is_met_while_working_is_repaired_on_the_way() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut laptop = world.client("laptop", server.address);
+    let events = laptop.live().unwrap();
+    let expected: Vec<String> =
+        (0..400).map(|i| format!("note {i:03} {}", "x".repeat(400))).collect();
+    for text in &expected {
+        add(&mut laptop, text);
+    }
+    eventually("the notes are on the server", || laptop.waiting().unwrap() == 0);
+    laptop.stop_live();
+    drop(events);
+    drop(laptop);
+    let path = replica(&world, "laptop");
+    let len = fs::metadata(&path).unwrap().len();
+    assert!(len > 50 * 4096, "{len} bytes are in the file and not in its log");
+    // Everything but the header and the schema.
+    damage(&path, 2 * 4096, (len - 2 * 4096) as usize);
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    fs::write(&log, []).unwrap();
+
+    let mut laptop = world.client("laptop", server.address);
+    let mut phone = world.client("phone", server.address);
+    let added = add(&mut laptop, "new");
+    assert!(added.receipt.is_some(), "{:?}", added.trouble);
+    let synced = sync(&mut laptop);
+    assert!(synced.rebuilt.is_some());
+    let mut expected: Vec<_> = expected.iter().map(String::as_str).collect();
+    expected.push("new");
+    all_alike(&mut [&mut phone, &mut laptop], &expected);
+}
+
+#[test]
+fn without_a_server_what_waited_is_there_all_the_same() {
+    let world = World::new();
+    let (server, mut expected) = phone_with_outbox(&world);
+    let address = server.stop();
+    destroy(&replica(&world, "phone"), &[(0, 64)]);
+    let mut phone = world.client("phone", address);
+    assert!(phone.sync(PATIENCE, |_| {}).is_err());
+    // With it what could not be told from it: where the receipts are gone, everything may be waiting.
+    let here = shown(&phone);
+    assert!((0..3).all(|i| here.contains(&format!("waiting {i}"))), "{here:?}");
+    assert_eq!(phone.waiting().unwrap(), here.len() as u64);
+    let server = world.serve(address);
+    sync(&mut phone);
+    let mut laptop = world.client("laptop", server.address);
+    expected.sort();
+    let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+    all_alike(&mut [&mut phone, &mut laptop], &expected);
+}
+
+#[test]
+fn a_live_view_goes_on_with_the_new_replica() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    let mut laptop = world.client("laptop", server.address);
+    add(&mut phone, "one");
+    let events = phone.live().unwrap();
+    let path = replica(&world, "phone");
+    // As another process does that meets the damage first.
+    drop(world.client("phone", server.address));
+    destroy(&path, &[(0, 64)]);
+    let mut other = world.client("phone", server.address);
+    sync(&mut other);
+    assert!(other.rebuilt().is_some());
+    add(&mut laptop, "two");
+    eventually("the other process is followed", || shown(&phone).len() == 2);
+    add(&mut phone, "three");
+    eventually("what is written goes to the new replica", || phone.waiting().unwrap() == 0);
+    phone.stop_live();
+    drop(events);
+    all_alike(&mut [&mut phone, &mut laptop, &mut other], &["one", "two", "three"]);
+}
+
+#[test]
+fn a_lost_replica_comes_back_from_the_server() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    add(&mut phone, "one");
+    add(&mut phone, "two");
+    drop(phone);
+    remove_files(&replica(&world, "phone"));
+    let mut phone = world.client("phone", server.address);
+    assert!(phone.rebuilt().is_none(), "there was nothing to put aside");
+    add(&mut phone, "three");
+    all_alike(&mut [&mut phone], &["one", "two", "three"]);
+}
+
+#[test]
+fn a_replica_put_back_to_an_older_copy_loses_nothing() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    add(&mut phone, "one");
+    drop(phone);
+    copy(&world.dir("phone"), &world.dir("backup"));
+    let mut phone = world.client("phone", server.address);
+    add(&mut phone, "two");
+    add(&mut phone, "three");
+    drop(phone);
+    fs::remove_dir_all(world.dir("phone")).unwrap();
+    copy(&world.dir("backup"), &world.dir("phone"));
+
+    // Its chain goes on elsewhere: offline and online.
+    let address = server.stop();
+    let mut phone = world.client("phone", address);
+    assert!(add(&mut phone, "four").receipt.is_none());
+    let server = world.serve(address);
+    assert!(add(&mut phone, "five").receipt.is_some());
+    let mut laptop = world.client("laptop", server.address);
+    all_alike(&mut [&mut phone, &mut laptop], &["one", "two", "three", "four", "five"]);
+}
+
+#[test]
+fn two_copies_of_one_replica_write_on_and_edit_the_same_note() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    let note = add(&mut phone, "tea").note;
+    drop(phone);
+    copy(&world.dir("phone"), &world.dir("clone"));
+    let place = Place::Server { address: server.address.to_string() };
+    let data_dir = world.dir("clone");
+    let config = ClientConfig { data_dir, place, device: "phone".into() };
+    let mut phone = world.client("phone", server.address);
+    let mut clone = Client::open(config).unwrap();
+    let heads =
+        phone.history(note).unwrap().iter().map(|past| past.entry.hash()).collect::<Vec<_>>();
+    assert!(phone.edit(note, &heads, "tea\nand milk").unwrap().receipt.is_some());
+    assert!(clone.edit(note, &heads, "green tea").unwrap().receipt.is_some());
+    sync(&mut phone);
+    let history = phone.history(note).unwrap();
+    let told: Vec<_> = history.iter().map(|past| past.device.as_str()).collect();
+    assert_eq!(told, ["phone", "phone", "phone"]);
+    assert_eq!(shown(&phone), shown(&clone));
+    assert_eq!(shown(&phone).len(), 1);
+    assert!(shown(&phone)[0].contains("green tea") && shown(&phone)[0].contains("and milk"));
+}
