@@ -145,3 +145,34 @@ fn a_receipt_is_found_on_both_sides() {
         Err(ClientError::Receipt(text)) if text == "tea"
     ));
 }
+
+#[test]
+fn a_purged_note_is_gone_everywhere_and_everything_verifies() {
+    let world = World::new();
+    let server = world.serve(None);
+    world.join("owner", &world.invite("read,write,admin"));
+    world.join("phone", &world.invite("read,write"));
+    let (mut owner, mut phone) = (world.joined("owner"), world.joined("phone"));
+    let note = add(&mut phone, "a secret");
+    let heads = heads(&phone, note);
+    phone.edit(note, &heads, "a greater secret").unwrap();
+    owner.sync(PATIENCE, |_| {}).unwrap();
+    let error = phone.purge(note, PATIENCE).unwrap_err();
+    assert!(matches!(error, ClientError::NotAdmin { .. }), "{error}");
+    let purged = owner.purge(note, PATIENCE).unwrap();
+    assert!(purged.trouble.is_none(), "{:?}", purged.trouble);
+    phone.sync(PATIENCE, |_| {}).unwrap();
+    for client in [&mut owner, &mut phone] {
+        assert!(shown(client).is_empty());
+        let history = client.history(note).unwrap();
+        let texts = history.iter().filter_map(|past| match &past.entry.content()?.body {
+            suibi_journal::Body::Text(text) => Some(text.clone()),
+            _ => None,
+        });
+        assert_eq!(texts.count(), 0);
+        assert!(matches!(client.restore(note), Err(ClientError::NothingToRestore(_))));
+        let found = verify(client, Scope::All);
+        assert_eq!((found.problems, found.here.purged), (Vec::new(), 2));
+    }
+    drop(server);
+}
