@@ -277,8 +277,8 @@ pub trait Reader: Send {
 
     /// The notes that are meant by a name, ascending by id: with several, more has to be said.
     ///
-    /// Deleted and purged notes are among them, but never the last. Digits of a hash alone take time that
-    /// grows with the journal, about half a second for a million notes.
+    /// Deleted and purged notes are among them, but never the last. Digits of a hash alone make it look at
+    /// every change, the other names at a few.
     fn find(&mut self, journal: JournalId, name: &NoteName) -> Result<Vec<NoteId>, StoreError>;
 
     /// The days that have notes, oldest first, and how many.

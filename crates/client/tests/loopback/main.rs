@@ -9,6 +9,7 @@ mod join;
 mod joined;
 mod live;
 mod notes;
+mod purge;
 mod remote;
 mod support;
 mod transports;
