@@ -149,6 +149,7 @@ pub struct Refused {
 #[derive(Debug)]
 pub struct Sync {
     rights: Rights,
+    device: String,
     /// Whether the feed is pulled in any case; a fork makes it necessary.
     pulls: bool,
     /// Whether to compare, at the end, what the server has of each chain.
@@ -168,6 +169,9 @@ pub struct Sync {
     forked: BTreeMap<ChainId, Refused>,
     /// Places of chains that were put into the outbox again, from the first to the last.
     again: BTreeMap<ChainId, (u64, u64)>,
+    /// Changes that a device without a look at the server sends again, to see whether it still has them: the places
+    /// before them.
+    probes: BTreeSet<(ChainId, u64)>,
     /// The last gap that was mended, lest a server that lacks it for ever is asked for ever.
     mended: Option<(ChainId, u64)>,
     /// It was compared in this run; a second time would be a circle.
@@ -198,6 +202,8 @@ enum Phase {
     AwaitingHeads(AskId),
     /// The chains here, to compare them with those there.
     Comparing(Vec<Head>),
+    /// The chains here, whose ends are sent again.
+    Probing,
     /// Everything is answered; what came is being kept.
     Settling,
     Done,
@@ -220,7 +226,8 @@ impl Sync {
     /// Besides, at the end, compares what both have of each chain, and gives the server what it lacks.
     ///
     /// A server that was restored from a backup may have lost changes for which it gave receipts, and still know our
-    /// cursor, if we never read so far. One more request tells; it is meant for the first run of a process.
+    /// cursor, if we never read so far. One more request tells; it is meant for the first run of a process. Who may only
+    /// add sends the end of each of its chains again instead.
     #[must_use]
     pub fn comparing(mut self) -> Self {
         self.compares = true;
@@ -230,6 +237,7 @@ impl Sync {
     fn new(rights: Rights, device: &str, own: Option<ChainId>, pulls: bool) -> Self {
         let mut sync = Self {
             rights,
+            device: device.to_owned(),
             pulls,
             compares: false,
             queue: VecDeque::new(),
@@ -241,6 +249,7 @@ impl Sync {
             refused: BTreeSet::new(),
             forked: BTreeMap::new(),
             again: BTreeMap::new(),
+            probes: BTreeSet::new(),
             mended: None,
             is_compared: false,
             is_read_anew: false,
@@ -286,6 +295,7 @@ impl Sync {
                 let there = std::mem::take(there);
                 self.compare(chains, &there);
             }
+            Phase::Probing => self.probe(chains),
             _ => {}
         }
     }
@@ -300,7 +310,7 @@ impl Sync {
 
     /// A [`Keep::Requeue`] put so many changes after `seq` into the outbox that were not there.
     pub fn handle_requeued(&mut self, chain: ChainId, seq: u64, changes: u64) {
-        if changes > 0 {
+        if changes > 0 && !self.probes.remove(&(chain, seq)) {
             let (first, last) = self.again.entry(chain).or_insert((seq + 1, seq));
             *first = (*first).min(seq + 1);
             *last = (*last).max(seq + changes);
@@ -389,8 +399,16 @@ impl Sync {
         for refused in std::mem::take(&mut self.forked).into_values() {
             self.refuse(refused);
         }
-        if self.compares && self.pulls && !self.is_compared {
-            return self.ask_heads();
+        if self.compares && !self.is_compared {
+            if self.pulls {
+                return self.ask_heads();
+            }
+            if self.rights.is_drop() {
+                self.is_compared = true;
+                self.queue.push_back(Step::ReadChains);
+                self.phase = Phase::Probing;
+                return;
+            }
         }
         self.phase = Phase::Done;
     }
@@ -434,6 +452,30 @@ impl Sync {
             self.begin_push();
         } else {
             self.phase = Phase::Settling;
+        }
+    }
+
+    /// A drop may not ask what the server has of its chains. It sends the end of each once more: the answer is the same
+    /// receipt, or that changes before it are missing.
+    fn probe(&mut self, here: &[Head]) {
+        self.learn(here);
+        self.names_are_read = true;
+        // What was confirmed just now need not be asked for.
+        let confirmed = |head: &&Head| {
+            let mut receipts = self.report.receipts.iter();
+            receipts.any(|receipt| (receipt.chain, receipt.seq) == (head.chain, head.seq))
+        };
+        let own = here.iter().filter(|head| head.device == self.device);
+        let unsure: Vec<_> = own.filter(|head| !confirmed(head)).collect();
+        for Head { chain, seq, .. } in &unsure {
+            let before = seq.saturating_sub(1);
+            self.probes.insert((*chain, before));
+            self.queue.push_back(Step::Keep(Keep::Requeue { chain: *chain, seq: before }));
+        }
+        if unsure.is_empty() {
+            self.phase = Phase::Done;
+        } else {
+            self.begin_push();
         }
     }
 

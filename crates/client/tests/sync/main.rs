@@ -55,10 +55,31 @@ fn rights_say_what_is_asked() {
     let asked = within("read", &mut device, &mut server);
     assert!(asked.iter().all(|asked| asked.starts_with("GET")), "{asked:?}");
     assert_eq!((device.outbox.len(), server.feed.len()), (1, 1));
-    // Who may only add asks nothing.
+    // Who may only add asks nothing, and looks whether its last change is still there.
     assert_eq!(within("write", &mut device, &mut server), ["POST feed"]);
     assert_eq!((device.outbox.len(), server.feed.len()), (0, 2));
-    assert!(within("write", &mut device, &mut server).is_empty());
+    assert_eq!(within("write", &mut device, &mut server), ["POST feed"]);
+    assert_eq!((device.outbox.len(), server.feed.len()), (0, 2));
+}
+
+#[test]
+fn a_restored_server_gets_back_what_a_drop_has() {
+    let (mut drop, mut server) = (Replica::new("drop", 1), new_server());
+    let backup = server.clone();
+    (1..5).for_each(|number| drop.add(&format!("note {number}")));
+    let within = |replica: &mut Replica, server: &mut Server| {
+        let run = Sync::within("write".parse().unwrap(), "drop", Some(replica.own)).comparing();
+        replica.run(run, |request| Some(server.answer(request))).unwrap()
+    };
+    within(&mut drop, &mut server);
+    assert_eq!(server.feed.len(), 4);
+
+    let mut server = backup;
+    let report = within(&mut drop, &mut server);
+    assert_eq!((server.feed.len(), drop.outbox.len()), (4, 0));
+    assert!(report.recovered > 0, "{report:?}");
+    assert!(report.refused.is_empty());
+    assert_eq!(within(&mut drop, &mut server).recovered, 0, "nothing was lacking");
 }
 
 #[test]
