@@ -188,7 +188,7 @@ impl Laptop {
             return;
         }
         self.disk.settle();
-        let mut store = open(&self.disk);
+        let mut store = open(&self.disk, &self.credential.name);
         let epoch = store.meta(EPOCH).unwrap();
         let epoch = epoch.and_then(|text| suibi_journal::hex::array_from_hex(&text));
         let id = KeyId::from_slice(&self.credential.key_id).unwrap();
@@ -302,7 +302,7 @@ impl Laptop {
 }
 
 /// The replica on a disk.
-pub(crate) fn open(disk: &Disk) -> SqliteStore {
-    let options = SqliteOptions { own_chain: OwnChain::Kept, device: "laptop".to_owned() };
+pub(crate) fn open(disk: &Disk, device: &str) -> SqliteStore {
+    let options = SqliteOptions { own_chain: OwnChain::Kept, device: device.to_owned() };
     SqliteStore::open(&disk.path(FILE), options).unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rusqlite::{Connection, OpenFlags};
-use suibi_journal::{Hash, Note, Query, Rights};
+use suibi_journal::{ChainId, Hash, Note, Query, Rights, rescued_chain};
 use suibi_sim::{Disk, Link, Node, NodeId, World};
 use suibi_store::{
     AccessChange, DeviceRow, JournalId, OwnChain, SqliteOptions, SqliteStore, Store, verify,
@@ -115,7 +116,7 @@ static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| {
     }
     drop(store);
     let replica = Disk::new();
-    drop(laptop::open(&replica));
+    drop(laptop::open(&replica, ""));
     Templates { server, replica, credentials }
 });
 
@@ -128,6 +129,7 @@ pub(crate) struct Tally {
     pub(crate) clones: u64,
     pub(crate) rescued: u64,
     pub(crate) recovered: u64,
+    pub(crate) twice: u64,
     pub(crate) datagrams: u64,
 }
 
@@ -139,6 +141,7 @@ impl Tally {
         self.clones += other.clones;
         self.rescued += other.rescued;
         self.recovered += other.recovered;
+        self.twice += other.twice;
         self.datagrams += other.datagrams;
     }
 }
@@ -153,6 +156,7 @@ struct Life {
     promised: BTreeSet<Hash>,
     /// Older states, of whom.
     backups: Vec<(NodeId, Disk)>,
+    server_went_back: bool,
     tally: Tally,
     trace: bool,
 }
@@ -177,7 +181,8 @@ pub(crate) fn live(seed: u64, trace: bool) -> Result<Tally, String> {
         active.push(NodeId(3));
     }
     let (promised, backups, tally) = (BTreeSet::new(), Vec::new(), Tally::default());
-    let mut life = Life { world, rng, active, promised, backups, tally, trace };
+    let server_went_back = false;
+    let mut life = Life { world, rng, active, promised, backups, server_went_back, tally, trace };
     life.weather();
     life.start_hub();
     for _ in 0..life.rng.random_range(20..70) {
@@ -319,6 +324,7 @@ impl Life {
         match who {
             SERVER => {
                 self.hub().replace(disk);
+                self.server_went_back = true;
                 self.start_hub();
             }
             id => self.laptop(id).replace(disk),
@@ -355,7 +361,7 @@ impl Life {
         }
     }
 
-    fn file(&mut self, id: NodeId) -> std::path::PathBuf {
+    fn file(&mut self, id: NodeId) -> PathBuf {
         let name = if id == SERVER { hub::FILE } else { laptop::FILE };
         self.disk(id).path(name)
     }
@@ -375,13 +381,7 @@ impl Life {
         for id in self.active.clone() {
             self.laptop(id).doom = Doom::default();
             self.laptop(id).end();
-            if !self.laptop(id).credential.rights.read {
-                // Who may not ask what the server has learns from its next note that earlier ones are lacking.
-                let millis = self.millis();
-                self.laptop(id).write(millis);
-            }
         }
-        self.collect();
         let mut round = 0;
         while !self.round()? {
             round += 1;
@@ -441,11 +441,8 @@ impl Life {
     fn compare(&mut self) -> Result<(), String> {
         self.hub().stop();
         let server = self.file(SERVER);
-        let there = contents(&server);
-        let once: BTreeSet<Hash> = there.iter().copied().collect();
-        if once.len() < there.len() {
-            return Err(format!("{} changes are there twice", there.len() - once.len()));
-        }
+        let once: BTreeSet<Hash> = contents(&server).into_iter().collect();
+        self.tally.twice = self.doubles(&server)?;
         let lost = self.promised.difference(&once).count();
         if lost > 0 {
             return Err(format!("{lost} of {} promised changes are lost", self.promised.len()));
@@ -471,6 +468,33 @@ impl Life {
         Ok(())
     }
 
+    /// How many changes are there twice, as they were written and as they were rescued: a fork was rescued, and then
+    /// the server went back to a state before it, where the lost branch came first. The note has both, and is one.
+    fn doubles(&self, server: &Path) -> Result<u64, String> {
+        let conn = connect(server);
+        let mut statement = conn
+            .prepare(
+                "SELECT c.hash, h.chain, c.content FROM changes c JOIN chains h ON h.id = c.chain",
+            )
+            .unwrap();
+        let rows = statement.query_map([], |row| {
+            let (hash, chain) = (Hash::from_bytes(row.get(0)?), ChainId::from_bytes(row.get(1)?));
+            Ok((hash, chain, Hash::of(&row.get::<_, Vec<u8>>(2)?)))
+        });
+        let changes: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+        let rescued: BTreeSet<_> = changes.iter().map(|change| rescued_chain(change.0)).collect();
+        let mut first = BTreeMap::new();
+        let mut doubles = 0;
+        for (_, chain, content) in &changes {
+            let Some(other) = first.insert(content, chain) else { continue };
+            if !self.server_went_back || !rescued.contains(chain) && !rescued.contains(other) {
+                return Err(format!("a change is there twice, in chains {other} and {chain}"));
+            }
+            doubles += 1;
+        }
+        Ok(doubles)
+    }
+
     fn notes(&mut self, id: NodeId) -> Notes {
         let own_chain = if id == SERVER { OwnChain::Fresh } else { OwnChain::Kept };
         let options = SqliteOptions { own_chain, device: String::new() };
@@ -484,12 +508,12 @@ impl Life {
 /// Notes as they are shown: text, time, whether they conflict, heads.
 type Notes = BTreeMap<String, (String, String, bool, Vec<Hash>)>;
 
-fn connect(file: &std::path::Path) -> Connection {
+fn connect(file: &Path) -> Connection {
     Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
 /// What the changes of a store hold, in no order.
-fn contents(file: &std::path::Path) -> Vec<Hash> {
+fn contents(file: &Path) -> Vec<Hash> {
     let conn = connect(file);
     let mut statement = conn.prepare("SELECT content FROM changes").unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
@@ -497,13 +521,13 @@ fn contents(file: &std::path::Path) -> Vec<Hash> {
 }
 
 /// The changes of a store.
-fn hashes(file: &std::path::Path) -> BTreeSet<[u8; 32]> {
+fn hashes(file: &Path) -> BTreeSet<[u8; 32]> {
     let conn = connect(file);
     let mut statement = conn.prepare("SELECT hash FROM changes").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
-fn waiting(file: &std::path::Path) -> u64 {
+fn waiting(file: &Path) -> u64 {
     connect(file).query_row("SELECT count(*) FROM outbox", [], |row| row.get(0)).unwrap()
 }
