@@ -94,20 +94,26 @@ impl SqliteStore {
             return Err(StoreError::Broken(why.clone()));
         }
         let result = self.try_write(journal, work);
-        self.sweep();
-        if let Err(error) = &result {
-            // What the cache says may have been rolled back.
-            self.cache = Cache::default();
-            if let StoreError::Broken(why) = error {
-                self.broken = Some(why.clone());
-                // What could not be flushed is still to be read in the log, as if it were durable. Whoever
-                // opens the file next must not build on it: the log goes, if the disk allows that.
-                if let Err(error) = open::empty_log(&self.conn) {
-                    tracing::debug!(%error, "the log cannot be emptied either");
-                }
+        match &result {
+            Ok(_) => self.sweep(),
+            Err(error) => {
+                // What the cache says may have been rolled back.
+                self.cache = Cache::default();
+                self.heed(error);
             }
         }
         result
+    }
+
+    /// After a flush that failed nothing is written any more.
+    fn heed(&mut self, error: &StoreError) {
+        let StoreError::Broken(why) = error else { return };
+        self.broken = Some(why.clone());
+        // What could not be flushed is still to be read in the log, as if it were durable. Whoever
+        // opens the file next must not build on it: the log goes, if the disk allows that.
+        if let Err(error) = open::empty_log(&self.conn) {
+            tracing::debug!(%error, "the log cannot be emptied either");
+        }
     }
 
     fn try_write<T>(

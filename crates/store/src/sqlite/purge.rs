@@ -55,6 +55,7 @@ impl SqliteStore {
         }
         let done = self.try_sweep().unwrap_or_else(|error| {
             tracing::debug!(%error, "what was purged is not gone from all files yet");
+            self.heed(&error);
             false
         });
         self.traces = if done { Traces::None } else { Traces::Left(Some(Instant::now())) };
@@ -63,7 +64,11 @@ impl SqliteStore {
     fn try_sweep(&mut self) -> Result<bool, StoreError> {
         // Another process may be doing the same.
         let Some(mark) = self.meta(ERASING)? else { return Ok(true) };
-        let is_clean = open::empty_log(&self.conn)? && self.forget_words()?;
+        let words_are_gone = self.forget_words().unwrap_or_else(|error| {
+            tracing::debug!(%error, "the index has not forgotten what was purged yet");
+            false
+        });
+        let is_clean = open::empty_log(&self.conn)? && words_are_gone;
         if is_clean {
             // Whatever was erased meanwhile has another mark.
             self.conn
