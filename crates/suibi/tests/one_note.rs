@@ -634,3 +634,47 @@ fn a_purge_asks_on_a_terminal_and_no_is_no() {
     again.expect("ended 0");
     assert_eq!(home.log(), [""; 0]);
 }
+
+#[test]
+fn watch_tells_edits_and_deletions_from_new_notes() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    let phone = Device::new("手机", place.address);
+    let environment = [("SUIBI_NOW", NOW)];
+    let terminal = Terminal::open_with(&laptop.home, "watch", (80, 24), &environment);
+    terminal.expect("waiting for notes; Ctrl-C ends");
+    phone.done(&["buy", "milk"]);
+    terminal.expect("09:05  手机  buy milk");
+    phone.done(&["edit", "last", "buy oat milk"]);
+    terminal.expect("09:05  手机  buy oat milk · edited");
+    phone.done(&["rm", "last"]);
+    terminal.expect("09:05  手机  buy oat milk · deleted");
+    phone.done(&["restore", "1"]);
+    terminal.expect("09:05  手机  buy oat milk · restored");
+    terminal.key("C-c");
+    terminal.expect("ended 130");
+
+    // The same for programs.
+    let mut watch = laptop.home.command(&["watch", "--json", "--from", "手机", "-n", "1"]);
+    let watching =
+        std::thread::spawn(move || run(watch.env("SUIBI_NOW", NOW), b"", machinery::PATIENCE));
+    while !watching.is_finished() {
+        phone.done(&["rm", "1"]);
+        phone.done(&["restore", "1"]);
+    }
+    let news = json(&watching.join().unwrap().expect_success());
+    assert!(["deleted", "restored"].contains(&news["change"].as_str().unwrap()), "{news}");
+    assert_eq!((&news["by"], &news["text"]), (&"手机".into(), &"buy oat milk".into()));
+}
+
+#[test]
+fn nobody_erases_over_an_unprotected_listener() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    laptop.done(&["stays"]);
+    let refused = laptop.suibi(&["purge", "--yes", "last"]).expect_refusal(&[4]);
+    assert!(refused.err.contains("does not let this device erase notes"), "{refused:#?}");
+    assert_eq!(laptop.home.log(), ["stays"]);
+}

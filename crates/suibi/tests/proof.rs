@@ -357,3 +357,40 @@ fn a_long_sync_shows_a_bar_and_ctrl_c_keeps_what_is_done() {
     assert_eq!(reader.log().len(), 3000);
     reader.suibi(&["verify", "--server"]).expect_success();
 }
+
+#[test]
+fn two_copies_of_one_device_come_together_and_say_what_was_repaired() {
+    let place = Place::new();
+    let server = place.start();
+    let laptop = place.join(&server, "laptop");
+    laptop.save("before the copy");
+    let copy = Home::new();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(laptop.path().join("data"))
+        .arg(copy.path())
+        .status();
+    assert!(copied.unwrap().success());
+    server.kill();
+    for (home, text) in [(&laptop, "of the one"), (&copy, "of the other")] {
+        home.add(text);
+    }
+    let server = place.start();
+    laptop.sync().expect_success();
+    let told = copy.sync().expect_success();
+    assert!(told.err.contains("1 change saved from a copy of this device"), "{told:#?}");
+    let status = copy.suibi(&["status"]).expect_success();
+    let repaired = status.out.lines().find(|line| line.starts_with("repaired  "));
+    assert!(repaired.is_some_and(|line| line.contains("rescued")), "{status:#?}");
+    let json = json(&copy.suibi(&["status", "--json"]).expect_success());
+    assert_eq!(json["repairs"][0]["what"], "rescued");
+    for home in [&laptop, &copy, &laptop] {
+        home.sync().expect_success();
+    }
+    let all = ["before the copy", "of the one", "of the other"].map(String::from);
+    for home in [&laptop, &copy] {
+        assert_each_once(&home.log(), &all);
+        home.suibi(&["verify", "--all"]).expect_success();
+    }
+    drop(server);
+}
