@@ -11,8 +11,8 @@ use suibi_journal::{
 };
 use suibi_sim::{Disk, Moment};
 use suibi_store::{
-    Access, AccessChange, DeviceRow, Expect, InviteRow, JournalId, Outcome, OwnChain, SqliteStore,
-    Store, StoreError, Write,
+    Access, AccessChange, DeviceRow, Expect, InviteRow, JournalId, NoteRefused, Outcome, OwnChain,
+    SqliteStore, Store, StoreError, Write,
 };
 
 use crate::faults::Writes;
@@ -156,6 +156,9 @@ impl ServerStory {
                     extras: Extras::new(),
                     now: some_time(rng),
                 });
+            } else if let (true, Some(entry)) = (rng.random_bool(0.03), self.any_entry(rng)) {
+                let (note, now) = (entry.change().note, some_time(rng));
+                writes.push(Write::Purge { note, now, audit: None });
             } else {
                 let which = rng.random_range(0..self.devices.len());
                 for _ in 0..rng.random_range(1..4) {
@@ -187,6 +190,8 @@ impl ServerStory {
         };
         for outcome in outcomes {
             match outcome {
+                // A purge of what has not come yet.
+                Outcome::Note(Err(NoteRefused::NotFound)) => {}
                 Outcome::Note(note) => take(note.unwrap().receipt),
                 Outcome::Pushed(answers) => answers.into_iter().for_each(|a| take(a.unwrap())),
             }
@@ -197,11 +202,16 @@ impl ServerStory {
         Ok(added)
     }
 
+    /// What any device wrote, if it wrote anything.
+    fn any_entry(&self, rng: &mut StdRng) -> Option<Entry> {
+        let of = rng.random_range(0..self.devices.len());
+        self.devices[of].entries.choose(rng).cloned()
+    }
+
     /// A device adds, edits or deletes a note; edits are of what any device wrote.
     fn write_something(&mut self, which: usize, rng: &mut StdRng) {
         self.serial += 1;
-        let of = rng.random_range(0..self.devices.len());
-        let before = self.devices[of].entries.choose(rng).cloned();
+        let before = self.any_entry(rng);
         let (note, parents) = match before {
             Some(before) if rng.random_bool(0.4) => (before.change().note, vec![before.hash()]),
             _ => (NoteId::new(1_700_000_000_000 + i64::from(self.serial), rng.random()), vec![]),
