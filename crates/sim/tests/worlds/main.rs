@@ -71,8 +71,9 @@ fn in_every_world_everything_acknowledged_is_everywhere_once_in_the_end() {
     eprintln!("{count} worlds, {:.0} a minute: {tally:?}", count as f64 / minutes);
     assert!(trouble.is_empty(), "{}", trouble.join("\n"));
     if count >= WORLDS {
-        let Tally { changes, deaths, restores, clones, rescued, recovered, .. } = tally;
+        let Tally { changes, deaths, restores, clones, rescued, recovered, twice, .. } = tally;
         let all = [changes, deaths, restores, clones, rescued, recovered];
         assert!(all.iter().all(|count| *count > 0), "something never happened: {tally:?}");
+        assert!(twice * 100 < rescued, "too much is there twice: {tally:?}");
     }
 }
