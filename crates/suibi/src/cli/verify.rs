@@ -301,7 +301,7 @@ fn one_receipt(
     let spelled = spelled(&check);
     let (verdict, hint) = match (&check.server, &check.here) {
         (Ok(Some(there)), here) => {
-            let moved = check.position.is_some_and(|position| position != there.position);
+            let moved = position(&check).is_some_and(|position| position != there.position);
             let now = match moved {
                 true => {
                     format!(", at #{} now: it was put back to an older state once", there.position)
@@ -343,13 +343,24 @@ fn one_receipt(
     Ok(exit)
 }
 
+/// The position that the receipt names. Decimal digits alone may be those of a hash, and then they are none.
+fn position(check: &ReceiptCheck) -> Option<u64> {
+    let there = check.server.as_ref().ok().and_then(Option::as_ref);
+    let found = there.map(|there| there.position);
+    let found = found.or_else(|| check.here.as_ref().and_then(|here| here.position));
+    let may_be_hash = |position: u64| check.hash.as_deref() == Some(&position.to_string());
+    check
+        .position
+        .filter(|position| !may_be_hash(*position) || found.is_none_or(|found| found == *position))
+}
+
 /// The receipt as far as it is known.
 fn spelled(check: &ReceiptCheck) -> String {
     let there = check.server.as_ref().ok().and_then(Option::as_ref);
     let hash = there.map(|there| there.hash.short());
     let hash =
         hash.or_else(|| check.here.as_ref().map(|here| here.hash.short())).or(check.hash.clone());
-    let position = check.position.or(there.map(|there| there.position));
+    let position = position(check).or(there.map(|there| there.position));
     match (position, hash) {
         (Some(position), Some(hash)) => format!("#{position} · {hash}"),
         (Some(position), None) => format!("#{position}"),
@@ -362,7 +373,7 @@ fn json(check: &ReceiptCheck) -> ReceiptJson {
     ReceiptJson {
         version: VERSION,
         ok: check.is_kept(),
-        position: check.position,
+        position: position(check),
         hash: check.hash.clone(),
         here: check.here.as_ref().map(|here| HereJson {
             note: here.note.to_string(),
@@ -379,5 +390,33 @@ fn json(check: &ReceiptCheck) -> ReceiptJson {
             position: there.position,
         }),
         trouble: check.server.as_ref().err().map(|error| session::chain(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use suibi_journal::{ChainId, Hash, Receipt};
+
+    use super::*;
+
+    #[test]
+    fn digits_of_a_hash_that_look_like_a_number_are_no_position() {
+        let hash: Hash = format!("145681{}", "a".repeat(58)).parse().unwrap();
+        let kept =
+            |position| Receipt { chain: ChainId::from_bytes([1; 16]), seq: 1, position, hash };
+        let check = |position, digits: Option<&str>, there| ReceiptCheck {
+            position: Some(position),
+            hash: digits.map(str::to_owned),
+            here: None,
+            server: Ok(there),
+        };
+        let by_hash = check(145_681, Some("145681"), Some(kept(7)));
+        assert_eq!((position(&by_hash), spelled(&by_hash).as_str()), (None, "#7 · 145681"));
+        let by_number = check(145_681, Some("145681"), Some(kept(145_681)));
+        assert_eq!(position(&by_number), Some(145_681));
+        // A whole receipt of a server that was put back since.
+        let moved = check(5, Some("145681"), Some(kept(7)));
+        assert_eq!((position(&moved), spelled(&moved).as_str()), (Some(5), "#5 · 145681"));
+        assert_eq!(position(&check(145_681, Some("145681"), None)), Some(145_681));
     }
 }
