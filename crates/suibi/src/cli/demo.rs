@@ -26,7 +26,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use suibi_client::{Client, ClientConfig, JoinError, LiveEvent, Place, join};
 use suibi_journal::{Extras, Hash, Receipt};
-use suibi_net::relay::{Faults, Relay};
+use suibi_net::relay::{Faults, Line, Passage, Relay};
 
 use super::{Context, join as joining};
 use crate::clock;
@@ -153,6 +153,8 @@ impl<'a> Stage<'a> {
             Faults { loss: f64::from(args.loss) / 100.0, seed: args.seed, ..Faults::default() };
         let eavesdropper = Eavesdropper::default();
         let relay = Relay::start_through(server.address(), faults, eavesdropper.ears())?;
+        // A stream repairs its losses by itself, and there would be nothing to see.
+        relay.set_line(Line { tcp: Passage::Refused, ..Line::default() });
         let (sender, heard) = mpsc::channel();
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let interrupted = sender.clone();
