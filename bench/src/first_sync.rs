@@ -49,7 +49,8 @@ struct Turn {
     sync: Duration,
     client_cpu: Duration,
     server_cpu: Duration,
-    alone: Duration,
+    /// The database alone.
+    alone: sqlite::Inserted,
     /// The copy, and its bytes; none where there is no relay to count them.
     copy: Option<(Duration, u64)>,
     datagrams: u64,
@@ -79,7 +80,8 @@ pub(crate) fn run(options: &Options) -> Result<Table, Failure> {
             "first sync",
             "notes/s",
             "s",
-            "share of SQLite alone",
+            "share of SQLite alone, by the clock",
+            "by the device's CPU",
             "times a TCP copy",
             "MB on streams",
             "datagrams",
@@ -98,7 +100,13 @@ pub(crate) fn run(options: &Options) -> Result<Table, Failure> {
             spread(turns.iter().map(|turn| f64::from(notes) / seconds(turn)), grouped),
             format!("{:.2}", middle(turns.iter().map(seconds).collect())),
             spread(
-                turns.iter().map(|turn| 100.0 * turn.alone.as_secs_f64() / seconds(turn)),
+                turns.iter().map(|turn| 100.0 * turn.alone.wall.as_secs_f64() / seconds(turn)),
+                |share| format!("{share:.0} %"),
+            ),
+            spread(
+                turns.iter().map(|turn| {
+                    100.0 * turn.alone.cpu.as_secs_f64() / turn.client_cpu.as_secs_f64()
+                }),
                 |share| format!("{share:.0} %"),
             ),
             spread(copied.map(|(turn, (copy, _))| seconds(turn) / copy.as_secs_f64()), |times| {
@@ -137,7 +145,7 @@ impl Way {
         }
         let replica = device.status(Duration::from_secs(1))?.replica;
         drop(device);
-        let alone = sqlite::again(&replica, &directory.join("alone"), notes, BATCH)?.wall;
+        let alone = sqlite::again(&replica, &directory.join("alone"), notes, BATCH)?;
         if let Some(data_dir) = replica.parent() {
             std::fs::remove_dir_all(data_dir)?;
         }
