@@ -95,11 +95,13 @@ impl Resource for Feed {
             ask.payload_in(ContentFormat::CBOR_SEQ)?;
             Cow::Borrowed(&*ask.request.payload)
         };
-        // A device is who its credential says, whatever it calls itself.
-        let device = match ask.caller.device() {
+        // A device is who its credential says, whatever it calls itself. What it gives back is another's, perhaps.
+        let giver = match ask.caller.device() {
             Some(name) => name.to_owned(),
-            None => device.unwrap_or_else(|| ask.caller.source()),
+            None => device.clone().unwrap_or_else(|| ask.caller.source()),
         };
+        let gives_back = is_again && !ask.caller.is_drop();
+        let device = device.filter(|_| gives_back).unwrap_or_else(|| giver.clone());
         if device.is_empty()
             || device.len() > MAX_DEVICE_BYTES
             || device.contains(|c: char| c.is_control())
@@ -111,7 +113,7 @@ impl Resource for Feed {
         let entries = decode_batch(&payload)
             .map_err(|error| Problem::bad_request(format!("no batch of changes: {error}")))?;
         let write = Write::Push {
-            device: device.clone(),
+            device,
             entries,
             only_new: ask.caller.is_drop(),
             may_purge: ask.caller.may(Need::Admin).is_ok(),
@@ -136,7 +138,7 @@ impl Resource for Feed {
             let answers = pushed(outcome);
             let end = end.load(Ordering::Relaxed);
             let new = answers.iter().flatten().filter(|receipt| receipt.position > end).count();
-            recovered.handle_changes(journal, &device, address, new as u64);
+            recovered.handle_changes(journal, &giver, address, new as u64);
             Ok(answered(&answers))
         };
         Ok(Writing { write, already: Some(already), answer: Box::new(answer) })

@@ -1,9 +1,10 @@
 //! `/feed` in pieces: by position, compressed, and given back to a server that lost it.
 
 use suibi_journal::coding::{compress, decompress};
-use suibi_journal::decode_batch;
+use suibi_journal::{Rights, decode_batch};
 
 use super::*;
+use crate::caller::Who;
 
 /// A chain of so many notes about this and that.
 fn chain(id: u8, notes: u64) -> Vec<Entry> {
@@ -161,4 +162,25 @@ fn what_a_server_lost_and_gets_back_is_counted_and_told_of_once() {
     assert!(scene.get("/status").text().contains("\"recovered\":20"));
     let wrong = scene.ask(push("/feed?again=1", &entries));
     refused(&wrong, Code::BAD_REQUEST, "again=yes is the only one that is known");
+}
+
+#[test]
+fn what_a_device_gives_back_stays_anothers_and_what_it_writes_is_its_own() {
+    let mut scene = Scene::new();
+    scene.caller.who = Who::Device { number: 1, name: "phone".into() };
+    let (written, given) = (chain(1, 3), chain(2, 3));
+    scene.ask(push("/feed?device=laptop", &written));
+    scene.ask(push("/feed?device=laptop&again=yes", &given));
+    let heads = decode_heads(&scene.get("/heads").payload).unwrap();
+    let names: Vec<_> = heads.iter().map(|head| head.device.as_str()).collect();
+    assert_eq!(names, ["phone", "laptop"]);
+    let (changes, news) = scene.recovered();
+    assert_eq!((changes, news[0].device.as_str()), (3, "phone"));
+
+    // A drop adds notes of its own, and speaks for nobody else.
+    scene.caller.rights = Rights::DROP;
+    scene.ask(push("/feed?device=laptop&again=yes", &chain(3, 1)));
+    scene.caller.rights = Rights::ALL;
+    let heads = decode_heads(&scene.get("/heads").payload).unwrap();
+    assert_eq!(heads[2].device, "phone");
 }
