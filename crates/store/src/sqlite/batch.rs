@@ -174,13 +174,21 @@ impl<'t> Batch<'t> {
         Ok(Ok(receipt(entry, position)))
     }
 
-    /// Whether a change adds a note that is not here, and does nothing else.
+    /// Whether a change adds a note that is not here, and does nothing else. One that is here with the very same
+    /// content was added by the same change, which a rescue wrote on another chain.
     fn is_new(&self, entry: &Entry) -> Result<bool, StoreError> {
         let change = entry.change();
         let has_text = entry.content().is_some_and(|content| matches!(content.body, Body::Text(_)));
-        Ok(has_text
-            && change.parents.is_empty()
-            && notes::find(self.conn, self.journal, change.note)?.is_none())
+        if !has_text || !change.parents.is_empty() {
+            return Ok(false);
+        }
+        let Some(row) = notes::find(self.conn, self.journal, change.note)? else { return Ok(true) };
+        for position in notes::positions(self.conn, row.first)? {
+            if self.entry_at(position)?.change().content == change.content {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds a change to the feed, its chain and its note. The caller has seen that it is new.

@@ -116,7 +116,7 @@ impl Batch<'_> {
         Ok(Some(rescued))
     }
 
-    fn entry_at(&self, position: u64) -> Result<Entry, StoreError> {
+    pub(super) fn entry_at(&self, position: u64) -> Result<Entry, StoreError> {
         let (map, content) = self
             .conn
             .prepare_cached("SELECT map, content FROM changes WHERE position = ?1")?

@@ -286,4 +286,9 @@ pub(crate) fn a_drop_only_adds(store: &mut dyn Store) {
     let second = phone.note(73, NINE, "and one more");
     assert_eq!(answer(dropped(&phone, &second)).unwrap().seq, 2, "nothing refused was kept");
     assert_eq!(reader.count(HERE).unwrap(), count + 2);
+
+    // A copy of the device rescued the note onto another chain before this one delivers it.
+    let rescued = suibi_journal::rescue(std::slice::from_ref(&second));
+    assert!(answer(dropped(&phone, &rescued[0])).is_ok());
+    assert_eq!(reader.count(HERE).unwrap(), count + 2);
 }
