@@ -14,6 +14,7 @@ use suibi_journal::admission::MAX_NAME_BYTES;
 use suibi_journal::{
     Body, ChainId, Extras, Hash, Head, NoteId, NoteTime, Query, Receipt, Rights, TimeError,
 };
+use suibi_store::salvage::FeedRead;
 use suibi_store::{
     Expect, JournalId, Outcome, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _,
     StoreError, Write,
@@ -137,7 +138,7 @@ impl Client {
         };
         if !client.rights().read {
             // A drop reads no feed, so there is nothing to wait for.
-            client.take_back()?;
+            client.take_back(FeedRead::Never)?;
         }
         Ok(client)
     }
@@ -160,16 +161,16 @@ impl Client {
         self.identity = Identity::of(&self.path);
         self.rebuilt = rebuilt.or(self.rebuilt.take());
         if !self.rights().read {
-            self.take_back()?;
+            self.take_back(FeedRead::Never)?;
         }
         Ok(())
     }
 
     /// Takes back what only the replica that was put aside has.
-    fn take_back(&mut self) -> Result<bool, ClientError> {
-        let kept = rebuild::take_back(&self.path, &mut self.store)?;
+    fn take_back(&mut self, feed: FeedRead) -> Result<bool, ClientError> {
+        let kept = rebuild::take_back(&self.path, &mut self.store, feed)?;
         if let (Some(kept), Some(rebuilt)) = (kept, &mut self.rebuilt) {
-            rebuilt.kept = kept;
+            rebuilt.kept += kept;
         }
         Ok(kept.is_some_and(|kept| kept > 0))
     }
@@ -211,7 +212,7 @@ impl Client {
         let mut mine = lock(&mine);
         let mut outcomes = self.store.commit(vec![(JournalId::FIRST, write.clone())]);
         if let Err(error) = outcomes {
-            if !rebuild::is_damage(&error) {
+            if !error.is_damage() {
                 self.is_broken = matches!(error, StoreError::Broken(_));
                 return Err(error.into());
             }
@@ -290,7 +291,7 @@ impl Client {
         let deadline = Instant::now() + within;
         let (mut report, mut outcome) = self.sync_once(deadline, &mut progress);
         match outcome {
-            Err(ClientError::Store(damage)) if rebuild::is_damage(&damage) => {
+            Err(ClientError::Store(damage)) if damage.is_damage() => {
                 self.rebuild(damage)?;
                 (report, outcome) = self.sync_once(deadline, &mut progress);
             }
@@ -298,7 +299,8 @@ impl Client {
         }
         // Where nobody answers, what only the old replica has is better here than nowhere.
         let may_take_back = outcome.as_ref().err().is_none_or(ClientError::is_offline);
-        if may_take_back && self.take_back()? && outcome.is_ok() {
+        let feed = rebuild::feed_read(self.rights(), &outcome);
+        if may_take_back && self.take_back(feed)? && outcome.is_ok() {
             let (more, pushed) = self.sync_once(deadline, &mut progress);
             report.receipts.extend(more.receipts);
             report.pulled += more.pulled;

@@ -272,7 +272,8 @@ impl Background {
         let may_take_back = outcome.as_ref().err().is_none_or(ClientError::is_offline);
         if may_take_back && rebuild::is_pending(&mut self.store)? {
             // It waits in the outbox then, which is a reason for another round.
-            rebuild::take_back(&self.path, &mut self.store)?;
+            let feed = rebuild::feed_read(rights, &outcome);
+            rebuild::take_back(&self.path, &mut self.store, feed)?;
         }
         outcome?;
         remember(&mut self.store, &self.link)
@@ -368,7 +369,7 @@ impl Background {
         self.has_moved();
         self.is_broken |= error.is_broken();
         let error = match error {
-            ClientError::Store(damage) if rebuild::is_damage(&damage) => {
+            ClientError::Store(damage) if damage.is_damage() => {
                 match self.open_anew(Some(damage)) {
                     Ok(()) => return Ok(()),
                     Err(error) => error.into(),

@@ -12,14 +12,18 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use suibi_journal::{AuditEntry, AuditKind};
-use suibi_store::{AccessChange, SqliteStore, Store as _, StoreError, salvage};
+use suibi_journal::{AuditEntry, AuditKind, Rights};
+use suibi_store::salvage::{self, FeedRead};
+use suibi_store::{AccessChange, SqliteStore, Store as _, StoreError};
 
 use crate::client::open_replica;
 use crate::outcome::Rebuilt;
 
 /// The file that was put aside and is still to be looked through, without directory, in the `meta` of the new one.
 const SALVAGE: &str = "salvage";
+
+/// The file of which what follows its chain was taken already, before the feed was read.
+const SALVAGED_PART: &str = "salvaged-part";
 
 /// When a replica was made in place of a damaged one, in milliseconds since 1970.
 const REBUILT: &str = "rebuilt";
@@ -37,11 +41,6 @@ impl Identity {
     }
 }
 
-/// Whether a file is beyond use, and not only out of reach.
-pub(crate) fn is_damage(error: &StoreError) -> bool {
-    matches!(error, StoreError::Corrupt(_) | StoreError::Foreign(_))
-}
-
 /// Opens the replica; a damaged one is put aside for a new one, and where to is said.
 pub(crate) fn open(
     path: &Path,
@@ -49,7 +48,7 @@ pub(crate) fn open(
 ) -> Result<(SqliteStore, Option<Rebuilt>), StoreError> {
     let identity = Identity::of(path);
     match open_replica(path, device) {
-        Err(error) if is_damage(&error) => rebuild(path, device, identity, error),
+        Err(error) if error.is_damage() => rebuild(path, device, identity, error),
         opened => opened.map(|store| (store, None)),
     }
 }
@@ -117,13 +116,33 @@ pub(crate) fn is_pending(store: &mut SqliteStore) -> Result<bool, StoreError> {
     Ok(store.meta(SALVAGE)?.is_some_and(|name| !name.is_empty()))
 }
 
-/// Takes back what the server lacks of the replica that was put aside; says how many changes, if there was one. To be
-/// called when the feed was read, or cannot be.
-pub(crate) fn take_back(path: &Path, store: &mut SqliteStore) -> Result<Option<u64>, StoreError> {
+/// Takes back what the server may lack of the replica that was put aside; says how many changes, if there was one to
+/// be looked through. As long as the feed was read in part only, it is looked through once, and once more later.
+pub(crate) fn take_back(
+    path: &Path,
+    store: &mut SqliteStore,
+    feed: FeedRead,
+) -> Result<Option<u64>, StoreError> {
     let name = store.meta(SALVAGE)?.filter(|name| !name.is_empty());
     let Some(name) = name else { return Ok(None) };
-    let salvaged = salvage::salvage(&path.with_file_name(name));
-    let kept = store.take_back(&salvaged)?;
-    store.set_meta(SALVAGE, "")?;
+    let is_part = feed == FeedRead::Part;
+    if is_part && store.meta(SALVAGED_PART)?.as_ref() == Some(&name) {
+        return Ok(None);
+    }
+    let salvaged = salvage::salvage(&path.with_file_name(&name));
+    let kept = store.take_back(&salvaged, feed)?;
+    match is_part {
+        true => store.set_meta(SALVAGED_PART, &name)?,
+        false => store.set_meta(SALVAGE, "")?,
+    }
     Ok(Some(kept))
+}
+
+/// How much of the feed was read by a run that ended like this.
+pub(crate) fn feed_read<E>(rights: Rights, outcome: &Result<(), E>) -> FeedRead {
+    match outcome {
+        _ if !rights.read => FeedRead::Never,
+        Ok(()) => FeedRead::Whole,
+        Err(_) => FeedRead::Part,
+    }
 }

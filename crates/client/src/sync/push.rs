@@ -262,7 +262,12 @@ impl Sync {
                 if have + 1 >= refused.seq && confirmed_seq > 0 {
                     return;
                 }
-                self.refuse(refused);
+                if self.rights.is_drop() && self.rounds < super::MAX_ROUNDS {
+                    // What is between was lost here, with a damaged replica, and the server never had it.
+                    self.forked.insert(chain, refused);
+                } else {
+                    self.refuse(refused);
+                }
             }
             Refusal::Fork { .. } if self.rounds < super::MAX_ROUNDS => {
                 self.forked.insert(chain, refused);

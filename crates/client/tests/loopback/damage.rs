@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use suibi_client::{Client, ClientConfig, Place, Scope, Synced};
 use suibi_journal::Extras;
+use suibi_store::{OwnChain, SqliteOptions, SqliteStore};
 
 use crate::support::{PATIENCE, Serving, World, copy, eventually, texts};
 
@@ -177,6 +178,98 @@ fn without_a_server_what_waited_is_there_all_the_same() {
     expected.sort();
     let expected: Vec<_> = expected.iter().map(String::as_str).collect();
     all_alike(&mut [&mut phone, &mut laptop], &expected);
+}
+
+/// Everything in the file, without a log, and its first page gone: what is left is found by its bytes, but for what is
+/// long.
+fn lose_the_first_page(path: &Path) {
+    // A server empties the log of a file that it opens.
+    drop(opened(path, OwnChain::Fresh));
+    damage(path, 0, 4096);
+}
+
+fn opened(path: &Path, own_chain: OwnChain) -> SqliteStore {
+    SqliteStore::open(path, SqliteOptions { own_chain, device: "phone".into() }).unwrap()
+}
+
+fn long() -> String {
+    "a long one ".repeat(1_000)
+}
+
+#[test]
+fn what_the_server_has_is_not_written_anew_because_nobody_could_be_asked() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    let mut laptop = world.client("laptop", server.address);
+    let deleted = add(&mut phone, "deleted").note;
+    add(&mut phone, &long());
+    let seen: Vec<_> =
+        phone.history(deleted).unwrap().iter().map(|past| past.entry.hash()).collect();
+    phone.remove(deleted, &seen).unwrap();
+    add(&mut phone, "after it");
+    sync(&mut phone);
+    sync(&mut laptop);
+    let before = laptop.status(PATIENCE).unwrap().head.unwrap();
+    let address = server.stop();
+    drop(phone);
+    lose_the_first_page(&replica(&world, "phone"));
+    let mut phone = world.client("phone", address);
+    for _ in 0..2 {
+        assert!(phone.sync(PATIENCE, |_| {}).is_err());
+        assert_eq!(shown(&phone), ["deleted"], "as far as its chain can be read");
+    }
+    let server = world.serve(address);
+    assert!(sync(&mut phone).rebuilt.is_some());
+    assert_eq!(phone.status(PATIENCE).unwrap().head.unwrap(), before, "nothing was written anew");
+    let mut laptop = world.client("laptop", server.address);
+    all_alike(&mut [&mut phone, &mut laptop], &[&long(), "after it"]);
+    assert_eq!(phone.status(PATIENCE).unwrap().head.unwrap(), before);
+}
+
+#[test]
+fn a_drop_whose_replica_is_damaged_delivers_what_is_left_and_nothing_twice() {
+    let world = World::new();
+    let server = world.serve(None);
+    world.join("laptop", &world.invite("read,write"));
+    world.join("drop", &world.invite("write"));
+    let mut drop = world.joined("drop");
+    for text in ["one", &long(), "two"] {
+        assert!(add(&mut drop, text).receipt.is_some());
+    }
+    let replica = drop.status(PATIENCE).unwrap().replica;
+    std::mem::drop(drop);
+    lose_the_first_page(&replica);
+    let mut drop = world.joined("drop");
+    assert_eq!(drop.rebuilt().unwrap().kept, 2, "as nobody can tell what the server has");
+    let synced = sync(&mut drop);
+    assert_eq!((synced.waiting, synced.rescued, synced.refused), (0, 0, Vec::new()));
+
+    // This time there is one in between that nobody has.
+    let (address, oscore) = (server.address, server.oscore);
+    server.stop();
+    std::mem::drop(drop);
+    for file in fs::read_dir(world.dir("drop")).unwrap() {
+        let path = file.unwrap().path();
+        if path.to_string_lossy().contains(".damaged-") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    opened(&replica, OwnChain::Kept).set_meta("rebuilt", "0").unwrap();
+    let mut drop = world.joined("drop");
+    for text in ["three", &"lost ".repeat(2_000), "four"] {
+        assert!(add(&mut drop, text).receipt.is_none());
+    }
+    std::mem::drop(drop);
+    lose_the_first_page(&replica);
+    let _server = Serving::start_at(world.dir("server"), Some(address), Some(oscore));
+    let mut drop = world.joined("drop");
+    assert!(drop.rebuilt().is_some());
+    let synced = sync(&mut drop);
+    assert_eq!((synced.waiting, synced.rescued, synced.refused), (0, 1, Vec::new()));
+    let mut laptop = world.joined("laptop");
+    sync(&mut laptop);
+    assert_eq!(shown(&laptop), [&long(), "four", "one", "three", "two"]);
 }
 
 #[test]

@@ -78,17 +78,36 @@ pub fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(aside)
 }
 
+/// How much of the server's feed a replica has read when it takes back what was salvaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedRead {
+    /// All of it: what is not here now, the server lacks.
+    Whole,
+    /// Not to its end. The rest is to be taken back when it is.
+    Part,
+    /// Nothing, for ever: this device may not.
+    Never,
+}
+
 impl SqliteStore {
     /// Takes what [`salvage`] gave into a replica that was filled anew, and puts what the server
-    /// did not have into the outbox. Returns how much that is.
+    /// may lack into the outbox. Returns how much that is. Doing it again is harmless.
     ///
-    /// To be called when all of the server's feed has been read. What does not follow its chain as
-    /// it is now, because a change between could not be read or the server has another one, is
-    /// written anew on a rescued chain.
+    /// What follows its chain as it is now goes there. About the rest it depends on the feed, for
+    /// a change between could not be read, or the server has another one:
+    ///
+    /// - [`FeedRead::Whole`]: it is written anew on a rescued chain.
+    /// - [`FeedRead::Part`]: it is left alone, because the server may have it all.
+    /// - [`FeedRead::Never`]: it goes to its place with a gap before it; the server, which is
+    ///   asked, has what is missing, or refuses. Only what has its place taken is written anew.
     ///
     /// # Errors
     /// Nothing of it is kept then.
-    pub fn take_back(&mut self, salvaged: &[(String, Entry)]) -> Result<u64, StoreError> {
+    pub fn take_back(
+        &mut self,
+        salvaged: &[(String, Entry)],
+        feed: FeedRead,
+    ) -> Result<u64, StoreError> {
         let mut chains = BTreeMap::<ChainId, Vec<&(String, Entry)>>::new();
         for one in salvaged {
             chains.entry(one.1.change().chain).or_default().push(one);
@@ -102,19 +121,25 @@ impl SqliteStore {
                     if batch.position_of(entry)?.is_some() {
                         continue;
                     }
-                    taken += 1;
                     let change = entry.change();
                     let end = batch.chain(chain)?.map_or((0, None), |end| (end.seq, end.hash));
-                    if loose.is_empty() && (end.0 + 1, end.1) == (change.seq, change.previous) {
+                    let follows = (end.0 + 1, end.1) == (change.seq, change.previous);
+                    let is_behind_a_gap = feed == FeedRead::Never && end.0 + 1 < change.seq;
+                    if loose.is_empty() && (follows || is_behind_a_gap) {
                         let position = batch.append(device, entry)?;
                         batch.enqueue(entry, position)?;
+                        taken += 1;
                     } else {
                         loose.push(entry.clone());
                     }
                 }
+                if feed == FeedRead::Part {
+                    continue;
+                }
                 if let (Some(first), Some((device, _))) = (loose.first(), entries.first()) {
                     let from_seq = first.change().seq;
                     let (changes, device) = (loose.len() as u64, device.clone());
+                    taken += changes;
                     batch.write_anew(&Rescued { chain, from_seq, changes, device }, loose)?;
                 }
             }

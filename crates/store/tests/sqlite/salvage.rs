@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use suibi_journal::{Cursor, Entry, Query, rescue};
-use suibi_store::salvage::{put_aside, salvage};
+use suibi_store::salvage::{FeedRead, put_aside, salvage};
 use suibi_store::verify::verify;
 use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store};
 
@@ -147,8 +147,8 @@ fn a_replica_that_was_put_aside_and_filled_anew_has_everything_again() {
     assert_eq!(entries(&salvaged), waiting, "its log went along");
     let mut fresh = replica(&path);
     pull(&mut fresh, &server);
-    assert_eq!(fresh.take_back(&salvaged).unwrap(), 25);
-    assert_eq!(fresh.take_back(&salvaged).unwrap(), 0, "once is enough");
+    assert_eq!(fresh.take_back(&salvaged, FeedRead::Whole).unwrap(), 25);
+    assert_eq!(fresh.take_back(&salvaged, FeedRead::Whole).unwrap(), 0, "once is enough");
     assert_eq!(fresh.outbox(usize::MAX).unwrap(), waiting);
     assert_eq!(verify(&path, None, &mut |_, _| {}).unwrap().problems, []);
     let next = written(&mut fresh, text("and on", NOW)).unwrap().receipt;
@@ -179,7 +179,11 @@ fn what_follows_a_change_that_cannot_be_read_is_written_anew() {
     let mut fresh = replica(&fresh_path);
     pull(&mut fresh, &server);
 
-    assert_eq!(fresh.take_back(&without_one).unwrap(), 24);
+    // Before the feed was read it may all be there.
+    assert_eq!(fresh.take_back(&without_one, FeedRead::Part).unwrap(), 5);
+    assert_eq!(fresh.take_back(&without_one, FeedRead::Part).unwrap(), 0);
+    assert_eq!(fresh.outbox(usize::MAX).unwrap(), waiting[..5]);
+    assert_eq!(fresh.take_back(&without_one, FeedRead::Whole).unwrap(), 19);
 
     let outbox = fresh.outbox(usize::MAX).unwrap();
     assert_eq!(outbox[..5], waiting[..5]);
@@ -197,4 +201,17 @@ fn what_follows_a_change_that_cannot_be_read_is_written_anew() {
         server.reader().unwrap().head(HERE).unwrap().position
     );
     assert_ne!(fresh.cursor().unwrap(), Cursor::START);
+}
+
+#[test]
+fn a_device_that_may_not_read_leaves_a_gap_where_a_change_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let waiting = scene(&dir.path().join("replica.db"), &mut server(&dir.path().join("server.db")));
+    let salvaged: Vec<_> =
+        waiting.iter().map(|entry| ("laptop".to_owned(), entry.clone())).collect();
+    let without_one = [&salvaged[..5], &salvaged[6..]].concat();
+    let mut fresh = replica(&dir.path().join("fresh.db"));
+    assert_eq!(fresh.take_back(&without_one, FeedRead::Never).unwrap(), 24);
+    assert_eq!(fresh.take_back(&without_one, FeedRead::Never).unwrap(), 0);
+    assert_eq!(fresh.outbox(usize::MAX).unwrap(), [&waiting[..5], &waiting[6..]].concat());
 }
