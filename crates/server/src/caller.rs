@@ -102,11 +102,11 @@ impl Caller {
         self.rights.is_drop()
     }
 
-    /// Whether the rights are enough, or in 4.03 why not.
-    pub(crate) fn may(&self, need: Need) -> Result<(), Problem> {
+    /// Whether the rights are enough.
+    pub(crate) fn is_allowed(&self, need: Need) -> bool {
         let Rights { read, write, admin } = self.rights;
         let is_invite = matches!(self.who, Who::Invite(_));
-        let allowed = match need {
+        match need {
             Need::Join => is_invite,
             _ if is_invite => false,
             Need::Nothing => true,
@@ -114,8 +114,12 @@ impl Caller {
             Need::Write => read && write,
             Need::Add => write,
             Need::Admin => admin,
-        };
-        if allowed {
+        }
+    }
+
+    /// Whether the rights are enough, or in 4.03 why not.
+    pub(crate) fn may(&self, need: Need) -> Result<(), Problem> {
+        if self.is_allowed(need) {
             return Ok(());
         }
         let text = match (need, &self.who) {

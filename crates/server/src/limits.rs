@@ -152,6 +152,10 @@ impl Queue {
     /// What stands at this place has so many bytes by now.
     pub(crate) fn grow(&mut self, place: &mut Place, bytes: usize) {
         let more = bytes.saturating_sub(place.bytes);
+        // Most things are as long as they came.
+        if more == 0 {
+            return;
+        }
         place.bytes += more;
         self.all.bytes += more;
         if let Some(load) = self.loads.get_mut(&place.payer) {

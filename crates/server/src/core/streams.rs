@@ -335,13 +335,12 @@ impl Core {
                 self.on_stream_events(now, id);
                 self.streams.settle(now, id);
             }
-            match self.streams.largest() {
-                Some(largest) if self.streams.bytes > MAX_BYTES => {
-                    tracing::debug!("too much is kept for streams, the largest has to go");
-                    self.handle_closed(now, largest);
-                }
-                _ => return,
+            if self.streams.bytes <= MAX_BYTES {
+                return;
             }
+            let Some(largest) = self.streams.largest() else { return };
+            tracing::debug!("too much is kept for streams, the largest has to go");
+            self.handle_closed(now, largest);
         }
     }
 

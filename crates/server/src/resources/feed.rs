@@ -116,7 +116,7 @@ impl Resource for Feed {
             device,
             entries,
             only_new: ask.caller.is_drop(),
-            may_purge: ask.caller.may(Need::Admin).is_ok(),
+            may_purge: ask.caller.is_allowed(Need::Admin),
         };
         let answer = |outcome, _: &mut dyn Reader| Ok(answered(&pushed(outcome)));
         if !is_again {
