@@ -1,5 +1,7 @@
 //! Several journals in one store are as many worlds, whatever they have in common.
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use suibi_journal::{
     Body, ChainId, Cursor, Day, Entry, Extra, Extras, Hash, Note, NoteId, Query, Refusal, extra,
 };
@@ -80,27 +82,17 @@ fn world(reader: &mut dyn Reader, journal: JournalId) -> World {
 }
 
 /// Small, fast, and the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-}
-
 /// Writes at random, with note ids, words, tags, days and device names in common. Nothing is
 /// written twice at a time: how that is shown depends on hashes, and a store's own chain is random.
-fn a_write(random: &mut Random, phone: &mut Device) -> Write {
+fn a_write(random: &mut StdRng, phone: &mut Device) -> Write {
     let texts = ["milk @shop", "牛奶很冷 #天气", "milk and tea", "#shop twice", "nothing"];
-    let body = texts[random.below(texts.len())];
+    let body = texts[random.random_range(0..texts.len())];
     let pushed = phone.seq as usize;
-    let kind = random.below(4);
-    let number = if kind == 0 { 9 + pushed } else { 1 + random.below(8 + pushed) } as u32;
+    let kind = random.random_range(0..4);
+    let number = if kind == 0 { 9 + pushed } else { 1 + random.random_range(0..8 + pushed) } as u32;
     let note = id(number);
     // In the two journals notes have the same instants, in one of them they have not.
-    let time = format!("2026-11-2{}T09:00:00.{number:03}+08:00", 1 + random.below(4));
+    let time = format!("2026-11-2{}T09:00:00.{number:03}+08:00", 1 + random.random_range(0..4));
     match kind {
         0 => {
             let entry = phone.note(number, &time, body);
@@ -129,12 +121,12 @@ pub(crate) fn kept_apart(both: &mut dyn Store, alone: [&mut dyn Store; 2]) {
     let journals = [HERE, added.journal.unwrap()];
     let mut phones =
         ["a phone", "a phone too"].map(Device::new).map(|phone| Device { name: "phone", ..phone });
-    let (mut random, mut reader) = (Random(3), both.reader().unwrap());
+    let (mut random, mut reader) = (StdRng::seed_from_u64(3), both.reader().unwrap());
     let mut readers = [alone[0].reader().unwrap(), alone[1].reader().unwrap()];
     for round in 0..30 {
-        let writes: Vec<_> = (0..random.below(8))
+        let writes: Vec<_> = (0..random.random_range(0..8))
             .map(|_| {
-                let which = random.below(2);
+                let which = random.random_range(0..2_usize);
                 (which, a_write(&mut random, &mut phones[which]))
             })
             .collect();
@@ -146,7 +138,7 @@ pub(crate) fn kept_apart(both: &mut dyn Store, alone: [&mut dyn Store; 2]) {
             let single = alone[which].commit(vec![(HERE, write)]).unwrap().remove(0);
             assert_eq!(gist(&single), gist(&outcome), "round {round}");
         }
-        if random.below(3) == 0 {
+        if random.random_range(0..3) == 0 {
             reader.catch_up(usize::MAX).unwrap();
         }
         for (which, journal) in journals.into_iter().enumerate() {

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use rusqlite::Connection;
 use suibi_journal::{Cursor, Query};
 use suibi_store::{OwnChain, Reader, SqliteOptions, SqliteStore, Store, StoreError};
 
-use crate::server;
 use crate::support::{HERE, commit, text, texts, written};
+use crate::{many_pages, server};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 const FILE: &str = "SUIBI_STORE_TEST_FULL";
@@ -79,16 +81,6 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
 }
 
 /// Small, fast, and the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-}
-
 /// What an acknowledgement promises was flushed; of what was written later, a power cut may leave
 /// any sectors. That the flushes are asked for is tested where the file is opened.
 #[test]
@@ -107,15 +99,15 @@ fn a_torn_log_has_all_that_was_acknowledged() {
     let texts = all(&mut *store.reader().unwrap());
     assert!(flushed.is_sorted(), "the log was not begun again meanwhile");
 
-    let mut random = Random(7);
+    let mut random = StdRng::seed_from_u64(7);
     for cut in 0..150 {
-        let acknowledged = random.below(flushed.len());
+        let acknowledged = random.random_range(0..flushed.len());
         let mut torn = bytes[..flushed[acknowledged]].to_vec();
         let later = &bytes[torn.len()..];
-        for sector in later[..random.below(later.len() + 1)].chunks(512) {
-            match random.below(3) {
+        for sector in later[..random.random_range(0..later.len() + 1)].chunks(512) {
+            match random.random_range(0..3) {
                 0 => torn.extend(vec![0; sector.len()]),
-                1 => torn.extend(&sector[..random.below(sector.len())]),
+                1 => torn.extend(&sector[..random.random_range(0..sector.len())]),
                 _ => torn.extend(sector),
             }
         }
@@ -143,12 +135,7 @@ fn a_torn_log_has_all_that_was_acknowledged() {
 fn a_damaged_file_is_an_error_and_not_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("server.db");
-    let mut store = server(&path);
-    let long = "words ".repeat(300);
-    for number in 0..100 {
-        written(&mut store, text(&format!("{number} {long}"), NOW)).unwrap();
-    }
-    drop(store);
+    many_pages(&path);
     let mut bytes = fs::read(&path).unwrap();
     assert!(bytes.len() > 300_000, "all of it is in the file");
     // Behind the schema and the first pages of the tables, so that the file can be opened.

@@ -8,7 +8,7 @@ use suibi_store::verify::{Problem, ProblemKind, Verified, verify};
 use suibi_store::{AccessChange, Expect, JournalId, Store, StoreError, Write};
 
 use crate::support::{Device, HERE, at, id, pushed, text, written};
-use crate::{replica, server};
+use crate::{many_pages, replica, server};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 const FAMILY: JournalId = JournalId(2);
@@ -234,12 +234,7 @@ fn a_damaged_index_is_named_and_a_late_one_is_none() {
 fn damaged_pages_are_problems_and_no_errors() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("server.db");
-    let mut store = server(&path);
-    let long = "words ".repeat(300);
-    for number in 0..100 {
-        written(&mut store, text(&format!("{number} {long}"), NOW)).unwrap();
-    }
-    drop(store);
+    many_pages(&path);
     let whole = std::fs::read(&path).unwrap();
     for from in [4096, 8 * 4096, 160_000] {
         let mut bytes = whole.clone();

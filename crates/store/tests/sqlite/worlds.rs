@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use rusqlite::Connection;
 use suibi_journal::{Body, Cursor, Hash, NoteId, Query, Refusal};
 use suibi_store::verify::verify;
@@ -16,19 +18,9 @@ use crate::{replica, server};
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 const REPLICAS: usize = 3;
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-}
-
 struct World {
     dir: tempfile::TempDir,
-    random: Random,
+    random: StdRng,
     written: u32,
     forks: u64,
 }
@@ -48,15 +40,15 @@ impl World {
 
     /// One thing that happens.
     fn step(&mut self) {
-        let number = self.random.below(REPLICAS);
+        let number = self.random.random_range(0..REPLICAS);
         let name = format!("replica-{number}");
-        match self.random.below(20) {
+        match self.random.random_range(0..20) {
             0..7 => self.write(number),
             7..10 => self.push(number, true),
             10..12 => self.pull(number, 1400),
             12..14 => copy(&self.path(&name), &self.path(&format!("{name}-kept"))),
             14..17 => {
-                let kept = self.random.below(REPLICAS);
+                let kept = self.random.random_range(0..REPLICAS);
                 self.put_back(&format!("replica-{kept}-kept"), &name);
             }
             17 => copy(&self.path("server"), &self.path("server-kept")),
@@ -72,17 +64,17 @@ impl World {
         let notes = store.reader().unwrap().notes(HERE, &Query::default()).unwrap();
         self.written += 1;
         let text = format!("line {} of note\nby {number}", self.written);
-        let (id, body) = match self.random.below(5) {
+        let (id, body) = match self.random.random_range(0..5) {
             0..3 if !notes.is_empty() => {
-                (Some(notes[self.random.below(notes.len())].id), Body::Text(text))
+                (Some(notes[self.random.random_range(0..notes.len())].id), Body::Text(text))
             }
             3 if !notes.is_empty() => {
-                (Some(notes[self.random.below(notes.len())].id), Body::Deleted)
+                (Some(notes[self.random.random_range(0..notes.len())].id), Body::Deleted)
             }
             _ => (None, Body::Text(text)),
         };
-        let day = 1 + self.random.below(28);
-        let time = (self.random.below(3) == 0)
+        let day = 1 + self.random.random_range(0..28);
+        let time = (self.random.random_range(0..3) == 0)
             .then(|| at(&format!("2026-11-{day:02}T09:05:00.000+08:00")));
         let expect = Expect::Any;
         let write =
@@ -93,10 +85,10 @@ impl World {
     /// A part of the outbox, or all; the answer may be lost.
     fn push(&mut self, number: usize, in_part: bool) {
         let mut store = self.replica(number);
-        let max_bytes = if in_part { self.random.below(2000) } else { usize::MAX };
+        let max_bytes = if in_part { self.random.random_range(0..2000) } else { usize::MAX };
         let entries = store.outbox(max_bytes).unwrap();
         let answers = pushed(&mut self.server(), Device::new("laptop").push(&entries));
-        if !in_part || self.random.below(4) > 0 {
+        if !in_part || self.random.random_range(0..4) > 0 {
             let receipts: Vec<_> = answers.iter().flatten().copied().collect();
             store.apply_receipts(&receipts).unwrap();
         }
@@ -191,7 +183,7 @@ fn notes(store: &SqliteStore) -> Vec<(NoteId, String, Vec<Hash>, bool, bool)> {
 fn whatever_is_still_anywhere_is_everywhere_in_the_end() {
     let (mut forks, mut rescued) = (0, 0);
     for seed in 0..16 {
-        let random = Random(seed * 7919 + 1);
+        let random = StdRng::seed_from_u64(seed * 7919 + 1);
         let mut world = World { dir: tempfile::tempdir().unwrap(), random, written: 0, forks: 0 };
         drop(world.server());
         for _ in 0..50 {
