@@ -17,7 +17,7 @@ use super::open::{self, APPLICATION_ID};
 use crate::{JournalId, StoreError};
 
 /// Another number, and every index is made again.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// The key in the store's `meta` of a number that rises whenever changes leave the store.
 pub(crate) const INDEX_EPOCH: &str = "index-epoch";
@@ -43,7 +43,7 @@ const SCHEMA: &str = "
     CREATE INDEX tagged_key ON tagged (key);
     -- One row: up to which change, and the mark of that one, by which another file is noticed; and the
     -- last purge whose note may still have traces in this file, 0 for none.
-    CREATE TABLE progress (position INTEGER NOT NULL, hash BLOB, purge INTEGER NOT NULL);
+    CREATE TABLE progress (position INTEGER NOT NULL, mark BLOB, purge INTEGER NOT NULL);
     INSERT INTO progress VALUES (0, NULL, 0);
 ";
 
@@ -93,7 +93,7 @@ impl Index {
         let mut left = max_changes;
         loop {
             // Most often there is nothing to do, and a write lock is not needed to see that.
-            if self.is_level(store)? {
+            if Self::is_up_to_date(&self.conn, store)? {
                 return Ok(0);
             }
             let (done, behind) = self.index_chunk(store, left.min(CHUNK_CHANGES))?;
@@ -142,10 +142,6 @@ impl Index {
         let tx = self.conn.transaction()?;
         let position = progress(&tx)?.position;
         Ok(Snapshot { tx, position })
-    }
-
-    fn is_level(&self, store: &Connection) -> Result<bool, StoreError> {
-        Self::is_up_to_date(&self.conn, store)
     }
 
     /// Whether the index that a connection has open knows all of a store.
@@ -198,7 +194,7 @@ impl Index {
         }
         let purge = chunk.purge;
         chunk.write(&tx)?;
-        tx.prepare_cached("UPDATE progress SET position = ?1, hash = ?2, purge = max(purge, ?3)")?
+        tx.prepare_cached("UPDATE progress SET position = ?1, mark = ?2, purge = max(purge, ?3)")?
             .execute(params![position, mark_at(&store, position)?, purge])?;
         let behind = store
             .prepare_cached("SELECT count(*) FROM changes WHERE position > ?1")?
@@ -435,7 +431,7 @@ struct Progress {
 }
 
 fn progress(conn: &Connection) -> Result<Progress, StoreError> {
-    let mut statement = conn.prepare_cached("SELECT position, hash, purge FROM progress")?;
+    let mut statement = conn.prepare_cached("SELECT position, mark, purge FROM progress")?;
     let progress = statement.query_row([], |row| {
         Ok(Progress { position: row.get(0)?, mark: row.get(1)?, purge: row.get(2)? })
     })?;
