@@ -27,8 +27,6 @@ pub use access::{
 };
 pub use directory::{create_directory, flush_names};
 pub use error::{PageError, StoreError};
-#[doc(hidden)]
-pub use random::seed_this_thread;
 pub use sqlite::{
     Applied, OwnChain, Rescued, SqliteOptions, SqliteReader, SqliteStore, backup, salvage, verify,
 };

@@ -27,6 +27,7 @@ pub use rescue::{Applied, Rescued};
 
 use suibi_journal::AuditEntry;
 
+use crate::random::Chance;
 use crate::{
     Access, AccessChange, AccessDone, AccessRefused, JournalId, Outcome, Reader, Store, StoreError,
     Write,
@@ -59,6 +60,7 @@ pub struct SqliteOptions {
 pub struct SqliteStore {
     conn: Connection,
     cache: Cache,
+    chance: Chance,
     options: SqliteOptions,
     path: PathBuf,
     /// Why nothing may be written any more.
@@ -75,11 +77,22 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Newer`] and [`StoreError::Foreign`] leave the file as it is.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        Self::open_with(path, options, Chance::System)
+    }
+
+    /// [`Self::open`] in a simulated world: what this store draws by chance comes from a seed, so that the
+    /// world can be run again. Not for programs: whoever knows the seed can guess what purged texts were.
+    #[doc(hidden)]
+    pub fn open_seeded(path: &Path, options: SqliteOptions, seed: u64) -> Result<Self, StoreError> {
+        Self::open_with(path, options, Chance::Seeded { seed, drawn: 0 })
+    }
+
+    fn open_with(path: &Path, options: SqliteOptions, chance: Chance) -> Result<Self, StoreError> {
         let mut conn = open::writer(path, options.own_chain)?;
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
         let (cache, path) = (Cache::default(), path.to_owned());
         let (broken, expects_more, traces) = (None, false, Traces::None);
-        let mut store = Self { conn, cache, options, path, broken, expects_more, traces };
+        let mut store = Self { conn, cache, chance, options, path, broken, expects_more, traces };
         store.look_for_traces()?;
         Ok(store)
     }
@@ -122,7 +135,8 @@ impl SqliteStore {
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut batch = Batch::begin(&tx, &mut self.cache, &self.options, journal)?;
+        let mut batch =
+            Batch::begin(&tx, &mut self.cache, &mut self.chance, &self.options, journal)?;
         let done = work(&mut batch)?;
         let erased = batch.erased;
         batch.finish()?;

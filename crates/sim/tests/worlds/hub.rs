@@ -47,9 +47,10 @@ impl Hub {
         let (file, clock) = (self.disk.path(FILE), Clock::Set(Arc::clone(&self.clock)));
         let directory = self.disk.directory().to_owned();
         let config = MachineConfig::new(vec![ListenerKind::Oscore], clock, directory);
+        let seed = self.rng.random();
         let machine = Machine::new(now, self.rng.random(), config, move || {
             let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
-            Ok(Box::new(SqliteStore::open(&file, options)?))
+            Ok(Box::new(SqliteStore::open_seeded(&file, options, seed)?))
         });
         self.machine = Some(machine.unwrap());
     }

@@ -188,7 +188,7 @@ impl Laptop {
             return;
         }
         self.disk.settle();
-        let mut store = open(&self.disk, &self.credential.name);
+        let mut store = open(&self.disk, &self.credential.name, self.rng.random());
         let epoch = store.meta(EPOCH).unwrap();
         let epoch = epoch.and_then(|text| suibi_journal::hex::array_from_hex(&text));
         let id = KeyId::from_slice(&self.credential.key_id).unwrap();
@@ -302,7 +302,7 @@ impl Laptop {
 }
 
 /// The replica on a disk.
-pub(crate) fn open(disk: &Disk, device: &str) -> SqliteStore {
+pub(crate) fn open(disk: &Disk, device: &str, seed: u64) -> SqliteStore {
     let options = SqliteOptions { own_chain: OwnChain::Kept, device: device.to_owned() };
-    SqliteStore::open(&disk.path(FILE), options).unwrap()
+    SqliteStore::open_seeded(&disk.path(FILE), options, seed).unwrap()
 }

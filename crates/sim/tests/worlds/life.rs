@@ -116,7 +116,7 @@ static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| {
     }
     drop(store);
     let replica = Disk::new();
-    drop(laptop::open(&replica, ""));
+    drop(laptop::open(&replica, "", 0));
     Templates { server, replica, credentials }
 });
 
@@ -166,7 +166,6 @@ struct Life {
 /// Lives through the world of a seed.
 pub(crate) fn live(seed: u64, trace: bool) -> Result<Tally, String> {
     let templates = &*TEMPLATES;
-    suibi_store::seed_this_thread(seed);
     let mut rng = StdRng::seed_from_u64(seed);
     let mut world = World::new(rng.random());
     let seeded = |rng: &mut StdRng| StdRng::from_seed(rng.random());

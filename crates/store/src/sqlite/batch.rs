@@ -8,6 +8,7 @@ use suibi_journal::{Body, ChainId, Cursor, Entry, Hash, Receipt, Refusal};
 use super::notes;
 use super::own::OwnNote;
 use super::{OwnChain, SqliteOptions};
+use crate::random::Chance;
 use crate::{JournalId, Outcome, StoreError, Write};
 
 /// Chains that are remembered between transactions, at most.
@@ -54,6 +55,7 @@ pub(crate) struct Batch<'t> {
     pub(crate) conn: &'t Connection,
     pub(crate) options: &'t SqliteOptions,
     pub(crate) cache: &'t mut Cache,
+    pub(crate) chance: &'t mut Chance,
     /// The journal that it is in.
     pub(crate) journal: JournalId,
     /// The feed of that journal.
@@ -74,6 +76,7 @@ impl<'t> Batch<'t> {
     pub(crate) fn begin(
         conn: &'t Connection,
         cache: &'t mut Cache,
+        chance: &'t mut Chance,
         options: &'t SqliteOptions,
         journal: JournalId,
     ) -> Result<Self, StoreError> {
@@ -93,7 +96,8 @@ impl<'t> Batch<'t> {
         let feed = feed(conn, cache, journal)?;
         let (touched, days, slots) = (Vec::new(), BTreeMap::new(), HashMap::new());
         let left = BTreeMap::new();
-        Ok(Self { conn, options, cache, journal, feed, left, touched, days, slots, erased: false })
+        let erased = false;
+        Ok(Self { conn, options, cache, chance, journal, feed, left, touched, days, slots, erased })
     }
 
     /// Goes on in another journal.

@@ -8,7 +8,6 @@ use suibi_journal::{
 use super::OwnChain;
 use super::batch::{Batch, receipt};
 use super::notes::{self, DELETED, PURGED};
-use crate::random::random;
 use crate::{Expect, JournalId, NoteRefused, NoteWritten, StoreError, etag};
 
 /// The key of the own chain in `meta`.
@@ -50,7 +49,7 @@ impl Batch<'_> {
             return self.purge(id, note.now, None);
         }
         let OwnNote { id, body, time, extras: given, now, .. } = note;
-        let random: [u8; 26] = random()?;
+        let random: [u8; 26] = self.chance.draw()?;
         let (for_salt, for_id) = random.split_at(16);
         let salt = for_salt.try_into().expect("16 of 26");
         let id =
@@ -114,7 +113,7 @@ impl Batch<'_> {
                 .parse()
                 .map_err(|_| StoreError::Corrupt(format!("{text} is no id of a chain")))?,
             None => {
-                let chain = ChainId::from_bytes(random()?);
+                let chain = ChainId::from_bytes(self.chance.draw()?);
                 if self.options.own_chain == OwnChain::Kept {
                     self.set_meta(&key, &chain.to_string())?;
                 }

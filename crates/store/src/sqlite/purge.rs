@@ -18,7 +18,6 @@ use super::index::Index;
 use super::notes::{self, NoteRow, PURGED};
 use super::rescue::now;
 use super::{OwnChain, SqliteStore, access, open};
-use crate::random::random;
 use crate::{NoteRefused, NoteWritten, StoreError};
 
 /// Key in `meta`: up to which position contents were erased, while the files may still hold traces.
@@ -113,10 +112,11 @@ impl Batch<'_> {
         let written = Extra::Text(now.to_string());
         let extras = Extras::from([(extra::WRITTEN.to_owned(), written)]);
         // A chain of its own: a server that refuses it refuses nothing else with it.
-        let chain = ChainId::from_bytes(random()?);
+        let chain = ChainId::from_bytes(self.chance.draw()?);
         let (seq, previous, content) = (1, None, Hash::ZERO);
         let change = Change { chain, seq, previous, note: id, parents: heads, time, content };
-        let entry = Entry::new(change, Content { salt: random()?, body: Body::Purged, extras });
+        let entry =
+            Entry::new(change, Content { salt: self.chance.draw()?, body: Body::Purged, extras });
         let options = self.options;
         let position = self.append(&options.device, &entry)?;
         if options.own_chain == OwnChain::Kept {
