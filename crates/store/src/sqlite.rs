@@ -91,9 +91,11 @@ impl SqliteStore {
         let mut conn = open::writer(path, options.own_chain)?;
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
         let (cache, path) = (Cache::default(), path.to_owned());
-        let (broken, expects_more, traces) = (None, false, Traces::None);
+        let (broken, expects_more, traces) = (None, false, Traces::Unknown);
         let mut store = Self { conn, cache, chance, options, path, broken, expects_more, traces };
-        store.look_for_traces()?;
+        if store.options.own_chain == OwnChain::Fresh {
+            store.look_for_traces();
+        }
         Ok(store)
     }
 

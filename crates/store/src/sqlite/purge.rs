@@ -29,6 +29,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Whether traces of erased contents are left in the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Traces {
+    /// It was not looked yet what earlier processes left.
+    Unknown,
     /// No, as far as this process knows.
     None,
     /// Yes, and when it was tried in vain to be rid of them.
@@ -36,19 +38,19 @@ pub(crate) enum Traces {
 }
 
 impl SqliteStore {
-    /// Whether an earlier process left traces.
-    pub(super) fn look_for_traces(&mut self) -> Result<(), StoreError> {
-        if self.meta(ERASING)?.is_some() {
+    /// Gets rid of what an earlier process left. A server looks when it starts, a replica when it takes a
+    /// page of the feed, also an empty one: a command that only lists or writes does not wait for that.
+    pub(super) fn look_for_traces(&mut self) {
+        if self.traces == Traces::Unknown && self.broken.is_none() {
             self.traces = Traces::Left(None);
             self.sweep();
         }
-        Ok(())
     }
 
     /// Gets rid of traces, if there are any and nobody reads them. It can wait: trouble is no error.
     pub(super) fn sweep(&mut self) {
         match self.traces {
-            Traces::None => return,
+            Traces::None | Traces::Unknown => return,
             Traces::Left(Some(tried)) if tried.elapsed() < AGAIN => return,
             Traces::Left(_) => {}
         }

@@ -76,6 +76,7 @@ impl SqliteStore {
             return Err(PageError::RunningHash.into());
         }
         self.expect_more(page.remaining > 0)?;
+        self.look_for_traces();
         self.write(JournalId::FIRST, |batch| {
             let mut applied = Applied::default();
             for (position, entry) in &page.entries {

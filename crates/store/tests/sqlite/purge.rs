@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use suibi_journal::{AuditKind, Body, Cursor, Extra, Extras, NoteId, Query, extra};
+use suibi_journal::{AuditKind, Body, Cursor, Extra, Extras, FeedPage, NoteId, Query, extra};
 use suibi_store::{Expect, SqliteStore, Store, Write};
 
 use crate::support::{Device, HERE, at, commit, id, pushed, text, texts, written};
@@ -122,6 +122,26 @@ fn what_somebody_still_reads_goes_as_soon_as_they_are_done() {
 
     let _store = server(&path);
     assert_eq!(files_with(dir.path(), "quokkaword"), [""; 0], "the next process ends it");
+}
+
+#[test]
+fn a_replica_ends_what_another_process_left_with_the_next_page_it_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("replica.db");
+    let mut store = replica(&path);
+    let secret = written(&mut store, text("quokkaword", NOW)).unwrap().id;
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM changes;").unwrap();
+    written(&mut store, purge(secret)).unwrap();
+    // The reader is the last to go: it must not empty the log by closing.
+    std::mem::forget(store);
+    other.execute_batch("COMMIT").unwrap();
+
+    let mut store = replica(&path);
+    assert!(!files_with(dir.path(), "quokkaword").is_empty(), "a command does not wait for it");
+    let nothing = FeedPage { entries: Vec::new(), next: Cursor::START, remaining: 0 };
+    store.apply_page(Cursor::START, &nothing).unwrap();
+    assert_eq!(files_with(dir.path(), "quokkaword"), [""; 0]);
 }
 
 #[test]
