@@ -2,7 +2,7 @@
 //!
 //! [`Client`] is what programs use: a note is durable in the replica first, delivery follows, and no wait is longer
 //! than it says. Underneath, [`Sync`] decides what to ask (it owns no socket, no file, no clock), [`Remote`] carries
-//! requests over UDP, and the [`Host`] runs the embedded server where nobody set up another one. With an invite a
+//! requests by datagram or stream, and the [`Host`] runs the embedded server where nobody set up another one. With an invite a
 //! machine becomes a device of a server elsewhere ([`join`]), and what was written before goes along.
 //!
 //! All of it speaks OSCORE (RFC 8613), to the embedded server with the credential in its lock, to a joined one with that
