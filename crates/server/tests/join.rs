@@ -5,7 +5,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use suibi_coap::{
@@ -20,14 +19,7 @@ use suibi_oscore::{
     ClientContext, Context, JoinSecret, KeyId, OscoreOption, Parameters, RequestId, Secret,
     Transcript, credential, invite_key,
 };
-use suibi_server::{Config, Listen};
-use support::{Client, Credential, PATIENCE, Running, random};
-
-fn protected(data_dir: &Path) -> Config {
-    let mut config = Config::new(data_dir);
-    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
-    config
-}
+use support::{Client, Credential, PATIENCE, Running, protected, random};
 
 fn post(path: &str, payload: Vec<u8>) -> Request {
     Request::new(Code::POST).path(path).content_format(ContentFormat::CBOR).payload(payload)

@@ -5,33 +5,17 @@
 mod support;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use suibi_coap::{Code, ContentFormat, Request};
 use suibi_journal::Cursor;
 use suibi_oscore::ClientContext;
 use suibi_server::{Config, Listen, Reach, Server};
-use suibi_store::{AccessChange, DeviceRow, JournalId, Store as _};
+use suibi_store::{AccessChange, DeviceRow, Store as _};
 use support::{
-    Client, Credential, Old, Running, add_device, add_journal, config, datagram, random, store,
+    Client, Credential, NOTES, Old, Running, add_device, add_journal, config, datagram, get,
+    phone_and_server, post, protected, random, store,
 };
-
-const NOTES: JournalId = JournalId::FIRST;
-
-fn protected(data_dir: &Path) -> Config {
-    let mut config = Config::new(data_dir);
-    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
-    config
-}
-
-fn get(path: &str) -> Request {
-    Request::new(Code::GET).path(path)
-}
-
-fn post(text: impl Into<String>) -> Request {
-    Request::new(Code::POST).path("/notes").payload(text.into())
-}
 
 #[track_caller]
 fn refused(client: &mut Client, request: Request, sentence: &str) {
@@ -64,9 +48,7 @@ fn a_device_writes_reads_and_observes() {
 
 #[test]
 fn a_hundred_kilobytes_go_both_ways() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let mut phone = server.device(&phone.process(None));
     let text = "一行一行, line by line\n".repeat(4000);
     assert!(text.len() > 100_000);
@@ -77,9 +59,7 @@ fn a_hundred_kilobytes_go_both_ways() {
 
 #[test]
 fn two_round_trips_at_first_contact_then_one_until_the_server_starts_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (dir, phone, server) = phone_and_server();
     let round_trips = |server: &Running, context: &ClientContext| {
         let mut client = server.device(context);
         client.post("a note");
@@ -103,9 +83,7 @@ fn two_round_trips_at_first_contact_then_one_until_the_server_starts_anew() {
 
 #[test]
 fn strangers_get_silence_and_unprotected_requests_nothing_but_4_01() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let id = suibi_oscore::KeyId::from_slice(b"none").unwrap();
     let nobody = Credential { id, secret: phone.secret.clone() };
     let secret = suibi_oscore::Secret::from_bytes(&random::<32>()).unwrap();
@@ -248,9 +226,7 @@ fn a_revoked_device_is_refused_at_its_next_datagram() {
 
 #[test]
 fn what_was_recorded_is_carried_out_once_whenever_it_is_sent_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
     let first = datagram(&phone.process(context.epoch()), "the first of its process");
@@ -274,9 +250,7 @@ fn what_was_recorded_is_carried_out_once_whenever_it_is_sent_again() {
 
 #[test]
 fn what_was_recorded_before_a_revocation_is_refused_after_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
     let alive = datagram(&context, "in a context that is alive");

@@ -6,7 +6,6 @@ mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use suibi_coap::{Code, End, Request, RequestError};
@@ -14,25 +13,10 @@ use suibi_journal::coding::decompress;
 use suibi_journal::{Cursor, FeedPage};
 use suibi_net::UdpSocket;
 use suibi_server::{Config, Listen, Server};
-use suibi_store::JournalId;
 use support::stream::StreamClient;
-use support::{Old, Running, add_device, config, datagram};
-
-const NOTES: JournalId = JournalId::FIRST;
-
-fn protected(data_dir: &Path) -> Config {
-    let mut config = Config::new(data_dir);
-    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
-    config
-}
-
-fn get(path: &str) -> Request {
-    Request::new(Code::GET).path(path)
-}
-
-fn post(text: impl Into<String>) -> Request {
-    Request::new(Code::POST).path("/notes").payload(text.into())
-}
+use support::{
+    NOTES, Old, Running, add_device, config, datagram, get, phone_and_server, post, protected,
+};
 
 #[test]
 fn a_note_of_a_megabyte_goes_both_ways_whole() {
@@ -50,9 +34,7 @@ fn a_note_of_a_megabyte_goes_both_ways_whole() {
 
 #[test]
 fn a_device_uses_one_context_over_both_ways_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     let mut stream = server.device_stream(&context);
     let mut datagrams = server.device(&context);
@@ -69,9 +51,7 @@ fn a_device_uses_one_context_over_both_ways_at_once() {
 
 #[test]
 fn many_requests_are_in_flight_and_all_are_answered() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let mut stream = server.device_stream(&phone.process(None));
     for round in 0..4 {
         let ids: Vec<_> =
@@ -101,9 +81,7 @@ fn many_requests_are_in_flight_and_all_are_answered() {
 
 #[test]
 fn observers_over_both_ways_are_told_of_everything() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     let mut watcher = server.device_stream(&context);
     let watch = watcher.send(get("/notes").observe(true));
@@ -148,9 +126,7 @@ fn rights_are_the_same_over_tcp() {
 
 #[test]
 fn a_revoked_device_is_told_so_and_its_streams_are_released() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (_dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     let mut lost = server.device_stream(&context);
     let watch = lost.send(get("/notes").observe(true));
@@ -189,9 +165,7 @@ fn is_answered(mut stream: TcpStream) -> bool {
 
 #[test]
 fn what_was_recorded_over_udp_is_nothing_new_over_tcp() {
-    let dir = tempfile::tempdir().unwrap();
-    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
-    let server = Running::start(protected(dir.path()));
+    let (dir, phone, server) = phone_and_server();
     let context = phone.process(None);
     assert_eq!(server.device(&context).get("/status").code, Code::CONTENT);
     let first = datagram(&phone.process(context.epoch()), "the first of its process");

@@ -22,8 +22,11 @@ use suibi_server::{
 use suibi_store::{
     AccessChange, DeviceRow, JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _,
 };
+use tempfile::TempDir;
 
 use self::stream::StreamClient;
+
+pub(crate) const NOTES: JournalId = JournalId::FIRST;
 
 /// So long nothing takes, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,6 +46,36 @@ pub(crate) fn config(data_dir: &Path) -> Config {
     config.coap.push(Listen { address: "127.0.0.1:0".to_owned() });
     config.plain.push(plain(Words::Course, Reply::Auto));
     config
+}
+
+/// Only what is protected comes in.
+pub(crate) fn protected(data_dir: &Path) -> Config {
+    let mut config = Config::new(data_dir);
+    config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
+    config
+}
+
+/// A device that may read and write, and its server, which runs as long as it is kept.
+pub(crate) fn phone_and_server() -> (TempDir, Credential, Running) {
+    let dir = tempfile::tempdir().unwrap();
+    let phone = add_device(dir.path(), "phone", NOTES, "read,write");
+    let server = Running::start(protected(dir.path()));
+    (dir, phone, server)
+}
+
+pub(crate) fn get(path: &str) -> Request {
+    Request::new(Code::GET).path(path)
+}
+
+pub(crate) fn post(text: impl Into<String>) -> Request {
+    Request::new(Code::POST).path("/notes").payload(text.into())
+}
+
+/// The answer to a note that was taken.
+#[track_caller]
+pub(crate) fn created(response: Response) -> Response {
+    assert_eq!(response.code, Code::CREATED, "{}", response.text());
+    response
 }
 
 pub(crate) fn plain(words: Words, reply: Reply) -> PlainListen {
@@ -178,9 +211,8 @@ pub(crate) fn add_device(
 pub(crate) fn datagram(context: &ClientContext, text: &str) -> Vec<u8> {
     let mut endpoint = Endpoint::new(suibi_coap::Config::own(), random());
     endpoint.set_protection(Some(context.protection()));
-    let request = Request::new(Code::POST).path("/notes").payload(text.to_owned());
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 5683));
-    endpoint.request(Instant::now(), anywhere.into(), request);
+    endpoint.request(Instant::now(), anywhere.into(), post(text));
     endpoint.poll_transmit().unwrap().bytes.to_vec()
 }
 
@@ -254,15 +286,12 @@ impl Client {
 
     #[track_caller]
     pub(crate) fn post(&mut self, text: &str) -> Response {
-        let request = Request::new(Code::POST).path("/notes").payload(text.to_owned());
-        let response = self.ask(request);
-        assert_eq!(response.code, Code::CREATED, "{}", response.text());
-        response
+        created(self.ask(post(text)))
     }
 
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Response {
-        self.ask(Request::new(Code::GET).path(path))
+        self.ask(get(path))
     }
 
     /// The texts of the newest notes, oldest first; only for notes of one line.

@@ -6,11 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use suibi_coap::{
-    Code, Connection, End, Event, Protection, Request, RequestError, RequestId, Response,
-    StreamConfig,
+    Connection, End, Event, Protection, Request, RequestError, RequestId, Response, StreamConfig,
 };
 
-use super::{PATIENCE, random};
+use super::{PATIENCE, created, get, post, random};
 
 /// How long one look at the socket lasts.
 const LOOK: Duration = Duration::from_millis(5);
@@ -44,14 +43,12 @@ impl StreamClient {
 
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> Response {
-        self.ask(Request::new(Code::GET).path(path))
+        self.ask(get(path))
     }
 
     #[track_caller]
     pub(crate) fn post(&mut self, text: &str) -> Response {
-        let response = self.ask(Request::new(Code::POST).path("/notes").payload(text.to_owned()));
-        assert_eq!(response.code, Code::CREATED, "{}", response.text());
-        response
+        created(self.ask(post(text)))
     }
 
     #[track_caller]
