@@ -245,16 +245,30 @@ impl Client {
             let sync = Sync::push(self.rights(), &self.config.device, Some(chain));
             let patience = Patience { deadline, silence: ADD_WITHIN };
             let (report, outcome) = self.run(sync, patience, |_| {});
+            added.trouble = outcome.err();
+            added.refused = report.refused;
             if report.rescued > 0 {
                 // Another copy of this replica had the place; what was written stands elsewhere now.
-                added.change = self.rescued(added.note)?.unwrap_or(added.change);
+                match self.rescued(added.note) {
+                    Ok(change) => added.change = change.unwrap_or(added.change),
+                    Err(error) => added.trouble = added.trouble.or(Some(error)),
+                }
             }
             let (chain, seq, _) = added.change;
             let is_ours = |receipt: &&Receipt| (receipt.chain, receipt.seq) == (chain, seq);
             added.receipt = report.receipts.iter().find(is_ours).copied();
-            added.trouble = outcome.err();
-            added.refused = report.refused;
         }
+        // The note is there: what fails from here on is trouble, and no reason to write it once more.
+        if let Err(error) = self.look_after(&mut added) {
+            self.is_broken |= error.is_broken();
+            added.waiting = added.waiting.max(u64::from(added.receipt.is_none()));
+            added.trouble = added.trouble.or(Some(error));
+        }
+        Ok(added)
+    }
+
+    /// What is in the outbox, and whether the change has its receipt by now.
+    fn look_after(&mut self, added: &mut Added) -> Result<(), ClientError> {
         added.waiting = self.store.waiting()?;
         if added.receipt.is_none() && self.live.is_none() {
             // Another process of this device may have delivered it.
@@ -265,7 +279,7 @@ impl Client {
                 added.waiting = self.store.waiting()?;
             }
         }
-        Ok(added)
+        Ok(())
     }
 
     /// The newest change of a note that this device has written.
