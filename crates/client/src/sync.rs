@@ -172,8 +172,12 @@ pub struct Sync {
     /// Changes that a device without a look at the server sends again, to see whether it still has them: the places
     /// before them.
     probes: BTreeSet<(ChainId, u64)>,
+    /// Forked chains that a device without a look at the server has sent again from their beginning, to see where.
+    searched: BTreeSet<ChainId>,
     /// The last gap that was mended, lest a server that lacks it for ever is asked for ever.
     mended: Option<(ChainId, u64)>,
+    /// The ends of chains that the server had and the replica had not, when they were compared.
+    ahead: Vec<(ChainId, u64)>,
     /// It was compared in this run; a second time would be a circle.
     is_compared: bool,
     /// The feed is read from its beginning, once in a run at most.
@@ -202,6 +206,8 @@ enum Phase {
     AwaitingHeads(AskId),
     /// The chains here, to compare them with those there.
     Comparing(Vec<Head>),
+    /// The chains here, to see whether what the server had more of some has come with the feed.
+    Checking(Vec<(ChainId, u64)>),
     /// The chains here, whose ends are sent again.
     Probing,
     /// Everything is answered; what came is being kept.
@@ -250,7 +256,9 @@ impl Sync {
             forked: BTreeMap::new(),
             again: BTreeMap::new(),
             probes: BTreeSet::new(),
+            searched: BTreeSet::new(),
             mended: None,
+            ahead: Vec::new(),
             is_compared: false,
             is_read_anew: false,
             is_new_feed: false,
@@ -294,6 +302,10 @@ impl Sync {
             Phase::Comparing(there) => {
                 let there = std::mem::take(there);
                 self.compare(chains, &there);
+            }
+            Phase::Checking(ahead) => {
+                let ahead = std::mem::take(ahead);
+                self.check(chains, &ahead);
             }
             Phase::Probing => self.probe(chains),
             _ => {}
@@ -378,7 +390,25 @@ impl Sync {
             self.phase = Phase::AwaitingCursor;
             return;
         }
-        // A drop cannot see what is there instead.
+        // A drop cannot see what is there instead, only from where on: changes before the one that was refused had
+        // receipts, of a server that was put back since, perhaps.
+        let is_unsure = |chain: ChainId, seq: u64| {
+            let is_before = |receipt: &Receipt| (receipt.chain, receipt.seq) == (chain, seq - 1);
+            seq > 1
+                && !self.searched.contains(&chain)
+                && !self.report.receipts.iter().any(is_before)
+        };
+        let unsure = self.forked.iter().map(|(&chain, refused)| (chain, refused.seq));
+        let unsure: Vec<_> = unsure.filter(|&(chain, seq)| is_unsure(chain, seq)).collect();
+        for &(chain, _) in &unsure {
+            self.forked.remove(&chain);
+            self.searched.insert(chain);
+            self.probes.insert((chain, 0));
+            self.queue.push_back(Step::Keep(Keep::Requeue { chain, seq: 0 }));
+        }
+        if !unsure.is_empty() {
+            return self.begin_push();
+        }
         for (&chain, refused) in &self.forked {
             let seq = refused.seq;
             self.queue.push_back(Step::Keep(Keep::Rescue { chain, seq }));
@@ -398,6 +428,11 @@ impl Sync {
         }
         for refused in std::mem::take(&mut self.forked).into_values() {
             self.refuse(refused);
+        }
+        if !self.ahead.is_empty() {
+            self.queue.push_back(Step::ReadChains);
+            self.phase = Phase::Checking(std::mem::take(&mut self.ahead));
+            return;
         }
         if self.compares && !self.is_compared {
             if self.pulls {
@@ -426,12 +461,15 @@ impl Sync {
         self.phase = Phase::AwaitingHeads(ask);
     }
 
-    /// Gives the server what it lacks, of whichever device, then pulls on. When nothing is lacking, that is all, unless
-    /// its feed is another one than we knew.
+    /// Gives the server what it lacks, of whichever device, then pulls on. When nothing is lacking on either side, that is
+    /// all, unless its feed is another one than we knew.
     fn compare(&mut self, here: &[Head], there: &[Head]) {
         self.learn(here);
         self.names_are_read = true;
         self.is_compared = true;
+        let has = |chain, seq| here.iter().any(|head| head.chain == chain && head.seq >= seq);
+        let there_ends = there.iter().map(|head| (head.chain, head.seq));
+        self.ahead = there_ends.filter(|&(chain, seq)| !has(chain, seq)).collect();
         let mut is_lacking = false;
         for Head { chain, seq, hash, .. } in here {
             let has = there.iter().find(|head| head.chain == *chain);
@@ -450,8 +488,22 @@ impl Sync {
         }
         if is_lacking || std::mem::take(&mut self.is_new_feed) {
             self.begin_push();
+        } else if !self.ahead.is_empty() {
+            // Others have written since the last page, or the replica lacks something before its cursor.
+            self.queue.push_back(Step::ReadCursor);
+            self.phase = Phase::AwaitingCursor;
         } else {
             self.phase = Phase::Settling;
+        }
+    }
+
+    /// What the server had when it was compared should be here by now. If it is not, it stands before the cursor.
+    fn check(&mut self, here: &[Head], ahead: &[(ChainId, u64)]) {
+        let has = |chain, seq| here.iter().any(|head| head.chain == chain && head.seq >= seq);
+        if ahead.iter().all(|&(chain, seq)| has(chain, seq)) || self.is_read_anew {
+            self.phase = Phase::Settling;
+        } else {
+            self.read_anew();
         }
     }
 

@@ -18,6 +18,10 @@ const WAVE_BYTES: usize = 1 << 20;
 /// How much of it is read at most, to find what stands behind chains that the server does not take.
 const MAX_READ_BYTES: usize = 64 << 20;
 
+/// Longer than any change: an outbox that is shorter than asked for by more than this was read to its end. It stops
+/// before a change that does not fit.
+const LONGEST_BYTES: usize = 2 << 20;
+
 /// How long a batch may be that is compressed.
 const RAW_BATCH_BYTES: usize = 160_000;
 
@@ -97,7 +101,8 @@ impl Sync {
         if entries.is_empty() {
             // Those of other chains may stand behind it.
             let push = self.pushing();
-            let is_all = read < push.read_bytes / 2 || push.read_bytes >= MAX_READ_BYTES;
+            let is_all =
+                read + LONGEST_BYTES < push.read_bytes || push.read_bytes >= MAX_READ_BYTES;
             if read == 0 || is_all {
                 return self.after_push();
             }

@@ -298,9 +298,98 @@ fn a_drop_that_cannot_read_rescues_what_was_refused() {
     clone.rights = Rights::DROP;
     server.asked.clear();
     let report = sync(&mut clone, &mut server);
-    assert_eq!((report.receipts.len(), report.rescued), (2, 2));
+    // The receipt of what is before the fork comes once more.
+    assert_eq!((report.receipts.len(), report.rescued), (3, 2));
     assert!(server.asked.iter().all(|asked| asked == "POST feed"), "{:?}", server.asked);
     assert_eq!(server.feed.len(), 4);
+}
+
+#[test]
+fn a_drop_rescues_what_had_receipts_of_a_server_that_was_put_back_since() {
+    let (mut drop, mut server) = (Replica::new("drop", 1), new_server());
+    drop.rights = Rights::DROP;
+    (1..=3).for_each(|i| drop.add(&format!("note {i}")));
+    sync(&mut drop, &mut server);
+    let (backup, mut clone) = (server.clone(), drop.clone());
+    clone.dice = 100;
+    (4..=8).for_each(|i| drop.add(&format!("note {i}")));
+    sync(&mut drop, &mut server);
+    // Put back, it gets other changes in these places from a copy of the replica.
+    let mut server = backup;
+    (4..=9).for_each(|i| clone.add(&format!("the clone's {i}")));
+    sync(&mut clone, &mut server);
+
+    drop.add("note 9");
+    let report = compare(&mut drop, &mut server);
+    assert_eq!((report.rescued, report.recovered, report.refused.len()), (6, 0, 0));
+    let mut expected: Vec<_> = (1..=9).map(|i| format!("note {i}")).collect();
+    expected.extend((4..=9).map(|i| format!("the clone's {i}")));
+    expected.sort();
+    assert_eq!(texts(&server.feed), expected);
+    assert!(drop.outbox.is_empty());
+    assert_eq!(compare(&mut drop, &mut server).rescued, 0);
+}
+
+#[test]
+fn a_drop_whose_probe_shows_the_fork_rescues_as_much() {
+    let (mut drop, mut server) = (Replica::new("drop", 1), new_server());
+    drop.rights = Rights::DROP;
+    drop.add("one");
+    sync(&mut drop, &mut server);
+    let (backup, mut clone) = (server.clone(), drop.clone());
+    clone.dice = 100;
+    (2..=5).for_each(|i| drop.add(&format!("note {i}")));
+    sync(&mut drop, &mut server);
+    let mut server = backup;
+    (2..=5).for_each(|i| clone.add(&format!("the clone's {i}")));
+    sync(&mut clone, &mut server);
+    assert_eq!(compare(&mut drop, &mut server).rescued, 4);
+    assert_eq!(texts(&server.feed).len(), 9);
+}
+
+#[test]
+fn what_the_replica_lacks_before_its_cursor_is_read_anew_once() {
+    let (mut phone, mut laptop) = (Replica::new("phone", 1), Replica::new("laptop", 2));
+    let mut server = new_server();
+    (0..4).for_each(|i| phone.add(&format!("note {i}")));
+    sync(&mut phone, &mut server);
+    sync(&mut laptop, &mut server);
+    laptop.entries.truncate(2);
+    assert_eq!(sync(&mut laptop, &mut server).pulled, 0);
+    let report = compare(&mut laptop, &mut server);
+    assert_eq!((report.pulled, laptop.contents()), (4, contents(&server.feed)));
+    // What was written between the last page and the comparison is no reason to.
+    phone.add("meanwhile");
+    server.asked.clear();
+    let run = laptop.push_and_pull().comparing();
+    let report = laptop
+        .run(run, |request| {
+            if request.path_segments().join("/") == "heads" {
+                push(&mut phone, &mut server);
+            }
+            Some(server.answer(request))
+        })
+        .unwrap();
+    assert_eq!((report.pulled, laptop.contents()), (1, contents(&server.feed)));
+}
+
+#[test]
+fn a_server_that_says_it_has_more_than_it_gives_is_not_read_for_ever() {
+    let (mut phone, mut server) = (Replica::new("phone", 1), new_server());
+    phone.add("one");
+    sync(&mut phone, &mut server);
+    let mut more = server.clone();
+    more.feed.push(next_entry(&server.feed, phone.own, "never given"));
+    let run = phone.push_and_pull().comparing();
+    let mut asked = 0;
+    phone
+        .run(run, |request| {
+            asked += 1;
+            let is_heads = request.path_segments().join("/") == "heads";
+            Some(if is_heads { more.answer(request) } else { server.answer(request) })
+        })
+        .unwrap();
+    assert!(asked < 6, "{asked}");
 }
 
 #[test]
@@ -325,7 +414,8 @@ fn a_fork_that_stays_one_is_told_and_ends() {
             })
             .unwrap();
         assert_eq!(report.refused.len(), 1, "{report:?}");
-        assert_eq!(clone.outbox.len(), 2);
+        // A drop asks for the whole chain, to see where the fork is.
+        assert_eq!(clone.outbox.len(), if rights.read { 2 } else { 3 });
     }
 }
 
@@ -440,6 +530,33 @@ fn what_is_refused_keeps_no_other_chain_back() {
     assert_eq!(report.receipts.len(), 2);
     assert_eq!(phone.outbox, [(phone.own, 1), (phone.own, 2)].into());
     assert_eq!(server.feed.len(), 2);
+}
+
+#[test]
+fn a_long_note_behind_a_refused_chain_is_delivered() {
+    for len in [900, 20_000, 700_000] {
+        let mut server = new_server();
+        let mut phone = Replica::new("phone", 1);
+        phone.add("refused");
+        let mut other = Replica::new("tablet", 2);
+        other.add(&"x".repeat(len));
+        phone.names.insert(other.own, "tablet".into());
+        phone.outbox.append(&mut other.outbox);
+        phone.entries.append(&mut other.entries);
+        let (run, own) = (phone.push(), phone.own);
+        let report = phone
+            .run(run, |request| {
+                let is_ours = decode(request).iter().any(|entry| entry.change().chain == own);
+                let refused = [Err(Refusal::Invalid("no".into()))];
+                Some(match is_ours {
+                    true => Response::new(Code::CHANGED).payload(encode_answers(&refused)),
+                    false => server.answer(request),
+                })
+            })
+            .unwrap();
+        assert_eq!((report.refused.len(), report.receipts.len()), (1, 1), "{len} bytes");
+        assert_eq!(server.feed.len(), 1);
+    }
 }
 
 #[test]
