@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use suibi_journal::{ChainId, Cursor};
-use suibi_store::{JournalId, SqliteStore, Store as _, StoreError, Write};
+use suibi_journal::{ChainId, Cursor, Entry, Refusal};
+use suibi_store::salvage::FeedRead;
+use suibi_store::{JournalId, Outcome, SqliteStore, Store as _, StoreError, Write};
 
 use crate::client::{Client, ClientConfig, open_replica};
 use crate::error::ClientError;
@@ -66,12 +67,14 @@ pub(crate) fn carry(old: &mut SqliteStore, new: &mut SqliteStore) -> Result<u64,
     let mut after: Cursor =
         new.meta(CARRIED)?.and_then(|text| text.parse().ok()).unwrap_or(Cursor::START);
     let mut carried = 0;
+    let mut is_from_start = after == Cursor::START;
     loop {
         let page = match reader.feed(JournalId::FIRST, after, PAGE_BYTES)? {
             Ok(page) => page,
             // It was put back to an earlier state: what we have of it already does no harm.
             Err(_) if after != Cursor::START => {
                 after = Cursor::START;
+                is_from_start = true;
                 continue;
             }
             Err(error) => return Err(StoreError::Corrupt(error.to_string())),
@@ -79,21 +82,53 @@ pub(crate) fn carry(old: &mut SqliteStore, new: &mut SqliteStore) -> Result<u64,
         if page.entries.is_empty() {
             return Ok(carried);
         }
+        let page_len = page.entries.len() as u64;
         let devices: BTreeMap<ChainId, String> =
             reader.heads(JournalId::FIRST)?.into_iter().map(|h| (h.chain, h.device)).collect();
+        let of_device = |(_, entry): (u64, Entry)| {
+            let device = devices.get(&entry.change().chain).cloned().unwrap_or_default();
+            (device, entry)
+        };
+        let all: Vec<_> = page.entries.into_iter().map(of_device).collect();
+        let push = |(device, entry): &(String, Entry)| {
+            let (device, entries) = (device.clone(), vec![entry.clone()]);
+            let write = Write::Push { device, entries, only_new: false, may_purge: true };
+            (JournalId::FIRST, write)
+        };
+        let outcomes = new.commit(all.iter().map(push).collect())?;
         let mut first: BTreeMap<ChainId, u64> = BTreeMap::new();
-        let mut writes = Vec::with_capacity(page.entries.len());
-        carried += page.entries.len() as u64;
-        for (_, entry) in page.entries {
-            let (chain, seq) = (entry.change().chain, entry.change().seq);
-            let first = first.entry(chain).or_insert(seq);
-            *first = seq.min(*first);
-            let device = devices.get(&chain).cloned().unwrap_or_default();
-            let write =
-                Write::Push { device, entries: vec![entry], only_new: false, may_purge: true };
-            writes.push((JournalId::FIRST, write));
+        let mut refused = Vec::new();
+        let mut has_gap = false;
+        for (one, outcome) in all.into_iter().zip(outcomes) {
+            let (chain, seq) = (one.1.change().chain, one.1.change().seq);
+            let Outcome::Pushed(mut answers) = outcome else {
+                unreachable!("one outcome for each write, of its kind")
+            };
+            match answers.pop() {
+                Some(Err(refusal @ (Refusal::Gap { .. } | Refusal::Fork { .. }))) => {
+                    has_gap |= matches!(refusal, Refusal::Gap { .. });
+                    refused.push(one);
+                }
+                Some(Err(refusal)) => {
+                    tracing::warn!(%chain, seq, %refusal, "a change of before the join stays behind");
+                }
+                Some(Ok(_)) | None => {
+                    let first = first.entry(chain).or_insert(seq);
+                    *first = seq.min(*first);
+                }
+            }
         }
-        new.commit(writes)?;
+        if has_gap && !is_from_start {
+            // This replica is another one than the one that was filled: all of it once more.
+            after = Cursor::START;
+            is_from_start = true;
+            continue;
+        }
+        carried += page_len;
+        // Those whose places are taken go on a chain of their own; those behind a gap wait for what the server has.
+        if !refused.is_empty() {
+            new.take_back(&refused, FeedRead::Never)?;
+        }
         // Not only what was new: whoever was killed after the commit left some without a place in the outbox.
         for (chain, seq) in first {
             new.requeue_after(chain, seq - 1)?;
@@ -125,4 +160,50 @@ pub(crate) fn carry_on(
         seal(&mut old, replica)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use suibi_journal::{Body, Extras, Query};
+    use suibi_store::Expect;
+
+    use super::*;
+
+    fn write(store: &mut SqliteStore, text: &str) {
+        let write = Write::Note {
+            id: None,
+            expect: Expect::Any,
+            body: Body::Text(text.into()),
+            time: None,
+            extras: Extras::new(),
+            now: "2026-11-23T09:05:00.000+08:00".parse().unwrap(),
+        };
+        store.commit(vec![(JournalId::FIRST, write)]).unwrap();
+    }
+
+    #[test]
+    fn what_forks_from_what_was_taken_along_goes_on_a_chain_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| open_replica(&dir.path().join(name), "phone").unwrap();
+        let mut old = open("old.db");
+        write(&mut old, "one");
+        drop(old);
+        std::fs::copy(dir.path().join("old.db"), dir.path().join("put-back.db")).unwrap();
+        let (mut old, mut new) = (open("old.db"), open("new.db"));
+        write(&mut old, "two");
+        assert_eq!(carry(&mut old, &mut new).unwrap(), 2);
+
+        // Put back to a backup, it goes on in the same places.
+        let mut put_back = open("put-back.db");
+        write(&mut put_back, "another two");
+        write(&mut put_back, "three");
+        for _ in 0..2 {
+            carry(&mut put_back, &mut new).unwrap();
+            let notes = new.reader().unwrap().notes(JournalId::FIRST, &Query::default()).unwrap();
+            let mut texts: Vec<_> = notes.iter().map(|note| note.text.as_str()).collect();
+            texts.sort_unstable();
+            assert_eq!(texts, ["another two", "one", "three", "two"]);
+            assert_eq!(new.waiting().unwrap(), 4);
+        }
+    }
 }

@@ -301,7 +301,8 @@ impl Client {
         within: Duration,
         mut progress: impl FnMut(&Report),
     ) -> Result<Synced, ClientError> {
-        let carried = self.carry();
+        // What is wrong with the notes of before holds up nobody else's.
+        let left_behind = self.carry().err().map(Arc::new);
         let deadline = Instant::now() + within;
         let (mut report, mut outcome) = self.sync_once(deadline, &mut progress);
         match outcome {
@@ -316,18 +317,18 @@ impl Client {
         let feed = rebuild::feed_read(self.rights(), &outcome);
         if may_take_back && self.take_back(feed)? && outcome.is_ok() {
             let (more, pushed) = self.sync_once(deadline, &mut progress);
-            report.receipts.extend(more.receipts);
-            report.pulled += more.pulled;
-            report.refused.extend(more.refused);
+            report.add(more);
             outcome = pushed;
         }
         self.count_silence(outcome)?;
-        // What is wrong with the notes of before holds up nobody else's.
-        carried?;
+        // Who may only add asks nothing where there is nothing to give.
+        if self.rights().read || !report.receipts.is_empty() {
+            remember::keep_contact(&mut self.store, jiff::Timestamp::now().as_millisecond())?;
+        }
         let Report { receipts, refused, pulled, rescued, recovered, .. } = report;
         let waiting = self.store.waiting()?;
         let rebuilt = self.rebuilt.clone();
-        Ok(Synced { receipts, refused, pulled, waiting, rescued, recovered, rebuilt })
+        Ok(Synced { receipts, refused, pulled, waiting, rescued, recovered, rebuilt, left_behind })
     }
 
     fn sync_once(

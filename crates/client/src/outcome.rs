@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use suibi_journal::{AuditEntry, ChainId, Cursor, Hash, NoteId, NoteTime, Receipt};
@@ -40,7 +41,7 @@ pub struct Purged {
 }
 
 /// What a sync did.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Synced {
     /// Own changes that the server confirmed.
     pub receipts: Vec<Receipt>,
@@ -57,6 +58,8 @@ pub struct Synced {
     pub recovered: u64,
     /// What was done about a replica that could not be used any more.
     pub rebuilt: Option<Rebuilt>,
+    /// Why notes that this machine wrote before it joined could not be taken along. The next sync tries again.
+    pub left_behind: Option<Arc<ClientError>>,
 }
 
 /// A damaged replica that was put aside; a new one was filled from the server.

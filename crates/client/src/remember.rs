@@ -13,6 +13,7 @@ use crate::error::ClientError;
 use crate::link::{Epoch, Link};
 use crate::membership::Membership;
 use crate::outcome::Transport;
+use crate::remote::DATAGRAMS_AGAIN;
 
 /// What the server of a membership drew at its last start, and for which credential: `0a1b2c3d 0011223344556677`.
 const EPOCH: &str = "epoch";
@@ -23,9 +24,6 @@ const ROUND_TRIP: &str = "round-trip";
 /// That datagrams did not get through lately, and when that was found out: `tcp 1763888700000`, in milliseconds since
 /// 1970. Not there where they do.
 const TRANSPORT: &str = "transport";
-
-/// How long that is believed: datagrams are tried again after it.
-const BELIEVED_FOR: Duration = Duration::from_secs(600);
 
 /// How often in a row a joined server was silent.
 const SILENT: &str = "silent";
@@ -106,7 +104,7 @@ pub(crate) fn transport(
     let text = store.meta(TRANSPORT)?.unwrap_or_default();
     let at = text.strip_prefix("tcp ").and_then(|at| at.parse::<i64>().ok());
     let ago = at.and_then(|at| u64::try_from(now - at).ok()).map(Duration::from_millis);
-    Ok(ago.filter(|ago| *ago < BELIEVED_FOR).map(|ago| (Transport::Tcp, ago)))
+    Ok(ago.filter(|ago| *ago < DATAGRAMS_AGAIN).map(|ago| (Transport::Tcp, ago)))
 }
 
 /// That the usual way works needs no memory.

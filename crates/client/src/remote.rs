@@ -38,8 +38,8 @@ const DATAGRAM_BYTES: usize = 1_000;
 /// So many requests go in blocks of datagrams at once; a server keeps room for as many of one peer.
 const LONG_DATAGRAMS: usize = 3;
 
-/// How often datagrams are tried again where they did not get through.
-const DATAGRAMS_AGAIN: Duration = Duration::from_secs(600);
+/// How often datagrams are tried again where they did not get through; so long that is believed in later processes, too.
+pub(crate) const DATAGRAMS_AGAIN: Duration = Duration::from_secs(600);
 
 /// The token of the waker; sockets have their place in the list.
 const WAKE: Token = Token(usize::MAX);

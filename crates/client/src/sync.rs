@@ -134,6 +134,22 @@ pub struct Report {
     pub recovered: u64,
 }
 
+impl Report {
+    /// Takes in what a run after it has done.
+    pub(crate) fn add(&mut self, after: Self) {
+        let Self { receipts, refused, pulled, remaining, rescued, recovered } = after;
+        self.receipts.extend(receipts);
+        // What it refused before it refuses again.
+        let is_new = |one: &Refused| !self.refused.contains(one);
+        let refused: Vec<_> = refused.into_iter().filter(is_new).collect();
+        self.refused.extend(refused);
+        self.pulled += pulled;
+        self.remaining = remaining;
+        self.rescued += rescued;
+        self.recovered += recovered;
+    }
+}
+
 /// A change that the server does not take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {

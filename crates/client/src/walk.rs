@@ -6,14 +6,14 @@ use suibi_journal::{ChainId, Entry, Hash};
 
 /// The chains of a feed, as far as it was read. Of changes that come in the order of their chains it keeps the last one
 /// only; the rest of a feed may be as long as it likes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Walk {
     chains: BTreeMap<ChainId, Chain>,
     pub(crate) changes: u64,
     pub(crate) purged: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Chain {
     /// The last change up to which nothing is missing.
     seq: u64,

@@ -257,6 +257,7 @@ impl Session {
                     all.recovered += synced.recovered;
                     all.rebuilt = synced.rebuilt.or(all.rebuilt);
                     all.waiting = synced.waiting;
+                    all.left_behind = synced.left_behind.map(|error| chain(&*error));
                     all.refused = u64::try_from(synced.refused.len()).unwrap_or(u64::MAX);
                     return Ok(all);
                 }
@@ -328,6 +329,8 @@ pub(crate) struct Moved {
     pub(crate) recovered: u64,
     /// What was done about a replica that could not be used.
     pub(crate) rebuilt: Option<Rebuilt>,
+    /// Why notes of before this machine joined could not be taken along.
+    pub(crate) left_behind: Option<String>,
 }
 
 impl Moved {

@@ -90,15 +90,21 @@ impl Client {
     /// Every change of the replica.
     fn walk_here(
         &mut self,
-        mut walk: Walk,
+        marks: Walk,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Walk, ClientError> {
         let mut reader = self.reader()?;
-        let mut after = Cursor::START;
+        let (mut walk, mut after) = (marks.clone(), Cursor::START);
         loop {
-            let page = reader
-                .feed(JournalId::FIRST, after, READ_BYTES)?
-                .map_err(|mismatch| StoreError::Corrupt(mismatch.to_string()))?;
+            let page = match reader.feed(JournalId::FIRST, after, READ_BYTES)? {
+                Ok(page) => page,
+                // Another process has rescued a fork meanwhile, and positions moved.
+                Err(_) if after != Cursor::START => {
+                    (walk, after) = (marks.clone(), Cursor::START);
+                    continue;
+                }
+                Err(mismatch) => return Err(StoreError::Corrupt(mismatch.to_string()).into()),
+            };
             page.entries.iter().for_each(|(_, entry)| walk.take(entry));
             progress(walk.changes, walk.changes + page.remaining);
             if page.entries.is_empty() {

@@ -196,6 +196,9 @@ impl Streams {
 
     /// What can be read is read, what can be sent is sent. Trouble of a stream is its end.
     pub(super) fn turn(&mut self) {
+        if self.streams.is_empty() {
+            return;
+        }
         self.buf.resize(64 << 10, 0);
         for stream in &mut self.streams {
             if let Err(error) = stream.turn(&mut self.buf) {

@@ -45,6 +45,11 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let moved = exchange(&mut session, &context.ui)?;
     let is_waiting = moved.waiting > 0;
     let ui = &mut context.ui;
+    if let Some(error) = &moved.left_behind {
+        ui.complain(&format!(
+            "notes of before this machine joined are not taken along yet: {error}"
+        ));
+    }
     if ui.json {
         let Moved { delivered, fetched, waiting, refused, rescued, recovered, .. } = moved;
         let rebuilt = moved.rebuilt.map(|Rebuilt { aside, kept }| RebuiltJson {

@@ -73,6 +73,8 @@ struct VerifyJson {
     server: Option<CheckedJson>,
     waiting: u64,
     problems: Vec<ProblemJson>,
+    /// So many more are wrong here, which are not told one by one.
+    more_problems: u64,
 }
 
 /// How much was checked.
@@ -187,6 +189,7 @@ pub(super) fn run(args: VerifyArgs, context: &mut Context) -> Result<Exit, Failu
             server: verified.server.map(CheckedJson::from),
             waiting: verified.waiting,
             problems: verified.problems.iter().map(ProblemJson::from).collect(),
+            more_problems: verified.more_problems,
         })?;
     } else {
         ui.out().write_all(text(&verified, scope).as_bytes())?;
@@ -248,8 +251,9 @@ fn side(what: &str, good: &str, side: Side, verified: &Verification) -> String {
     if problems.is_empty() {
         return format!("{GOOD}✓{GOOD:#} {what}; {good}\n");
     }
-    let count =
-        if problems.len() == 1 { "1 problem" } else { &format!("{} problems", problems.len()) };
+    // Of a replica that is quite destroyed not everything is told, in JSON neither.
+    let untold = if side == Side::Here { verified.more_problems } else { 0 };
+    let count = of(problems.len() as u64 + untold, "problem");
     let mut text = format!("{GONE}✗{GONE:#} {what}; {count}\n");
     for problem in problems.iter().take(MOST_TOLD) {
         text.push_str(&format!("  {}\n", harmless(&problem.to_string())));
@@ -260,6 +264,9 @@ fn side(what: &str, good: &str, side: Side, verified: &Verification) -> String {
     if problems.len() > MOST_TOLD {
         let more = problems.len() - MOST_TOLD;
         text.push_str(&format!("  {DIM}… and {more} more: suibi verify --json{DIM:#}\n"));
+    }
+    if untold > 0 {
+        text.push_str(&format!("  {DIM}… and {untold} that are only counted{DIM:#}\n"));
     }
     text
 }
