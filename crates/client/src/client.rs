@@ -27,7 +27,7 @@ use crate::live::{self, Live, LiveEvent};
 use crate::membership::Membership;
 use crate::outcome::{Added, DeviceSeen, Rebuilt, Status, Synced};
 use crate::place::{self, Place};
-use crate::rebuild::{self, Identity};
+use crate::rebuild::{self, Identity, Opened};
 use crate::remember::{self, remember};
 use crate::remote::{Patience, RemoteError};
 use crate::replica;
@@ -120,8 +120,7 @@ impl Client {
             }
         };
         let path = config.data_dir.join(file);
-        let (store, rebuilt) = rebuild::open(&path, &config.device)?;
-        let identity = Identity::of(&path);
+        let Opened { store, identity, rebuilt } = rebuild::open(&path, &config.device)?;
         let mine = SharedMine::default();
         let (is_broken, link, live) = (false, None, None);
         let mut client = Self {
@@ -137,8 +136,10 @@ impl Client {
             mine,
         };
         if !client.rights().read {
-            // A drop reads no feed, so there is nothing to wait for.
-            client.take_back(FeedRead::Never)?;
+            // A drop reads no feed, so there is nothing to wait for. If it fails, the next sync says so.
+            if let Err(error) = client.take_back(FeedRead::Never) {
+                tracing::warn!(%error, "what was put aside cannot be taken back now");
+            }
         }
         Ok(client)
     }
@@ -156,10 +157,8 @@ impl Client {
     /// When it cannot be done, or was done less than an hour ago: then something else is wrong.
     pub fn rebuild(&mut self, damage: StoreError) -> Result<(), ClientError> {
         let (path, device) = (&self.path, &self.config.device);
-        let (store, rebuilt) = rebuild::rebuild(path, device, self.identity, damage)?;
-        self.store = store;
-        self.identity = Identity::of(&self.path);
-        self.rebuilt = rebuilt.or(self.rebuilt.take());
+        let opened = rebuild::rebuild(path, device, self.identity, damage)?;
+        self.take_opened(opened);
         if !self.rights().read {
             self.take_back(FeedRead::Never)?;
         }
@@ -500,7 +499,7 @@ impl Client {
     pub fn live(&mut self) -> Result<Receiver<LiveEvent>, ClientError> {
         self.stop_live();
         *lock(&self.mine) = Mine::default();
-        let store = open_replica(&self.path, &self.config.device)?;
+        let store = rebuild::open(&self.path, &self.config.device)?.store;
         let link = match self.link.take() {
             Some(link) => link,
             None => new_link(&self.config, self.membership.clone(), &mut self.store)?,
@@ -554,13 +553,17 @@ impl Client {
     /// Opens the replica anew after the disk failed it, or when another process has put it aside.
     fn mend(&mut self) -> Result<(), StoreError> {
         if self.is_broken || Identity::of(&self.path) != self.identity {
-            let (store, rebuilt) = rebuild::open(&self.path, &self.config.device)?;
-            self.store = store;
-            self.identity = Identity::of(&self.path);
-            self.rebuilt = rebuilt.or(self.rebuilt.take());
+            let opened = rebuild::open(&self.path, &self.config.device)?;
+            self.take_opened(opened);
             self.is_broken = false;
         }
         Ok(())
+    }
+
+    fn take_opened(&mut self, opened: Opened) {
+        self.store = opened.store;
+        self.identity = opened.identity;
+        self.rebuilt = opened.rebuilt.or(self.rebuilt.take());
     }
 }
 

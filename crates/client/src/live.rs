@@ -17,7 +17,7 @@ use crate::client::{SILENCE, SharedMine, lock};
 use crate::error::{ClientError, SyncError};
 use crate::link::Link;
 use crate::outcome::Transport;
-use crate::rebuild::{self, Identity};
+use crate::rebuild::{self, Identity, Opened};
 use crate::remember::remember;
 use crate::remote::{Heard, Observation, Patience, RemoteError, Stop};
 use crate::replica;
@@ -281,12 +281,12 @@ impl Background {
 
     /// Opens the replica anew, because the disk failed it, somebody has put it aside, or we have met damage in it.
     fn open_anew(&mut self, damage: Option<StoreError>) -> Result<(), StoreError> {
-        let (store, _) = match damage {
+        let Opened { store, identity, .. } = match damage {
             Some(damage) => rebuild::rebuild(&self.path, &self.device, self.identity, damage)?,
             None => rebuild::open(&self.path, &self.device)?,
         };
         (self.reader, self.store) = (store.reader()?, store);
-        self.identity = Identity::of(&self.path);
+        self.identity = identity;
         self.is_broken = false;
         Ok(())
     }

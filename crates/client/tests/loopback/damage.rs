@@ -197,6 +197,51 @@ fn long() -> String {
 }
 
 #[test]
+fn a_repair_that_was_stopped_anywhere_is_completed_by_the_next_process() {
+    for renamed in 0..4 {
+        let world = World::new();
+        let (server, mut expected) = phone_with_outbox(&world);
+        let path = replica(&world, "phone");
+        let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
+        let aside = beside(".damaged-1");
+        let name = aside.file_name().unwrap().to_str().unwrap();
+        fs::write(beside(".rebuild"), format!("{name}\n")).unwrap();
+        if renamed >= 1 {
+            fs::rename(beside("-wal"), beside(".damaged-1-wal")).unwrap();
+        }
+        if renamed >= 2 {
+            fs::rename(&path, &aside).unwrap();
+        }
+        if renamed >= 3 {
+            drop(opened(&path, OwnChain::Kept));
+        }
+        let mut phone = world.client("phone", server.address);
+        assert_eq!(phone.rebuilt().unwrap().aside, aside, "{renamed} steps were done");
+        assert_eq!(fs::read(beside(".rebuild")).unwrap(), b"");
+        assert_eq!(sync(&mut phone).rebuilt.unwrap().kept, 3, "{renamed} steps were done");
+        drop(phone);
+        let mut phone = world.client("phone", server.address);
+        assert!(phone.rebuilt().is_none(), "once is enough");
+        let mut laptop = world.client("laptop", server.address);
+        expected.sort();
+        let expected: Vec<_> = expected.iter().map(String::as_str).collect();
+        all_alike(&mut [&mut phone, &mut laptop], &expected);
+    }
+}
+
+#[test]
+fn a_good_replica_stays_whatever_error_is_met() {
+    let world = World::new();
+    let server = world.serve(None);
+    let mut phone = world.client("phone", server.address);
+    add(&mut phone, "one");
+    let error = suibi_store::StoreError::Corrupt("a mistake of ours".into());
+    assert!(phone.rebuild(error).is_err());
+    assert!(phone.rebuilt().is_none());
+    all_alike(&mut [&mut phone], &["one"]);
+}
+
+#[test]
 fn what_the_server_has_is_not_written_anew_because_nobody_could_be_asked() {
     let world = World::new();
     let server = world.serve(None);

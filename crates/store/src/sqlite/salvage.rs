@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, ffi};
 use suibi_journal::{ChainId, Entry, Hash};
 
 use super::backup::beside;
@@ -22,60 +22,76 @@ const TRIES: u64 = 100_000;
 ///
 /// What waits in the outbox, and whatever else has no receipt that can be read; what the tables do
 /// not lead to any more is looked for in the bytes of the file. The server may have some of it
-/// after all, which does no harm. Nothing is written to the file.
-pub fn salvage(path: &Path) -> Vec<(String, Entry)> {
+/// after all, which does no harm. Nothing is written to the file. One that is not there has nothing.
+///
+/// # Errors
+/// When the file cannot be read for another reason than its damage: later it may be.
+pub fn salvage(path: &Path) -> Result<Vec<(String, Entry)>, StoreError> {
     let mut found = Found::default();
-    match open::visitor(path) {
-        Ok(conn) => found.read(&conn),
-        Err(_) => found.is_whole = false,
+    let is_there = path.try_exists().map_err(|error| StoreError::file(path, &error))?;
+    match is_there.then(|| open::visitor(path)) {
+        Some(Ok(conn)) => found.read(&conn),
+        Some(Err(error)) if !error.is_damage() => return Err(error),
+        _ => found.is_whole = false,
+    }
+    if let Some(trouble) = found.trouble {
+        return Err(trouble);
     }
     if !found.is_whole {
         for file in [path.to_owned(), beside(path, "-wal")] {
-            // A file that cannot be read at all has nothing for us.
-            found.look_through(&fs::read(file).unwrap_or_default());
+            match fs::read(&file) {
+                Ok(bytes) => found.look_through(&bytes),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::file(&file, &error)),
+            }
         }
     }
     let (count, is_whole) = (found.entries.len(), found.is_whole);
     tracing::info!(count, is_whole, "changes were read from a replica that was put aside");
-    found.into_sorted()
+    Ok(found.into_sorted())
 }
 
-/// Puts the files of a store aside, as `NAME.db.damaged-1` or the next number that is free, and
-/// says where to. Its index is removed. Nobody may have the store open.
+/// Where the files of a store go that are put aside: `NAME.db.damaged-1` or the next number that is
+/// free.
+pub fn place_aside(path: &Path) -> PathBuf {
+    (1..)
+        .map(|number| beside(path, &format!(".damaged-{number}")))
+        .find(|aside| !aside.exists() && !beside(aside, "-wal").exists())
+        .expect("numbers do not end")
+}
+
+/// Puts the files of a store aside. Its index is removed. Nobody may have the store open.
 ///
 /// # Errors
-/// What the system says. An attempt that was interrupted is completed by the next one.
-pub fn put_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let log = beside(path, "-wal");
-    let has_log = log.exists();
-    let is_free = |aside: &PathBuf| {
-        // A log alone is what an interrupted attempt left, whose file is still to come.
-        let has_other_log = has_log && beside(aside, "-wal").exists();
-        !aside.exists() && !has_other_log
-    };
-    let aside = (1..)
-        .map(|number| beside(path, &format!(".damaged-{number}")))
-        .find(is_free)
-        .expect("numbers do not end");
-    // The log first: a new store in this place must never find it.
-    if has_log {
-        let to = beside(&aside, "-wal");
-        fs::rename(&log, &to).map_err(|error| StoreError::file(&log, &error))?;
+/// What the system says. An attempt that was interrupted is completed by another one with the same
+/// place; one that was complete is left as it is.
+pub fn put_aside(path: &Path, aside: &Path) -> Result<(), StoreError> {
+    if aside.try_exists().map_err(|error| StoreError::file(aside, &error))? {
+        return Ok(());
     }
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let flush = || flush_names(directory).map_err(|error| StoreError::file(directory, &error));
+    // The log first, and durably: a new store in this place must never find it.
+    let log = beside(path, "-wal");
+    rename(&log, &beside(aside, "-wal"))?;
+    flush()?;
     let index = open::index_path(path);
     let of_no_use = [beside(path, "-shm"), beside(&index, "-wal"), beside(&index, "-shm"), index];
     for name in of_no_use {
         private::remove(&name).map_err(|error| StoreError::file(&name, &error))?;
     }
-    match fs::rename(path, &aside) {
+    rename(path, aside)?;
+    flush()
+}
+
+/// Renames what is there.
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    match fs::rename(from, to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(StoreError::file(path, &error));
+            Err(StoreError::file(from, &error))
         }
-        _ => {}
+        _ => Ok(()),
     }
-    let directory = path.parent().unwrap_or(Path::new(""));
-    flush_names(directory).map_err(|error| StoreError::file(directory, &error))?;
-    Ok(aside)
 }
 
 /// How much of the server's feed a replica has read when it takes back what was salvaged.
@@ -157,6 +173,8 @@ struct Found {
     devices: BTreeMap<ChainId, String>,
     /// Whether nothing was met that cannot be read.
     is_whole: bool,
+    /// Why something cannot be read, if that is no damage.
+    trouble: Option<StoreError>,
 }
 
 impl Default for Found {
@@ -167,6 +185,7 @@ impl Default for Found {
             acknowledged: HashSet::new(),
             devices: BTreeMap::new(),
             is_whole: true,
+            trouble: None,
         }
     }
 }
@@ -207,7 +226,33 @@ impl Found {
             }
             Ok(())
         });
-        self.is_whole &= done.is_ok();
+        if let Err(error) = done {
+            self.miss(error);
+        }
+    }
+
+    /// Something cannot be read.
+    fn miss(&mut self, error: rusqlite::Error) {
+        self.is_whole = false;
+        let is_trouble = matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::CannotOpen
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::DiskFull
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::DatabaseBusy
+                    | ErrorCode::SystemIoFailure
+            )
+        );
+        // A file that ends too soon is damaged, and so is a log.
+        let is_short = error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHORT_READ);
+        if is_trouble && !is_short {
+            self.trouble = Some(error.into());
+        }
     }
 
     /// All changes that can be reached; behind a damaged place it goes on with the next one that
@@ -243,7 +288,7 @@ impl Found {
         position: u64,
         is_wanted: &impl Fn(u64) -> bool,
     ) -> rusqlite::Result<Option<()>> {
-        conn.prepare_cached("SELECT position, map, content FROM changes WHERE position = ?1")?
+        conn.prepare_cached("SELECT position, map, content, hash FROM changes WHERE position = ?1")?
             .query_row([position], |row| self.take(row, is_wanted).map(drop))
             .optional()
     }
@@ -258,7 +303,8 @@ impl Found {
         let mut last = after;
         let done = conn
             .prepare(
-                "SELECT position, map, content FROM changes WHERE position > ?1 ORDER BY position",
+                "SELECT position, map, content, hash FROM changes
+                 WHERE position > ?1 ORDER BY position",
             )
             .and_then(|mut statement| {
                 let mut rows = statement.query([after])?;
@@ -267,17 +313,24 @@ impl Found {
                 }
                 Ok(())
             });
-        done.map_err(|_| last)
+        done.map_err(|error| {
+            self.miss(error);
+            last
+        })
     }
 
     /// A row of `changes`: its position.
     fn take(&mut self, row: &Row<'_>, is_wanted: &impl Fn(u64) -> bool) -> rusqlite::Result<u64> {
         let position = row.get(0)?;
+        let is_map = |map: &[u8]| {
+            row.get::<_, [u8; 32]>(3).is_ok_and(|hash| Hash::of(map) == Hash::from_bytes(hash))
+        };
         match (row.get::<_, Vec<u8>>(1), row.get::<_, Option<Vec<u8>>>(2)) {
             (Ok(map), _) if !is_wanted(position) => {
                 self.acknowledged.insert(Hash::of(&map));
             }
-            (Ok(map), Ok(content)) => match Entry::from_bytes(map, content) {
+            // Of a map that was altered, the content may still be the right one.
+            (Ok(map), Ok(content)) if is_map(&map) => match Entry::from_bytes(map, content) {
                 Ok(entry) => self.add(entry),
                 Err(_) => self.is_whole = false,
             },
@@ -293,8 +346,9 @@ impl Found {
         }
     }
 
-    /// Looks for changes in bytes of which nothing is known. A row has its content right behind the
-    /// change, and the hashes tell what is one; long rows, which are in several pieces, are not found.
+    /// Looks for changes in bytes of which nothing is known. A row has its hash and the running one
+    /// right before the change and its content right behind it, and the hashes tell what is one; long
+    /// rows, which are in several pieces, are not found.
     fn look_through(&mut self, bytes: &[u8]) {
         // A map of 6 to 8 pairs, of which the first two are: version 1, and a chain of 16 bytes.
         const BEGIN: [u8; 4] = [0x00, 0x01, 0x01, 0x50];
@@ -302,6 +356,10 @@ impl Found {
         for (at, _) in bytes.windows(5).enumerate().filter(|(_, window)| is_begin(window)) {
             let rest = &bytes[at..];
             let Some(map) = item_len(rest) else { continue };
+            let hash = at.checked_sub(64).map(|hash| &bytes[hash..hash + 32]);
+            if hash != Some(Hash::of(&rest[..map]).as_bytes().as_slice()) {
+                continue;
+            }
             let Some(content) = item_len(&rest[map..]) else { continue };
             let content = rest[map..map + content].to_vec();
             if let Ok(entry) = Entry::from_bytes(&rest[..map], Some(content)) {

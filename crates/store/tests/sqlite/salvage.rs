@@ -1,10 +1,11 @@
 //! Damaged replicas: what can still be read is, and nothing stops the program.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use suibi_journal::{Cursor, Entry, Query, rescue};
-use suibi_store::salvage::{FeedRead, put_aside, salvage};
+use suibi_store::salvage::{FeedRead, place_aside, put_aside, salvage};
 use suibi_store::verify::verify;
 use suibi_store::{OwnChain, SqliteOptions, SqliteStore, Store};
 
@@ -57,10 +58,10 @@ fn of_a_whole_replica_the_outbox_is_had() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("replica.db");
     let waiting = scene(&path, &mut server(&dir.path().join("server.db")));
-    let salvaged = salvage(&path);
+    let salvaged = salvage(&path).unwrap();
     assert_eq!(entries(&salvaged), waiting);
     assert!(salvaged.iter().all(|(device, _)| device == "laptop"));
-    assert!(salvage(&dir.path().join("none.db")).is_empty());
+    assert!(salvage(&dir.path().join("none.db")).unwrap().is_empty());
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn without_its_first_page_short_notes_are_still_had() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[..4096].fill(0);
     fs::write(&path, bytes).unwrap();
-    let found = entries(&salvage(&path));
+    let found = entries(&salvage(&path).unwrap());
     let short = |entry: &&Entry| entry.encoded_len() < 3000;
     assert!(waiting.iter().filter(short).count() > 10);
     assert!(waiting.iter().filter(short).all(|entry| found.contains(entry)));
@@ -85,6 +86,11 @@ fn damage_anywhere_costs_what_it_hits_and_never_more_than_an_error() {
     let waiting = scene(&path, &mut server(&dir.path().join("server.db")));
     settle(&path);
     let whole = fs::read(&path).unwrap();
+    let written: HashSet<_> = {
+        let mut reader = replica(&path).reader().unwrap();
+        let page = reader.feed(HERE, Cursor::START, usize::MAX).unwrap().unwrap();
+        page.entries.iter().map(|(_, entry)| entry.hash()).collect()
+    };
     let copy = dir.path().join("copy.db");
     let mut least = usize::MAX;
     let mut state = 7_u64;
@@ -111,8 +117,9 @@ fn damage_anywhere_costs_what_it_hits_and_never_more_than_an_error() {
             let _ = fs::remove_file(dir.path().join(format!("copy.db{end}")));
         }
         fs::write(&copy, &bytes).unwrap();
-        let found = entries(&salvage(&copy));
+        let found = entries(&salvage(&copy).unwrap());
         let kept = waiting.iter().filter(|entry| found.contains(entry)).count();
+        assert!(found.iter().all(|entry| written.contains(&entry.hash())), "round {round}");
         if round % 4 != 3 {
             least = least.min(kept);
         }
@@ -136,14 +143,16 @@ fn a_replica_that_was_put_aside_and_filled_anew_has_everything_again() {
     let waiting = scene(&path, &mut server);
     replica(&path).reader().unwrap().catch_up(usize::MAX).unwrap();
 
-    let aside = put_aside(&path).unwrap();
+    let aside = place_aside(&path);
+    put_aside(&path, &aside).unwrap();
+    put_aside(&path, &aside).unwrap();
 
     assert_eq!(aside, dir.path().join("replica.db.damaged-1"));
     let left = |name: &str| dir.path().join(name).exists();
     for gone in ["replica.db", "replica.db-wal", "replica.db-shm", "replica-index.db"] {
         assert!(!left(gone), "{gone}");
     }
-    let salvaged = salvage(&aside);
+    let salvaged = salvage(&aside).unwrap();
     assert_eq!(entries(&salvaged), waiting, "its log went along");
     let mut fresh = replica(&path);
     pull(&mut fresh, &server);
@@ -158,12 +167,24 @@ fn a_replica_that_was_put_aside_and_filled_anew_has_everything_again() {
     assert!(receipts.iter().all(Result::is_ok));
 
     drop(fresh);
-    assert_eq!(put_aside(&path).unwrap(), dir.path().join("replica.db.damaged-2"));
-    assert!(salvage(&dir.path().join("replica.db.damaged-2")).len() > 20);
-    // With its file gone already: what a first attempt did not come to.
+    let second = place_aside(&path);
+    assert_eq!(second, dir.path().join("replica.db.damaged-2"));
+    put_aside(&path, &second).unwrap();
+    assert!(salvage(&second).unwrap().len() > 20);
+    // With its file gone already: nothing takes its place.
     fs::write(dir.path().join("replica.db.damaged-3-wal"), "a log").unwrap();
-    fs::write(&path, "a file").unwrap();
-    assert_eq!(put_aside(&path).unwrap(), dir.path().join("replica.db.damaged-3"));
+    assert_eq!(place_aside(&path), dir.path().join("replica.db.damaged-4"));
+}
+
+#[test]
+fn a_replica_that_was_put_aside_and_cannot_be_read_now_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("replica.db");
+    scene(&path, &mut server(&dir.path().join("server.db")));
+    // A directory in its place: it can be opened by nobody, not even by root.
+    let directory = dir.path().join("directory.db");
+    fs::create_dir(&directory).unwrap();
+    assert!(!salvage(&directory).unwrap_err().is_damage());
 }
 
 #[test]
