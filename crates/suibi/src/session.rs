@@ -412,7 +412,9 @@ pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let hint = match error {
         StoreError::Full => "make room on the disk and try again",
         StoreError::ReadOnly(_) => "suibi needs to write there; --data-dir names another directory",
-        StoreError::Corrupt(_) => "keep a copy of the directory before anything else is tried",
+        StoreError::Corrupt(_) | StoreError::Foreign(_) => {
+            "suibi sync puts a damaged file aside, makes a new one from the server, and keeps what waits"
+        }
         StoreError::Newer { .. } => "another suibi on this machine is newer; use that one",
         StoreError::Busy => "another suibi is busy with the same files; try again",
         _ => "suibi status names the files",

@@ -104,6 +104,14 @@ fn whatever_happens_each_change_is_everywhere_exactly_once() {
         home.suibi_within(PATIENCE, &["verify", "--server", "--all"]).expect_success();
     }
     assert!(server.stop().success());
+    assert!(*ledger.acknowledged.lock().unwrap() > 0, "nothing was acknowledged");
+    assert!(*ledger.killed.lock().unwrap() > 0, "nobody was killed");
+    for home in &homes {
+        for file in std::fs::read_dir(home.path().join("data/suibi")).unwrap() {
+            let name = file.unwrap().file_name().to_string_lossy().into_owned();
+            assert!(!name.contains(".damaged-"), "a kill has damaged something: {name}");
+        }
+    }
     let total = assert_exact(data.path(), &ledger);
     println!(
         "{seconds} s: {total} changes, {} notes; {} acknowledged at once, {} killed commands, {deaths} deaths of the server",
