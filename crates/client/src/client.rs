@@ -499,13 +499,18 @@ impl Client {
     pub fn live(&mut self) -> Result<Receiver<LiveEvent>, ClientError> {
         self.stop_live();
         *lock(&self.mine) = Mine::default();
-        let store = rebuild::open(&self.path, &self.config.device)?.store;
+        let Opened { store, identity, .. } = rebuild::open(&self.path, &self.config.device)?;
         let link = match self.link.take() {
             Some(link) => link,
             None => new_link(&self.config, self.membership.clone(), &mut self.store)?,
         };
-        let (live, events) =
-            Live::start(&self.config.device, &self.path, store, link, Arc::clone(&self.mine))?;
+        let (live, events) = Live::start(
+            &self.config.device,
+            &self.path,
+            (store, identity),
+            link,
+            Arc::clone(&self.mine),
+        )?;
         self.live = Some(live);
         Ok(events)
     }

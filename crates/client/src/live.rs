@@ -82,7 +82,7 @@ impl Live {
     pub(crate) fn start(
         device: &str,
         path: &Path,
-        store: SqliteStore,
+        (store, identity): (SqliteStore, Identity),
         link: Link,
         mine: SharedMine,
     ) -> Result<(Self, Receiver<LiveEvent>), ClientError> {
@@ -95,7 +95,7 @@ impl Live {
             device: device.to_owned(),
             path: path.to_owned(),
             store,
-            identity: Identity::of(path),
+            identity,
             is_broken: false,
             reader,
             link,
