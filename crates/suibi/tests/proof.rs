@@ -188,9 +188,9 @@ fn a_server_that_was_put_back_is_told_so_by_its_devices_and_gets_everything_agai
     insta::assert_snapshot!(settled(&place, &laptop, &gap), @"
     ✓ here: 4 changes in 2 chains, 4 notes; every hash and link is right
     ✗ server: 1 change in 1 chain; 2 problems
-      the server lacks change 1 of chain 0a1b… («手机»), for which there were receipts
-      hint: suibi sync gives them back
       the server lacks changes 2 to 3 of chain 0a1b… («laptop»), for which there were receipts
+      hint: suibi sync gives them back
+      the server lacks change 1 of chain 0a1b… («手机»), for which there were receipts
       hint: suibi sync gives them back
     --- 1
     ");

@@ -50,6 +50,10 @@ impl Client {
             Scope::Server => self.verify_ends(&mut found, deadline)?,
             Scope::All => self.verify_feed(&mut found, deadline, progress)?,
         }
+        // Chains have random ids, and their order tells a person nothing.
+        found
+            .problems
+            .sort_by_key(|problem| (problem.side == Side::Server, problem.device.clone()));
         Ok(found)
     }
 
@@ -81,7 +85,7 @@ impl Client {
             position: problem.position,
             what: problem.to_string(),
             remedy: Some(
-                "move the file of the replica away; the next suibi sync fills a new one from the server".into(),
+                "run suibi sync until nothing waits, then move the file of the replica away: the next sync fills a new one from the server".into(),
             ),
         }));
         Ok(())
