@@ -46,7 +46,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let is_waiting = moved.waiting > 0;
     let ui = &mut context.ui;
     if let Some(error) = &moved.left_behind {
-        ui.complain(&format!(
+        ui.complain(format!(
             "notes of before this machine joined are not taken along yet: {error}"
         ));
     }
