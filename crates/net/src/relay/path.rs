@@ -176,14 +176,15 @@ impl Path {
             shared.stats.rebinds += 1;
         }
         drop(shared);
-        if cuts {
-            self.streams.clear();
-        }
+        // First of all, so that who was reset finds nobody there.
         if tcp == Passage::Refused {
             self.listener = None;
         } else if self.listener.is_none() {
             // When somebody else took the number meanwhile, it stays refused.
             self.listener = self.listen().ok();
+        }
+        if cuts {
+            self.streams.clear();
         }
         if rebinds {
             self.rebind();
