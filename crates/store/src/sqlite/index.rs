@@ -150,12 +150,7 @@ impl Index {
         store: &Connection,
     ) -> Result<bool, StoreError> {
         let Progress { position, mark, .. } = progress(index)?;
-        let last = store
-            .prepare_cached("SELECT position FROM changes ORDER BY position DESC LIMIT 1")?
-            .query_row([], |row| row.get(0))
-            .optional()?
-            .unwrap_or(0);
-        Ok(last == position && mark_at(store, position)? == mark)
+        Ok(last_change(store)? == position && mark_at(store, position)? == mark)
     }
 
     /// How many changes were indexed, and how many are left.
@@ -196,9 +191,8 @@ impl Index {
         chunk.write(&tx)?;
         tx.prepare_cached("UPDATE progress SET position = ?1, mark = ?2, purge = max(purge, ?3)")?
             .execute(params![position, mark_at(&store, position)?, purge])?;
-        let behind = store
-            .prepare_cached("SELECT count(*) FROM changes WHERE position > ?1")?
-            .query_row([position], |row| row.get(0))?;
+        // There are few holes between positions, and counting would read all that is left, chunk by chunk.
+        let behind = last_change(&store)?.saturating_sub(position);
         tx.commit()?;
         if purge > 0 {
             self.forgotten = 0;
@@ -436,6 +430,15 @@ fn progress(conn: &Connection) -> Result<Progress, StoreError> {
         Ok(Progress { position: row.get(0)?, mark: row.get(1)?, purge: row.get(2)? })
     })?;
     Ok(progress)
+}
+
+/// The position of the last change, 0 where there is none.
+fn last_change(store: &Connection) -> Result<u64, StoreError> {
+    let last = store
+        .prepare_cached("SELECT position FROM changes ORDER BY position DESC LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(last.unwrap_or(0))
 }
 
 /// What an index that ends with this change has to remember: the change's hash, and how often
