@@ -10,7 +10,7 @@ use bytes::Bytes;
 use suibi_coap::{Peer, Transmit};
 use suibi_net::{ReceiveBatch, Received, UdpSocket};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn bind(address: &str) -> UdpSocket {
     UdpSocket::bind(address.parse().unwrap()).unwrap()

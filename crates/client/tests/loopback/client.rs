@@ -4,14 +4,11 @@ use std::fs;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, World, copy, eventually, texts};
+use crate::support::{AT_ONCE, PATIENCE, World, copy, eventually, texts};
 use suibi_client::{Added, Client, ClientConfig, ClientError, Place, RemoteError, Scope, Synced};
 use suibi_journal::{Extras, Query};
 use suibi_net::relay::{Faults, Relay};
 use suibi_store::JournalId;
-
-/// What a person calls at once, and a busy test machine on top.
-const AT_ONCE: Duration = Duration::from_millis(1_500);
 
 fn add(client: &mut Client, text: &str) -> Added {
     client.add(text, None, Extras::new()).unwrap()

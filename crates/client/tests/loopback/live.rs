@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::support::{PATIENCE, World};
+use crate::support::{AT_ONCE, PATIENCE, World};
 use suibi_client::{Client, LiveEvent};
 use suibi_journal::Extras;
 use suibi_net::relay::{Faults, Relay};
@@ -76,7 +76,7 @@ fn a_server_that_comes_late_goes_and_comes_again_is_followed() {
     until_online(&on_phone, false);
     let begun = Instant::now();
     add(&mut phone, "early");
-    assert!(begun.elapsed() < Duration::from_millis(500), "typing waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < AT_ONCE, "typing waited {:?}", begun.elapsed());
 
     let server = world.serve(address);
     let confirmed = until(&on_phone, |event| match event {
@@ -126,11 +126,11 @@ fn a_silent_server_is_offline_and_the_end_comes_at_once() {
     let on_phone = phone.live().unwrap();
     let begun = Instant::now();
     assert_eq!(add(&mut phone, "into the void").waiting, 1);
-    assert!(begun.elapsed() < Duration::from_millis(500), "typing waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < AT_ONCE, "typing waited {:?}", begun.elapsed());
     until_online(&on_phone, false);
     let begun = Instant::now();
     phone.stop_live();
-    assert!(begun.elapsed() < Duration::from_millis(500), "ending took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < AT_ONCE, "ending took {:?}", begun.elapsed());
     assert!(on_phone.recv_timeout(PATIENCE).is_err(), "hung up");
 }
 

@@ -19,6 +19,9 @@ use tempfile::TempDir;
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a person calls at once, and a very busy test machine on top; still not a wait for somebody who is gone.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(8);
+
 pub(crate) struct World {
     dir: TempDir,
 }

@@ -7,10 +7,7 @@ use suibi_journal::Extras;
 use suibi_net::relay::{Faults, Line, Passage, Relay};
 use suibi_oscore::InviteLine;
 
-use crate::support::{PATIENCE, World, eventually, texts};
-
-/// What a person calls at once, and a busy test machine on top.
-const AT_ONCE: Duration = Duration::from_millis(1_500);
+use crate::support::{AT_ONCE, PATIENCE, World, eventually, texts};
 
 const NO_DATAGRAMS: Line = line(true, Passage::Open);
 const SILENT_STREAMS: Line = line(false, Passage::Silent);
