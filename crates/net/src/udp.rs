@@ -11,7 +11,7 @@ use mio::{Interest, Registry, Token, event};
 use socket2::{Domain, Protocol, Socket, Type};
 use suibi_coap::{Peer, Transmit};
 
-use crate::kernel::{self, BATCH, ReceiveBatch};
+use crate::kernel::{self, ReceiveBatch};
 
 /// What we ask the kernel to hold for us while we are busy; it gives what its own limit allows.
 const BUFFER_BYTES: usize = 4 << 20;
@@ -27,6 +27,8 @@ pub struct UdpSocket {
     address: SocketAddr,
     /// Where a connected socket leads.
     remote: Option<SocketAddr>,
+    /// Datagrams of one size to one peer are given to the kernel as one.
+    groups: bool,
 }
 
 /// What a call of [`UdpSocket::receive`] brought.
@@ -63,7 +65,8 @@ impl UdpSocket {
         }
         socket.bind(&address.into())?;
         let address = local_address(&socket)?;
-        Ok(Self { socket, address, remote: None })
+        let groups = kernel::can_segment(socket.as_fd());
+        Ok(Self { socket, address, remote: None, groups })
     }
 
     /// A socket for one peer: it hears only that peer, and is told when nobody listens there.
@@ -80,10 +83,11 @@ impl UdpSocket {
         socket.bind(&any.into())?;
         socket.connect(&remote.into())?;
         let address = local_address(&socket)?;
-        Ok(Self { socket, address, remote: Some(remote) })
+        let groups = kernel::can_segment(socket.as_fd());
+        Ok(Self { socket, address, remote: Some(remote), groups })
     }
 
-    /// Takes what has arrived, up to 64 datagrams, without waiting.
+    /// Takes what has arrived, without waiting: up to 64 datagrams, or as many groups that the kernel left together.
     ///
     /// # Errors
     ///
@@ -91,8 +95,8 @@ impl UdpSocket {
     pub fn receive(&mut self, batch: &mut ReceiveBatch) -> io::Result<Received> {
         loop {
             match kernel::receive(self.socket.as_fd(), batch) {
-                Ok(0) => return Ok(Received::Nothing),
-                Ok(count) => return Ok(Received::Datagrams(count)),
+                Ok(false) => return Ok(Received::Nothing),
+                Ok(true) => return Ok(Received::Datagrams(batch.count())),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Received::Nothing);
                 }
@@ -114,15 +118,24 @@ impl UdpSocket {
     /// Only those of the socket itself. A datagram that cannot go is dropped and named in [`Sent::refused`].
     pub fn send(&mut self, queue: &mut VecDeque<Transmit>) -> io::Result<Sent> {
         let mut sent = Sent::default();
+        let mut groups = self.groups;
         while !queue.is_empty() {
-            match kernel::send(self.socket.as_fd(), self.remote.is_some(), queue.iter().take(BATCH))
-            {
+            match kernel::send(self.socket.as_fd(), self.remote.is_some(), groups, queue.iter()) {
                 Ok(count) => {
                     sent.datagrams += count;
                     queue.drain(..count);
+                    groups = self.groups;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It may be about the group and not about what is in it, so they are tried one by one.
+                Err(error) if groups && is_about_the_group(&error) => {
+                    groups = false;
+                    if error.raw_os_error() == Some(libc::EIO) {
+                        tracing::debug!(%error, "datagrams are sent one by one from now on");
+                        self.groups = false;
+                    }
+                }
                 Err(error) if is_about_the_peer(&error) || is_about_the_datagram(&error) => {
                     let transmit = queue.pop_front().expect("the loop's condition");
                     sent.refused.push((transmit.peer, error));
@@ -175,7 +188,8 @@ fn new_socket(address: SocketAddr) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
-    // Larger buffers are a help against bursts, and never worth failing for.
+    // Both are a help, the buffers against bursts, and never worth failing for.
+    let _ = kernel::receive_groups(socket.as_fd());
     let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     Ok(socket)
@@ -196,6 +210,12 @@ fn is_about_the_peer(error: &io::Error) -> bool {
             | io::ErrorKind::NetworkDown
             | io::ErrorKind::TimedOut
     ) || matches!(error.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN))
+}
+
+/// What a group of datagrams may be refused for: one that is longer than the link takes, or (`EIO`) a way out, or a kind
+/// of socket, that knows no groups.
+fn is_about_the_group(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO) || is_about_the_datagram(error)
 }
 
 /// This one cannot go, the next one may: too large, a port of zero, a filter, an address that is gone from this machine.

@@ -104,6 +104,90 @@ fn a_hundred_datagrams_travel_in_batches_and_in_order() {
     }
 }
 
+/// Datagrams of one size to one peer pass the kernel as one, where it can do that; here and on the wire they are what
+/// they were.
+#[test]
+fn equal_datagrams_that_travel_together_come_apart_and_in_order() {
+    for wildcard in ["127.0.0.1:0", "0.0.0.0:0", "[::]:0"] {
+        let mut server = bind(wildcard);
+        let home = if wildcard.starts_with('[') { "::1" } else { "127.0.0.1" };
+        let to = SocketAddr::new(home.parse().unwrap(), server.local_address().port());
+        let lens = [
+            &[30; 200][..],         // more than go together
+            &[30, 29, 29, 30, 31],  // a shorter one ends a group, a longer one begins another
+            &[0, 0, 30, 0, 30, 30], // an empty one is one as well
+            &[1200; 70],            // more bytes than go together
+            &[1201, 1201, 9000, 9000],
+        ]
+        .concat();
+        let sent: Vec<Vec<u8>> =
+            lens.iter().enumerate().map(|(i, len)| vec![i as u8; *len]).collect();
+        let clients = [UdpSocket::connect(to).unwrap(), UdpSocket::connect(to).unwrap()];
+        for mut client in clients {
+            let transmits = sent.iter().map(|bytes| transmit(to, bytes.clone()));
+            let from = client.local_address();
+            // In two parts, so that what waits fits the buffer of any system.
+            for (part, transmits) in transmits.collect::<Vec<_>>().chunks(230).enumerate() {
+                send(&mut client, transmits.to_vec());
+                let came = receive(&mut server, transmits.len());
+                assert!(came.iter().all(|(peer, _)| peer.address == from));
+                let came: Vec<_> = came.into_iter().map(|(_, bytes)| bytes).collect();
+                assert_eq!(came, sent[part * 230..][..transmits.len()]);
+            }
+        }
+    }
+}
+
+/// Answers of one size to several peers, in turn and in a row, each from the address that was asked.
+#[test]
+fn equal_datagrams_to_several_peers_come_to_the_right_ones() {
+    let mut server = bind("0.0.0.0:0");
+    let ask = |host: u8| {
+        let to = SocketAddr::from(([127, 0, 0, host], server.local_address().port()));
+        let mut client = UdpSocket::connect(to).unwrap();
+        send(&mut client, [transmit(to, "who?")]);
+        client
+    };
+    let mut clients = [1, 1, 2].map(ask);
+    let asked = receive(&mut server, 3);
+    let peer = |client: &UdpSocket| {
+        let is_this = |(peer, _): &&(Peer, _)| peer.address == client.local_address();
+        asked.iter().find(is_this).unwrap().0
+    };
+    let peers = [0, 1, 2].map(|i| peer(&clients[i]));
+    let order = [0, 0, 0, 1, 2, 1, 1, 2, 2, 0];
+    let answers = order.iter().zip(0_u8..).map(|(&i, number)| transmit(peers[i], vec![number; 9]));
+    send(&mut server, answers);
+    for (i, client) in clients.iter_mut().enumerate() {
+        let wanted: Vec<_> = order
+            .iter()
+            .zip(0_u8..)
+            .filter(|(to, _)| **to == i)
+            .map(|(_, number)| vec![number; 9])
+            .collect();
+        let came: Vec<_> = receive(client, wanted.len()).into_iter().map(|(_, b)| b).collect();
+        assert_eq!(came, wanted);
+    }
+}
+
+/// The kernel refuses a group whole; only what cannot go itself is lost.
+#[test]
+fn a_group_that_cannot_go_is_tried_one_by_one() {
+    let mut server = bind("127.0.0.1:0");
+    let mut client = bind("127.0.0.1:0");
+    let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    let to = server.local_address();
+    let mut queue = VecDeque::new();
+    for number in 0..3 {
+        queue.extend([transmit(nowhere, vec![number; 9]), transmit(nowhere, vec![number; 9])]);
+        queue.extend([transmit(to, vec![number; 9]), transmit(to, vec![number; 9])]);
+    }
+    let sent = client.send(&mut queue).unwrap();
+    assert_eq!((sent.datagrams, sent.refused.len(), queue.len()), (6, 6, 0));
+    let came: Vec<_> = receive(&mut server, 6).into_iter().map(|(_, b)| b[0]).collect();
+    assert_eq!(came, [0, 0, 1, 1, 2, 2]);
+}
+
 #[test]
 fn the_largest_datagram_comes_whole() {
     let mut server = bind("127.0.0.1:0");
