@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::feed::{Days, Echo, Notes, Pushes};
 use crate::load::{self, Loaded, Shape, Work};
 use crate::message::Answer;
+use crate::plot::Whose;
 use crate::protected::Protected;
 use crate::server::Server;
 use crate::{Failure, Options, cpu, sqlite};
@@ -101,6 +102,16 @@ impl Figures {
 }
 
 impl Case {
+    pub(crate) fn whose(&self) -> Whose {
+        match self.kind {
+            Kind::Bare { .. } | Kind::Sqlite { .. } => Whose::Limit,
+            Kind::Notes { .. }
+            | Kind::ProtectedNotes { .. }
+            | Kind::Pushes { .. }
+            | Kind::Store { .. } => Whose::Ours,
+        }
+    }
+
     /// One turn.
     pub(crate) fn run(&self, options: &Options) -> Result<Figures, Failure> {
         let data = tempfile::tempdir_in(&options.dir)?;

@@ -90,19 +90,22 @@ pub(crate) fn run(options: &Options) -> Result<Table, Failure> {
     );
     for (way, turns) in ways.iter().zip(&turns) {
         let seconds = |turn: &Turn| turn.sync.as_secs_f64();
+        let share = |turn: &Turn| turn.alone.wall.as_secs_f64() / seconds(turn);
+        table.fact(format!("{NAME}, {}, share of SQLite alone", way.name), turns.iter().map(share));
         let middle = |values: Vec<f64>| crate::report::Spread::of(values).map_or(0.0, |s| s.median);
         let copied = turns.iter().filter_map(|turn| Some((turn, turn.copy?)));
         let cpu =
             |of: fn(&Turn) -> Duration| middle(turns.iter().map(|t| of(t).as_secs_f64()).collect());
+        table.fact(
+            format!("{NAME}, {}, times a TCP copy", way.name),
+            copied.clone().map(|(turn, (copy, _))| seconds(turn) / copy.as_secs_f64()),
+        );
         let bytes: Vec<f64> = copied.clone().map(|(_, (_, bytes))| bytes as f64 / 1e6).collect();
         table.row([
             format!("{} notes, {}", grouped(f64::from(notes)), way.name),
             spread(turns.iter().map(|turn| f64::from(notes) / seconds(turn)), grouped),
             format!("{:.2}", middle(turns.iter().map(seconds).collect())),
-            spread(
-                turns.iter().map(|turn| 100.0 * turn.alone.wall.as_secs_f64() / seconds(turn)),
-                |share| format!("{share:.0} %"),
-            ),
+            spread(turns.iter().map(|turn| 100.0 * share(turn)), |share| format!("{share:.0} %")),
             spread(
                 turns.iter().map(|turn| {
                     100.0 * turn.alone.cpu.as_secs_f64() / turn.client_cpu.as_secs_f64()

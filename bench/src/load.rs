@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token};
 
-use crate::Failure;
 use crate::kernel::{self, Received};
 use crate::message::{self, Answer, Kind};
+use crate::{Failure, cpu};
 
 /// A message id must not come twice from one port while the server may remember it (RFC 7252
 /// §4.4), and the server remembers for longer than a turn lasts: each port is left before its ids
@@ -56,6 +56,8 @@ pub(crate) struct Loaded {
     pub(crate) requests: u64,
     /// From the first request to the last answer.
     pub(crate) wall: Duration,
+    /// What the generator itself has used; as long as `wall`, it was what held things up.
+    pub(crate) cpu: Duration,
     /// From a request's first sending to its answer, in microseconds, in order of size.
     pub(crate) answer_micros: Vec<u32>,
     /// Requests that were sent more than once.
@@ -121,7 +123,9 @@ pub(crate) fn run(
         received: Received::new(),
         loaded: Loaded::default(),
     };
+    let cpu_before = cpu::of_this_thread()?;
     generator.run(turn, work)?;
+    generator.loaded.cpu = cpu::of_this_thread()? - cpu_before;
     generator.loaded.answer_micros.sort_unstable();
     Ok(generator.loaded)
 }

@@ -12,10 +12,13 @@ mod cpu;
 mod device;
 mod feed;
 mod first_sync;
+mod goals;
 mod kernel;
 mod load;
 mod message;
 mod narrow;
+mod output;
+mod plot;
 mod protected;
 mod report;
 mod server;
@@ -27,21 +30,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use output::Output;
 use report::Report;
 use table::Table;
 
 const USAGE: &str = "\
 usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD]
-                   [--json FILE] [--dir DIR] --server PATH
+                   [--dir DIR] [--out DIR] --server PATH
 
   --server PATH  the suibi binary to measure, built for release
-  --quick        two short rounds: does it work, and what is the order of magnitude
+  --quick        two short rounds of the cases that need no long preparation: does it work, and
+                 what is the order of magnitude; with --only, also of any other
   --rounds N     how often each case has its turn (5)
-  --seconds S    how long each turn loads (3)
+  --seconds S    how long each turn loads (2)
   --notes N      how many a first sync brings (100000)
   --only WORD    only the cases whose name has WORD in it
   --dir DIR      where the servers keep their data; the disk under it is measured, too
-  --json FILE    write the figures there as well
+  --out DIR      where report.txt, report.json and the pictures go
 ";
 
 /// What to measure and how.
@@ -53,7 +58,9 @@ pub(crate) struct Options {
     pub(crate) turn: Duration,
     pub(crate) notes: u32,
     pub(crate) only: Option<String>,
-    pub(crate) json: Option<PathBuf>,
+    /// Leaves out what takes long before or after what is measured.
+    pub(crate) quick: bool,
+    pub(crate) out: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -62,7 +69,12 @@ fn main() -> ExitCode {
     if arguments.peek().is_some_and(|first| first == "bare") {
         return finish(bare::serve(arguments.nth(1).map(PathBuf::from).as_deref()));
     }
-    let Some(options) = parse(arguments) else {
+    let arguments: Vec<_> = arguments.collect();
+    if arguments.iter().any(|argument| argument == "--help") {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
+    let Some(options) = parse(arguments.into_iter()) else {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
@@ -101,13 +113,16 @@ impl Options {
 /// A measurement with a table of its own.
 type Measure = fn(&Options) -> Result<Table, Failure>;
 
-/// What is measured from end to end.
-const WHOLE: [(&str, Measure); 3] =
-    [(first_sync::NAME, first_sync::run), (apart::NAME, apart::run), (narrow::NAME, narrow::run)];
+/// What is measured from end to end, by name.
+const WHOLE: &[(&str, Measure)] =
+    &[(first_sync::NAME, first_sync::run), (apart::NAME, apart::run), (narrow::NAME, narrow::run)];
+
+/// What of it is short enough for `--quick` without `--only`.
+const SHORT: &[&str] = &[];
 
 fn measure(options: &Options) -> Result<(), Failure> {
+    let mut output = Output::default();
     let cases: Vec<_> = cases::all().into_iter().filter(|case| options.wants(case.name)).collect();
-    let mut json = serde_json::Map::new();
     if !cases.is_empty() {
         let mut report = Report::new(&cases, options);
         for round in 1..=options.rounds {
@@ -119,21 +134,17 @@ fn measure(options: &Options) -> Result<(), Failure> {
             }
         }
         options.told();
-        print!("{report}");
-        json.insert("server".into(), report.json()?);
+        output.servers(&report)?;
     }
     for (name, run) in WHOLE {
-        if options.wants(name) {
+        let is_short = SHORT.contains(name) || options.only.is_some();
+        if options.wants(name) && (is_short || !options.quick) {
             let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
             options.told();
-            print!("\n{table}");
-            json.insert(table.name.into(), table.json());
+            output.table(table);
         }
     }
-    if let Some(path) = &options.json {
-        std::fs::write(path, serde_json::to_string_pretty(&json)? + "\n")?;
-    }
-    Ok(())
+    output.finish(options.out.as_deref())
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -141,16 +152,18 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         server: PathBuf::new(),
         dir: std::env::temp_dir(),
         rounds: 5,
-        turn: Duration::from_secs(3),
+        turn: Duration::from_secs(2),
         notes: 100_000,
         only: None,
-        json: None,
+        quick: false,
+        out: None,
     };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => {
+                options.quick = true;
                 options.rounds = 2;
-                options.turn = Duration::from_millis(800);
+                options.turn = Duration::from_millis(500);
                 options.notes = 10_000;
             }
             "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
@@ -159,8 +172,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             }
             "--notes" => options.notes = arguments.next()?.parse().ok()?,
             "--only" => options.only = Some(arguments.next()?),
-            "--json" => options.json = Some(arguments.next()?.into()),
             "--dir" => options.dir = arguments.next()?.into(),
+            "--out" => options.out = Some(arguments.next()?.into()),
             "--server" => options.server = arguments.next()?.into(),
             _ => return None,
         }
@@ -170,3 +183,42 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
 
 /// Why there is no figure. A benchmark that measured something wrong must not print a number.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_option_and_no_other() {
+        let named = USAGE.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("  --")?.split_whitespace();
+            let (name, next) = (words.next()?, words.next()?);
+            Some((format!("--{name}"), next.chars().all(|letter| letter.is_ascii_uppercase())))
+        });
+        let mut arguments = Vec::new();
+        for (name, takes_a_value) in named {
+            arguments.push(name);
+            arguments.extend(takes_a_value.then(|| "7".to_owned()));
+        }
+        let options = parse(arguments.clone().into_iter()).expect("the help is right");
+        assert_eq!((options.rounds, options.notes, options.quick), (7, 7, true));
+        // Each of them is in the summary, too.
+        for name in arguments.iter().filter(|argument| argument.starts_with("--")) {
+            let (summary, _) = USAGE.split_once("\n\n").unwrap();
+            assert!(summary.contains(name.as_str()), "{name}");
+        }
+        assert!(parse(["--sever", "x"].map(String::from).into_iter()).is_none());
+        assert!(parse(["--quick".to_owned()].into_iter()).is_none(), "nothing to measure");
+    }
+
+    #[test]
+    fn measurements_have_names_of_their_own() {
+        let mut names: Vec<_> = WHOLE.iter().map(|(name, _)| *name).collect();
+        names.extend(cases::all().iter().map(|case| case.name));
+        assert!(SHORT.iter().all(|name| names.contains(name)));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

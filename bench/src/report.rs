@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cases::{Case, Figures};
+use crate::plot::{Bar, Bars, Scale, Whose};
+use crate::table::Facts;
 use crate::{Failure, Options};
 
 /// All figures so far.
@@ -19,6 +21,7 @@ pub(crate) struct Report {
 struct Row {
     name: &'static str,
     limit: Option<&'static str>,
+    whose: Whose,
     turns: Vec<Figures>,
 }
 
@@ -59,6 +62,7 @@ struct JsonRow<'a> {
     answer_microseconds_median: Option<Spread>,
     answer_microseconds_p99: Option<Spread>,
     resident_kib: Option<u64>,
+    generator_share_of_a_core: Option<Spread>,
     notes: u64,
     retried: u64,
     separate_answers: u64,
@@ -73,13 +77,48 @@ struct Json<'a> {
 
 impl Report {
     pub(crate) fn new(cases: &[Case], options: &Options) -> Self {
-        let row = |case: &Case| Row { name: case.name, limit: case.limit, turns: Vec::new() };
+        let row = |case: &Case| Row {
+            name: case.name,
+            limit: case.limit,
+            whose: case.whose(),
+            turns: Vec::new(),
+        };
         Self { rows: cases.iter().map(row).collect(), rounds: options.rounds, turn: options.turn }
     }
 
     pub(crate) fn add(&mut self, case: &Case, figures: Figures) {
         let row = self.rows.iter_mut().find(|row| row.name == case.name);
         row.expect("rows were made of the cases").turns.push(figures);
+    }
+
+    /// Notes per CPU-second under each case's name, and the median answer time in microseconds under `…, answer us`.
+    pub(crate) fn facts(&self) -> Facts {
+        let mut facts = Facts::new();
+        for row in &self.rows {
+            let rates = row.turns.iter().map(Figures::per_cpu_second);
+            facts.insert(row.name.to_owned(), rates.collect());
+            let loaded = row.turns.iter().filter_map(|turn| turn.loaded.as_ref());
+            let answers: Vec<_> =
+                loaded.map(|loaded| loaded.answer_time(0.5).as_micros() as f64).collect();
+            if !answers.is_empty() {
+                facts.insert(format!("{}, answer us", row.name), answers);
+            }
+        }
+        facts
+    }
+
+    /// All cases beside each other.
+    pub(crate) fn picture(&self) -> Bars {
+        let bar = |row: &Row| {
+            let spread = row.spread(Figures::per_cpu_second)?;
+            Some(Bar { label: row.name.to_owned(), spread, whose: row.whose })
+        };
+        Bars {
+            name: "servers",
+            title: "notes (or echoes) per server CPU-second".to_owned(),
+            scale: Scale::Linear,
+            bars: self.rows.iter().filter_map(bar).collect(),
+        }
     }
 
     pub(crate) fn json(&self) -> Result<serde_json::Value, Failure> {
@@ -129,6 +168,9 @@ impl Row {
             answer_microseconds_median: answered(0.5),
             answer_microseconds_p99: answered(0.99),
             resident_kib: last.resident_kib,
+            generator_share_of_a_core: Spread::of(
+                loaded().map(|loaded| loaded.cpu.as_secs_f64() / loaded.wall.as_secs_f64()),
+            ),
             notes: self.turns.iter().map(|turn| turn.notes).sum(),
             retried: loaded().map(|loaded| loaded.retried).sum(),
             separate_answers: loaded().map(|loaded| loaded.separate).sum(),
@@ -146,9 +188,9 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "| case | notes per server CPU-second | us CPU | share of its limit | notes/s, wall | answer p50 / p99, us | index after, us CPU | by thread |"
+            "| case | notes per server CPU-second | us CPU | share of its limit | notes/s, wall | answer p50 / p99, us | index after, us CPU | generator's share of a core | by thread |"
         )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         for row in self.rows.iter().filter_map(|row| row.figures(self)) {
             let rate = row.notes_per_cpu_second;
             let share = row.share_of_limit.map_or_else(String::new, |share| {
@@ -163,6 +205,9 @@ impl fmt::Display for Report {
                 (Some(p50), Some(p99)) => format!("{:.0} / {:.0}", p50.median, p99.median),
                 _ => String::new(),
             };
+            let generator = row
+                .generator_share_of_a_core
+                .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share.median));
             let threads: Vec<_> = row
                 .cpu_share_by_thread
                 .iter()
@@ -171,7 +216,7 @@ impl fmt::Display for Report {
                 .collect();
             writeln!(
                 f,
-                "| {} | **{}** ({} - {}) | {:.1} | {share} | {} | {answer} | {:.1} | {} |",
+                "| {} | **{}** ({} - {}) | {:.1} | {share} | {} | {answer} | {:.1} | {generator} | {} |",
                 row.case,
                 grouped(rate.median),
                 grouped(rate.min),

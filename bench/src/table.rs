@@ -1,10 +1,15 @@
-//! A table with columns of its own, for people and for programs.
+//! A table with columns of its own, for people and for programs, and the figures that goals ask for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::plot::Bars;
 use crate::report::Spread;
+
+/// Figures by name, each with what every round came to: [`crate::goals`] names the ones that it asks for.
+pub(crate) type Facts = BTreeMap<String, Vec<f64>>;
 
 /// Rows of one measurement.
 pub(crate) struct Table {
@@ -12,11 +17,34 @@ pub(crate) struct Table {
     pub(crate) name: &'static str,
     columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
+    facts: Facts,
+    pictures: Vec<Bars>,
 }
 
 impl Table {
     pub(crate) fn new(name: &'static str, columns: &[&'static str]) -> Self {
-        Self { name, columns: columns.to_vec(), rows: Vec::new() }
+        Self {
+            name,
+            columns: columns.to_vec(),
+            rows: Vec::new(),
+            facts: Facts::new(),
+            pictures: Vec::new(),
+        }
+    }
+
+    /// Keeps what the rounds came to under a name, in the unit that the goal which asks for it is in.
+    pub(crate) fn fact(&mut self, name: impl Into<String>, rounds: impl IntoIterator<Item = f64>) {
+        self.facts.insert(name.into(), rounds.into_iter().collect());
+    }
+
+    /// A picture of these figures, in a file of its own.
+    pub(crate) fn picture(&mut self, bars: Bars) {
+        self.pictures.push(bars);
+    }
+
+    /// The figures by name, and the pictures.
+    pub(crate) fn into_parts(self) -> (Facts, Vec<Bars>) {
+        (self.facts, self.pictures)
     }
 
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {

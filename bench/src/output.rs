@@ -1,0 +1,93 @@
+//! What a run leaves behind: the tables on standard output and in `report.txt`, everything in
+//! `report.json`, and a picture for each comparison.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::Failure;
+use crate::goals::Goals;
+use crate::plot::Bars;
+use crate::report::{Report, Spread};
+use crate::table::{Facts, Table};
+
+/// What a run has come to so far.
+#[derive(Default)]
+pub(crate) struct Output {
+    text: String,
+    json: Map<String, Value>,
+    facts: Facts,
+    pictures: Vec<Bars>,
+}
+
+impl Output {
+    /// The cases that take turns.
+    pub(crate) fn servers(&mut self, report: &Report) -> Result<(), Failure> {
+        self.print(&report.to_string());
+        self.json.insert("server".into(), report.json()?);
+        self.facts.extend(report.facts());
+        self.pictures.push(report.picture());
+        Ok(())
+    }
+
+    /// What was measured by itself.
+    pub(crate) fn table(&mut self, table: Table) {
+        self.print(&format!("\n{table}"));
+        self.json.insert(table.name.into(), table.json());
+        let (facts, pictures) = table.into_parts();
+        self.facts.extend(facts);
+        self.pictures.extend(pictures);
+    }
+
+    /// The goals, and all files.
+    pub(crate) fn finish(mut self, out: Option<&Path>) -> Result<(), Failure> {
+        let goals = Goals::of(&self.facts);
+        if !goals.is_empty() {
+            self.print(&format!("\n{goals}"));
+        }
+        self.json.insert("goals".into(), serde_json::to_value(&goals)?);
+        let spread = |(name, rounds): (&String, &Vec<f64>)| {
+            (name.clone(), json!(Spread::of(rounds.iter().copied())))
+        };
+        self.json.insert("facts".into(), self.facts.iter().map(spread).collect());
+        if let Some(out) = out {
+            fs::create_dir_all(out)?;
+            fs::write(out.join("report.txt"), &self.text)?;
+            let json = serde_json::to_string_pretty(&self.json)?;
+            fs::write(out.join("report.json"), json + "\n")?;
+            for picture in &self.pictures {
+                fs::write(out.join(picture.name).with_extension("svg"), picture.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, text: &str) {
+        print!("{text}");
+        self.text.push_str(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_is_in_the_files() {
+        let out = tempfile::tempdir().unwrap();
+        let mut table = Table::new("memory", &["what", "MB"]);
+        table.row(["server".to_owned(), "12".to_owned()]);
+        table.fact("server memory, 1,000,000 notes, MB", [12.0]);
+        let mut output = Output::default();
+        output.table(table);
+        output.finish(Some(out.path())).unwrap();
+        let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap();
+        assert!(read("report.txt").contains("| server | 12 |"));
+        let json: Value = serde_json::from_str(&read("report.json")).unwrap();
+        assert_eq!(json["memory"][0]["MB"], "12");
+        assert_eq!(json["facts"]["server memory, 1,000,000 notes, MB"]["median"], 12.0);
+        let met = json["goals"].as_array().unwrap().iter().filter(|goal| goal["met"] == true);
+        assert_eq!(met.count(), 1);
+    }
+}
