@@ -369,8 +369,13 @@ impl Remote {
                 look_at = now + LOOK_EVERY;
             }
             let due = self.try_calls(now)?;
+            self.send()?;
+            // What came together with the last answer is here already, and no socket tells of it again.
+            if let Some(answer) = self.take_answer()? {
+                return Ok(answer);
+            }
             let until = due.map_or(patience.deadline, |due| due.min(patience.deadline));
-            self.turn(until.min(look_at))?;
+            self.rest(until.min(look_at))?;
             if let Some(answer) = self.take_answer()? {
                 return Ok(answer);
             }
@@ -670,7 +675,8 @@ impl Remote {
             if self.stop.woken.swap(false, Ordering::AcqRel) {
                 return Ok(None);
             }
-            self.turn(until)?;
+            self.send()?;
+            self.rest(until)?;
             // Calls are dropped before anybody waits.
             self.take_answer()?;
             if self.inbox.is_empty() && Instant::now() >= until {
@@ -721,10 +727,15 @@ impl Remote {
         self.stop.clone()
     }
 
-    /// Sends what is to be sent, waits until something happens or `until`, and takes what came.
-    fn turn(&mut self, until: Instant) -> Result<(), RemoteError> {
+    /// Sends what is to be sent, and reads from streams what is there.
+    fn send(&mut self) -> Result<(), RemoteError> {
         self.datagrams.transmit()?;
         self.streams.turn();
+        Ok(())
+    }
+
+    /// Waits until something happens or `until`, takes what came, and sends what that calls for.
+    fn rest(&mut self, until: Instant) -> Result<(), RemoteError> {
         let due = [self.datagrams.poll_timeout(), self.streams.poll_timeout()];
         let due = due.into_iter().flatten().fold(until, Instant::min);
         let patience = due.saturating_duration_since(Instant::now());
@@ -738,9 +749,7 @@ impl Remote {
         let now = Instant::now();
         self.datagrams.handle_timeout(now);
         self.streams.handle_timeout(now);
-        self.datagrams.transmit()?;
-        self.streams.turn();
-        Ok(())
+        self.send()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One server under several addresses, and waits that end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,4 +119,36 @@ fn without_an_address_nobody_is_asked() {
     let mut remote = Remote::new().unwrap();
     assert!(matches!(remote.call(&get(), PATIENCE), Err(RemoteError::NoAddress)));
     assert!(matches!(remote.observe(get()), Err(RemoteError::NoAddress)));
+}
+
+#[test]
+fn answers_that_came_together_are_handed_out_without_another_look_at_the_socket() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut remote = Remote::to(&[server.local_addr().unwrap()]).unwrap();
+    let patience = Patience { deadline: Instant::now() + PATIENCE, silence: PATIENCE };
+    let mut calls: BTreeSet<_> = (0..3).map(|_| remote.begin(get(), false)).collect();
+    let error = remote.next_while(patience, &mut || false).unwrap_err();
+    assert!(matches!(error, RemoteError::Gone), "{error}: they are sent, and still under way");
+
+    let mut answers = BTreeMap::new();
+    while answers.len() < calls.len() {
+        let mut buf = [0; 2048];
+        let (_, client) = server.recv_from(&mut buf).unwrap();
+        // 2.05 in the acknowledgement, with the token that came.
+        let len = 4 + usize::from(buf[0] & 0x0f);
+        (buf[0], buf[1]) = (0x60 | buf[0] & 0x0f, 0x45);
+        answers.insert(buf[4..len].to_vec(), (client, buf[..len].to_vec()));
+    }
+    for (client, answer) in answers.values() {
+        server.send_to(answer, client).unwrap();
+    }
+    let next = |remote: &mut Remote| remote.next_while(patience, &mut || true).unwrap().0;
+    assert!(calls.remove(&next(&mut remote)));
+    let received = remote.stats().received;
+    for (client, answer) in answers.values() {
+        server.send_to(answer, client).unwrap();
+    }
+    assert!(calls.remove(&next(&mut remote)) && calls.remove(&next(&mut remote)));
+    assert_eq!(remote.stats().received, received, "what came since waits at the socket");
 }
