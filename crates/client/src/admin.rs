@@ -39,12 +39,7 @@ impl Admin {
             Place::Joined { data_dir } => Membership::load(data_dir)?,
             _ => None,
         };
-        if let Some(Membership { rights, server, device, .. }) = &membership
-            && !rights.admin
-        {
-            let (server, device) = (server.clone(), device.clone());
-            return Err(ClientError::NotAdmin { server, device });
-        }
+        membership.as_ref().map_or(Ok(()), Membership::check_admin)?;
         let link = Link::new(place, device.to_owned(), membership, None)?;
         Ok(Self { link, within })
     }

@@ -18,6 +18,7 @@ use suibi_store::{JournalId, Outcome, SqliteStore, Store as _, StoreError, Write
 
 use crate::client::{Client, ClientConfig, open_replica};
 use crate::error::ClientError;
+use crate::host;
 use crate::membership::Membership;
 use crate::place::{EMBEDDED_REPLICA, Place};
 
@@ -36,7 +37,7 @@ const CARRIED: &str = "carried";
 /// Brings everything that the embedded server has (what came in through its plain listeners, say) into its replica.
 /// A machine that was never its own server has nothing to bring.
 pub(crate) fn gather(data_dir: &Path, device: &str) -> Result<(), ClientError> {
-    if !data_dir.join("server.db").exists() && !data_dir.join(EMBEDDED_REPLICA).exists() {
+    if !host::has_data(data_dir) && !data_dir.join(EMBEDDED_REPLICA).exists() {
         return Ok(());
     }
     let place = Place::Embedded { data_dir: data_dir.to_owned() };

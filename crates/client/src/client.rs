@@ -335,7 +335,7 @@ impl Client {
         deadline: Instant,
         progress: &mut impl FnMut(&Report),
     ) -> (Report, Result<(), ClientError>) {
-        let own = match self.mend().and_then(|()| replica::own_chain(&mut self.store)) {
+        let own = match self.mend().and_then(|()| self.store.own_chain()) {
             Ok(own) => own,
             Err(error) => return (Report::default(), Err(error.into())),
         };

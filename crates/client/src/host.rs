@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use suibi_server::{
     Config, Listen, LocalCredential, Running, ServeError, ServeErrorKind, Server, ServerHandle,
-    StopSignal, running,
+    StopSignal, database, running,
 };
 use thiserror::Error;
 
@@ -195,6 +195,11 @@ pub(crate) fn listens_at(data_dir: &Path, addresses: &[SocketAddr]) -> Result<bo
             ours.port() == asked.port() && is_covered && is_own(asked.ip())
         })
     }))
+}
+
+/// Whether a server has ever kept its data here.
+pub(crate) fn has_data(data_dir: &Path) -> bool {
+    database(data_dir).exists()
 }
 
 fn look(data_dir: &Path) -> Result<Option<Running>, HostError> {

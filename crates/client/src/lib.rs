@@ -54,10 +54,10 @@ pub use join_error::JoinError;
 pub use live::LiveEvent;
 pub use membership::Membership;
 pub use outcome::{Added, DeviceSeen, Purged, Rebuilt, Status, Synced, Transport, Written};
-pub use place::{DEFAULT_PORT, Place, PlaceError};
+pub use place::{DEFAULT_PORT, EMBEDDED_REPLICA, Place, PlaceError};
 pub use private::PrivateFileError;
 pub use remote::{CallId, Heard, Observation, Patience, Remote, RemoteError, Stop};
 #[doc(hidden)]
-pub use replica::{own_chain, take};
+pub use replica::take;
 pub use sync::{AskId, BULK_BYTES, FIRST_BYTES, Keep, PAGE_BYTES, Refused, Report, Step, Sync};
 pub use verify::{Checked, Problem, ReceiptCheck, ReceiptHere, Scope, Side, Verification};

@@ -249,7 +249,7 @@ impl Background {
             }
         }
         self.link.find(Instant::now() + FIND_WITHIN)?;
-        let own = replica::own_chain(&mut self.store)?;
+        let own = self.store.own_chain()?;
         let rights = self.rights();
         let mut sync = Sync::within(rights, &self.device, own);
         if self.is_online != Some(true) {

@@ -10,6 +10,7 @@ use suibi_journal::hex::{array_from_hex, from_hex, to_hex};
 use suibi_oscore::{KeyId, Secret};
 use zeroize::Zeroizing;
 
+use crate::error::ClientError;
 use crate::private::{self, Header, Lines, PrivateFileError};
 
 /// What the file says that it is.
@@ -41,6 +42,15 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Refuses what only an administrator may.
+    pub(crate) fn check_admin(&self) -> Result<(), ClientError> {
+        if self.rights.admin {
+            return Ok(());
+        }
+        let (device, server) = (self.device.clone(), self.server.clone());
+        Err(ClientError::NotAdmin { device, server })
+    }
+
     /// The file's path.
     pub fn path(data_dir: &Path) -> PathBuf {
         data_dir.join("membership")

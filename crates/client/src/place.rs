@@ -70,7 +70,7 @@ impl Place {
 }
 
 /// The replica of the embedded server, without directory.
-pub(crate) const EMBEDDED_REPLICA: &str = "replica-embedded.db";
+pub const EMBEDDED_REPLICA: &str = "replica-embedded.db";
 
 /// The replica of a server that is named by its address, without directory. Each has its own:
 /// `replica-127.0.0.1+5683.db`.

@@ -78,15 +78,6 @@ fn keep(keep: Keep, sync: &mut Sync, store: &mut SqliteStore) -> Result<(), Stor
     Ok(())
 }
 
-/// The chain that this replica writes, once it has written. Public for simulated worlds only.
-///
-/// # Errors
-///
-/// When the replica cannot be read.
-pub fn own_chain(store: &mut SqliteStore) -> Result<Option<ChainId>, StoreError> {
-    Ok(store.meta("own-chain")?.and_then(|text| text.parse().ok()))
-}
-
 /// The receipt of a change that made what `note` is now, if the server has given one by now.
 pub(crate) fn receipt(
     reader: &mut dyn Reader,

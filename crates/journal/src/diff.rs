@@ -4,6 +4,7 @@
 //! forward. It is our own because of its two limits: replicas have to stop at the same place, which rules out
 //! a deadline, and they have to agree for years, whatever a diff library improves meanwhile.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// The most tokens taken out and put in. Beyond it two runs count as rewritten: one hunk from the first
@@ -34,9 +35,31 @@ impl Work {
 
 /// Tokens of the old run that became tokens of the new one; one of the two may be none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hunk {
-    pub(crate) old: Range<usize>,
-    pub(crate) new: Range<usize>,
+pub struct Hunk {
+    /// Which ones were taken out.
+    pub old: Range<usize>,
+    /// Which ones were put in.
+    pub new: Range<usize>,
+}
+
+/// What changed between two texts, by their lines: hunks of them, ascending, with lines that stayed between any two.
+/// Where too much changed, it is one hunk.
+pub fn changed_lines(old: &[&str], new: &[&str]) -> Vec<Hunk> {
+    let [old_numbers, new_numbers] = numbered([old, new]);
+    diff(&old_numbers, &new_numbers, &mut Work::for_one_note())
+        .unwrap_or_else(|TooMuch| vec![Hunk { old: 0..old.len(), new: 0..new.len() }])
+}
+
+/// Tokens as numbers; the same for the same.
+pub(crate) fn numbered<'t, const N: usize>(runs: [&[&'t str]; N]) -> [Vec<u32>; N] {
+    let mut numbers = HashMap::<&'t str, u32>::new();
+    runs.map(|run| {
+        let number = |token: &&'t str| {
+            let next = u32::try_from(numbers.len()).expect("texts have fewer tokens than bytes");
+            *numbers.entry(*token).or_insert(next)
+        };
+        run.iter().map(number).collect()
+    })
 }
 
 /// The hunks between two runs, ascending; between any two of them at least one token is the same.

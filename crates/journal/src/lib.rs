@@ -65,6 +65,7 @@ pub use change::{
     Body, Change, Content, Extra, Extras, MAX_EXTRAS_BYTES, MAX_PARENTS, MAX_TEXT_BYTES, extra,
 };
 pub use day::{Day, DayError, Weekday};
+pub use diff::{Hunk, changed_lines};
 pub use entry::Entry;
 pub use feed::{Cursor, FeedPage, Head, Receipt, Refusal};
 pub use fold::{Folded, Revision, fold};

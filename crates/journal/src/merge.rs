@@ -10,12 +10,11 @@
 //! It decides nothing but the order of what is shown from both, and who wins where only one can be.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::diff::{Hunk, TooMuch, Work, diff};
+use crate::diff::{Hunk, TooMuch, Work, diff, numbered};
 use crate::{Body, Content, Extras, MAX_TEXT_BYTES, NoteTime};
 
 /// What a note is at one point of its history.
@@ -338,18 +337,6 @@ fn align(
         parts.push(Part::Same { base: at..base.len() });
     }
     Ok(parts)
-}
-
-/// Tokens as numbers; the same for the same.
-fn numbered<'t, const N: usize>(runs: [&[&'t str]; N]) -> [Vec<u32>; N] {
-    let mut numbers = HashMap::<&'t str, u32>::new();
-    runs.map(|run| {
-        let number = |token: &&'t str| {
-            let next = u32::try_from(numbers.len()).expect("texts have fewer tokens than bytes");
-            *numbers.entry(*token).or_insert(next)
-        };
-        run.iter().map(number).collect()
-    })
 }
 
 #[cfg(test)]

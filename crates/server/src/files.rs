@@ -13,8 +13,8 @@ const OTHERS: u32 = 0o077;
 /// What lets the group and others put files into a directory.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// The database of the server.
-pub(crate) fn database(data_dir: &Path) -> PathBuf {
+/// The database of a server that keeps its data in this directory.
+pub fn database(data_dir: &Path) -> PathBuf {
     data_dir.join("server.db")
 }
 

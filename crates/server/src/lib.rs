@@ -56,6 +56,7 @@ pub use config::{
     Reach,
 };
 pub use error::{ServeError, ServeErrorKind};
+pub use files::database;
 pub use limits::Rate;
 pub use lock::{LocalCredential, Running, running};
 pub use server::{Server, ServerHandle};

@@ -288,9 +288,10 @@ mod tests {
     use suibi_store::{OwnChain, SqliteOptions, SqliteStore};
 
     use super::*;
+    use crate::files;
 
     fn machine(now: Instant, path: &std::path::Path) -> Machine {
-        let file = path.join("server.db");
+        let file = files::database(path);
         let config = MachineConfig::new(vec![ListenerKind::Coap], Clock::System, path.to_owned());
         Machine::new(now, [1; 32], config, move || {
             let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };

@@ -183,10 +183,7 @@ impl Session {
 
     /// Refuses what only an administrator may, before anybody is asked whether it is meant.
     pub(crate) fn check_admin(&self) -> Result<(), Failure> {
-        let membership = self.client.membership().filter(|membership| !membership.rights.admin);
-        let Some(membership) = membership else { return Ok(()) };
-        let (device, server) = (membership.device.clone(), membership.server.clone());
-        Err(failure(&ClientError::NotAdmin { device, server }))
+        self.client.check_admin().map_err(|error| failure(&error))
     }
 
     /// Checks that nothing is missing or altered. `progress` hears how many changes of how many are done.

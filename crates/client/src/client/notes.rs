@@ -8,6 +8,7 @@ use suibi_store::{Expect, JournalId, NoteRefused, Write, etag};
 
 use super::{ADD_MARGIN, ADD_WITHIN, Client, now};
 use crate::error::{ClientError, SyncError};
+use crate::membership::Membership;
 use crate::outcome::{Purged, Written};
 
 impl Client {
@@ -118,6 +119,15 @@ impl Client {
         }
     }
 
+    /// Refuses what only an administrator may.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotAdmin`] when this machine has joined a server without the right to administer it.
+    pub fn check_admin(&self) -> Result<(), ClientError> {
+        self.membership.as_ref().map_or(Ok(()), Membership::check_admin)
+    }
+
     /// Erases a note for good: its texts on the server at once, on this device before this returns if all goes well, on
     /// the others at their next contact. Hashes stay, so that chains still verify. Only an administrator's device may.
     ///
@@ -127,10 +137,7 @@ impl Client {
     ///
     /// [`ClientError::NotAdmin`], no answer, or the server's refusal; then nothing is erased.
     pub fn purge(&mut self, note: NoteId, within: Duration) -> Result<Purged, ClientError> {
-        if let Some(member) = self.membership.as_ref().filter(|member| !member.rights.admin) {
-            let (device, server) = (member.device.clone(), member.server.clone());
-            return Err(ClientError::NotAdmin { device, server });
-        }
+        self.check_admin()?;
         let deadline = Instant::now() + within;
         let left = || deadline.saturating_duration_since(Instant::now());
         self.sync(left(), |_| {})?;

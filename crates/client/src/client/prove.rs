@@ -11,7 +11,6 @@ use suibi_store::{JournalId, Revision, StoreError};
 use super::{Client, SILENCE};
 use crate::error::{ClientError, SyncError};
 use crate::remote::Patience;
-use crate::replica;
 use crate::sync::{PAGE_BYTES, Sync};
 use crate::verify::{Checked, Problem, ReceiptCheck, ReceiptHere, Scope, Side, Verification};
 use crate::walk::{Fault, Walk};
@@ -59,7 +58,7 @@ impl Client {
 
     /// Delivers and pulls, and repairs nothing.
     fn catch_up(&mut self, deadline: Instant) -> Result<(), ClientError> {
-        let own = replica::own_chain(&mut self.store)?;
+        let own = self.store.own_chain()?;
         let sync = Sync::within(self.rights(), &self.config.device, own);
         let patience = Patience { deadline, silence: SILENCE };
         self.run(sync, patience, |_| {}).1

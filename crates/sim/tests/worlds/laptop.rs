@@ -135,7 +135,7 @@ impl Laptop {
         if process.run.is_some() {
             return;
         }
-        let own = suibi_client::own_chain(&mut process.store).unwrap();
+        let own = process.store.own_chain().unwrap();
         let mut sync = Sync::within(self.credential.rights, &self.credential.name, own);
         if !std::mem::replace(&mut process.has_compared, true) {
             sync = sync.comparing();

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
 
 use super::batch::Batch;
+use super::own::OWN_CHAIN;
 use super::{Applied, OwnChain, SqliteStore, open};
 use crate::{JournalId, PageError, StoreError};
 
@@ -36,6 +37,11 @@ impl SqliteStore {
     pub fn waiting(&mut self) -> Result<u64, StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT count(*) FROM outbox")?;
         Ok(statement.query_row([], |row| row.get(0))?)
+    }
+
+    /// The chain that this replica writes, once it has written.
+    pub fn own_chain(&mut self) -> Result<Option<ChainId>, StoreError> {
+        Ok(meta(&self.conn, OWN_CHAIN)?.and_then(|text| text.parse().ok()))
     }
 
     /// Takes the acknowledged changes out of the outbox. Receipts for others are ignored.

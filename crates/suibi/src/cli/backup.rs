@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use suibi_client::Membership;
-use suibi_server::running;
+use suibi_client::{EMBEDDED_REPLICA, Membership};
+use suibi_server::{database, running};
 use suibi_store::backup::{self, About, Checked, Role};
 use suibi_store::{StoreError, create_directory, private};
 use zeroize::Zeroizing;
@@ -22,12 +22,6 @@ use crate::render::style::{DIM, GONE, GOOD, WAITING};
 use crate::render::wrap::harmless;
 use crate::session;
 use crate::settings::Settings;
-
-/// The file of a server's store.
-const SERVER_DB: &str = "server.db";
-
-/// The file of the replica of a machine that is its own server.
-const EMBEDDED_REPLICA: &str = "replica-embedded.db";
 
 /// So many problems are told one by one; `--json` has all of them.
 const MOST_TOLD: usize = 20;
@@ -191,7 +185,7 @@ fn create(wanted: Option<Role>, file: &Path, context: &mut Context) -> Result<Ex
 /// What there is to copy: what this machine has joined, or what it serves; where both are, one has to be chosen.
 fn source(wanted: Option<Role>, settings: &Settings) -> Result<Source, Failure> {
     let data_dir = settings.journal_dir()?;
-    let server = Some(data_dir.join(SERVER_DB)).filter(|db| db.exists());
+    let server = Some(database(&data_dir)).filter(|db| db.exists());
     let membership = Membership::load(&data_dir).map_err(|error| {
         Failure::new(Exit::Data, "what this machine has joined cannot be read").because(&error)
     })?;

@@ -6,7 +6,7 @@ use clap::Args;
 use suibi_server::plain::PlainRules;
 use suibi_server::{
     Config, Listen, ListenerInfo, ListenerKind, PlainListen, Reach, ServeError, ServeErrorKind,
-    Server, StopSignal,
+    Server, StopSignal, database,
 };
 
 use super::Context;
@@ -82,7 +82,7 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
         listen.push(DEFAULT_LISTEN.to_owned());
     }
     let data_dir = settings.journal_dir()?;
-    let is_first_start = !data_dir.join("server.db").exists();
+    let is_first_start = !database(&data_dir).exists();
     let mut config = Config::new(data_dir);
     config.device = settings.device()?;
     config.listen = listen.into_iter().map(|address| Listen { address }).collect();

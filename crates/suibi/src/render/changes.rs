@@ -8,14 +8,13 @@
 
 use std::fmt::Write as _;
 
+use suibi_journal::changed_lines;
+
 use super::style::{DIM, GONE, GOOD};
 use super::wrap::{columns, harmless, wrap};
 
 /// Lines that stayed are shown beside a change, so many before and after it.
 const AROUND: usize = 1;
-
-/// Beyond so many pairs of lines, what lies between the first and the last difference counts as rewritten.
-const MOST_PAIRS: usize = 1 << 20;
 
 /// A line of one text or of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,54 +31,20 @@ pub(crate) fn changes<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
     if before == after {
         return Vec::new();
     }
-    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    let start = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
-    let (old_rest, new_rest) = (&old[start..], &new[start..]);
-    let ends = old_rest.iter().rev().zip(new_rest.iter().rev());
-    let end = ends.take_while(|(old, new)| old == new).count();
-    let mut lines: Vec<Line<'a>> = old[..start].iter().map(|line| Line::Stayed(line)).collect();
-    lines.extend(between(&old_rest[..old_rest.len() - end], &new_rest[..new_rest.len() - end]));
-    lines.extend(old_rest[old_rest.len() - end..].iter().map(|line| Line::Stayed(line)));
-    near_changes(&lines)
+    near_changes(&all_lines(before, after))
 }
 
-/// The longest common run of lines stays.
-fn between<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
-    let out = |line: &&'a str| Line::Out(line);
-    let into = |line: &&'a str| Line::In(line);
-    if old.len().saturating_mul(new.len()) > MOST_PAIRS {
-        return old.iter().map(out).chain(new.iter().map(into)).collect();
-    }
-    // How many lines can stay from these two places on.
-    let width = new.len() + 1;
-    let mut stay = vec![0u32; (old.len() + 1) * width];
-    for (i, old_line) in old.iter().enumerate().rev() {
-        for (j, new_line) in new.iter().enumerate().rev() {
-            stay[i * width + j] = match old_line == new_line {
-                true => stay[(i + 1) * width + j + 1] + 1,
-                false => stay[(i + 1) * width + j].max(stay[i * width + j + 1]),
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
+fn all_lines<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let mut lines = Vec::new();
-    let mut added = Vec::new();
-    while i < old.len() && j < new.len() {
-        if old[i] == new[j] {
-            lines.append(&mut added);
-            lines.push(Line::Stayed(old[i]));
-            (i, j) = (i + 1, j + 1);
-        } else if stay[(i + 1) * width + j] >= stay[i * width + j + 1] {
-            lines.push(Line::Out(old[i]));
-            i += 1;
-        } else {
-            added.push(Line::In(new[j]));
-            j += 1;
-        }
+    let mut at = 0;
+    for hunk in changed_lines(&old, &new) {
+        lines.extend(old[at..hunk.old.start].iter().map(|line| Line::Stayed(line)));
+        at = hunk.old.end;
+        lines.extend(old[hunk.old].iter().map(|line| Line::Out(line)));
+        lines.extend(new[hunk.new].iter().map(|line| Line::In(line)));
     }
-    lines.extend(old[i..].iter().map(out));
-    lines.append(&mut added);
-    lines.extend(new[j..].iter().map(into));
+    lines.extend(old[at..].iter().map(|line| Line::Stayed(line)));
     lines
 }
 
@@ -188,7 +153,7 @@ mod tests {
             for after in texts {
                 let (old, new): (Vec<_>, Vec<_>) =
                     (before.lines().collect(), after.lines().collect());
-                let lines = between(&old, &new);
+                let lines = all_lines(before, after);
                 let side = |other: fn(&str) -> Line<'_>| {
                     let kept = lines.iter().filter(|line| match line {
                         Line::Stayed(_) => true,

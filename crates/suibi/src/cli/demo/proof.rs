@@ -7,6 +7,7 @@ use std::path::Path;
 use suibi_client::Client;
 use suibi_journal::{ChainId, Cursor, Entry, Note, Query, Receipt, verify_chain};
 use suibi_net::relay::RelayStats;
+use suibi_server::database;
 use suibi_store::{JournalId, OwnChain, Reader, SqliteOptions, SqliteStore, Store as _};
 
 use super::eavesdropper::Overheard;
@@ -63,7 +64,7 @@ impl Proof {
         written: &BTreeMap<&str, Option<Receipt>>,
     ) -> Result<Self, Failure> {
         let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "proof".to_owned() };
-        let store = SqliteStore::open(&data_dir.join("server.db"), options)
+        let store = SqliteStore::open(&database(data_dir), options)
             .map_err(|error| session::store_failure(&error))?;
         let mut reader = store.reader().map_err(|error| session::store_failure(&error))?;
         let (feed, broken) = feed(reader.as_mut())?;
