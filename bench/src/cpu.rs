@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 use crate::Failure;
@@ -26,11 +27,35 @@ pub(crate) fn by_thread(process: u32) -> Result<BTreeMap<String, Duration>, Fail
     Ok(used)
 }
 
-/// Processor time of the calling thread.
+/// Processor time of the calling thread, up to this moment.
 pub(crate) fn of_this_thread() -> Result<Duration, Failure> {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat")?;
-    let nanoseconds = stat.split_whitespace().next().ok_or("schedstat is empty")?.parse()?;
-    Ok(Duration::from_nanos(nanoseconds))
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec to a place that is one.
+    #[expect(unsafe_code, reason = "schedstat is as old as the last tick; std has no such clock")]
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) } != 0;
+    if failed {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(Duration::new(time.tv_sec.try_into()?, time.tv_nsec.try_into()?))
+}
+
+/// Processor time of all child processes that were waited for.
+pub(crate) fn of_ended_children() -> Result<Duration, Failure> {
+    // SAFETY: all zeros is a valid rusage, and the kernel writes one to this place.
+    #[expect(unsafe_code, reason = "std does not say what a child has used")]
+    let (used, failed) = unsafe {
+        let mut used: libc::rusage = std::mem::zeroed();
+        let failed = libc::getrusage(libc::RUSAGE_CHILDREN, &mut used) != 0;
+        (used, failed)
+    };
+    if failed {
+        return Err(io::Error::last_os_error().into());
+    }
+    let time = |time: libc::timeval| -> Result<Duration, Failure> {
+        Ok(Duration::from_secs(time.tv_sec.try_into()?)
+            + Duration::from_micros(time.tv_usec.try_into()?))
+    };
+    Ok(time(used.ru_utime)? + time(used.ru_stime)?)
 }
 
 /// Resident memory in KiB.

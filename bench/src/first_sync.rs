@@ -16,6 +16,9 @@ use crate::{Failure, Options, cpu, sqlite};
 
 pub(crate) const NAME: &str = "first sync";
 
+/// How many notes there are to bring, unless it is said.
+const NOTES: u32 = 100_000;
+
 /// As many notes a commit as the database alone gets in the other cases.
 const BATCH: usize = 1_024;
 
@@ -61,7 +64,7 @@ struct Turn {
 /// # Errors
 /// When a device does not have everything in the end: there is no figure then.
 pub(crate) fn run(options: &Options) -> Result<Table, Failure> {
-    let notes = options.notes;
+    let notes = options.notes.unwrap_or(NOTES);
     let directory = tempfile::tempdir_in(&options.dir)?;
     let mut home = Home::with_notes(&options.server, directory.path(), notes)?;
     let ways = ways();

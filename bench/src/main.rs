@@ -13,9 +13,11 @@ mod device;
 mod feed;
 mod first_sync;
 mod goals;
+mod journal_maker;
 mod kernel;
 mod load;
 mod message;
+mod million;
 mod narrow;
 mod output;
 mod plot;
@@ -43,7 +45,7 @@ usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD
                  what is the order of magnitude; with --only, also of any other
   --rounds N     how often each case has its turn (5)
   --seconds S    how long each turn loads (2)
-  --notes N      how many a first sync brings (100000)
+  --notes N      how many a first sync brings (100000), and the largest journal has (1000000)
   --only WORD    only the cases whose name has WORD in it
   --dir DIR      where the servers keep their data; the disk under it is measured, too
   --out DIR      where report.txt, report.json and the pictures go
@@ -56,7 +58,7 @@ pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     pub(crate) rounds: usize,
     pub(crate) turn: Duration,
-    pub(crate) notes: u32,
+    pub(crate) notes: Option<u32>,
     pub(crate) only: Option<String>,
     /// Leaves out what takes long before or after what is measured.
     pub(crate) quick: bool,
@@ -114,8 +116,13 @@ impl Options {
 type Measure = fn(&Options) -> Result<Table, Failure>;
 
 /// What is measured from end to end, by name.
-const WHOLE: &[(&str, Measure)] =
-    &[(first_sync::NAME, first_sync::run), (apart::NAME, apart::run), (narrow::NAME, narrow::run)];
+const WHOLE: &[(&str, Measure)] = &[
+    (first_sync::NAME, first_sync::run),
+    (apart::NAME, apart::run),
+    (narrow::NAME, narrow::run),
+    (million::NAME, million::run),
+    (million::COMMANDS, million::run_commands),
+];
 
 /// What of it is short enough for `--quick` without `--only`.
 const SHORT: &[&str] = &[];
@@ -153,7 +160,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         dir: std::env::temp_dir(),
         rounds: 5,
         turn: Duration::from_secs(2),
-        notes: 100_000,
+        notes: None,
         only: None,
         quick: false,
         out: None,
@@ -164,13 +171,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                 options.quick = true;
                 options.rounds = 2;
                 options.turn = Duration::from_millis(500);
-                options.notes = 10_000;
+                options.notes = Some(10_000);
             }
             "--rounds" => options.rounds = arguments.next()?.parse().ok()?,
             "--seconds" => {
                 options.turn = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?;
             }
-            "--notes" => options.notes = arguments.next()?.parse().ok()?,
+            "--notes" => options.notes = Some(arguments.next()?.parse().ok()?),
             "--only" => options.only = Some(arguments.next()?),
             "--dir" => options.dir = arguments.next()?.into(),
             "--out" => options.out = Some(arguments.next()?.into()),
@@ -201,7 +208,7 @@ mod tests {
             arguments.extend(takes_a_value.then(|| "7".to_owned()));
         }
         let options = parse(arguments.clone().into_iter()).expect("the help is right");
-        assert_eq!((options.rounds, options.notes, options.quick), (7, 7, true));
+        assert_eq!((options.rounds, options.notes, options.quick), (7, Some(7), true));
         // Each of them is in the summary, too.
         for name in arguments.iter().filter(|argument| argument.starts_with("--")) {
             let (summary, _) = USAGE.split_once("\n\n").unwrap();
