@@ -3,9 +3,12 @@
 mod access;
 pub mod backup;
 mod batch;
+#[cfg(test)]
+mod cost;
 mod history;
 mod index;
 mod key;
+mod marks;
 mod migrate;
 mod notes;
 mod open;

@@ -10,14 +10,15 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use suibi_journal::{Body, Change, Content, Term, tags, tokens};
+use suibi_journal::{Body, Change, Content, NoteId, Term, tags, tokens};
 
+use super::marks;
 use super::notes::{self, DELETED, FOLDED, NoteRow, PURGED};
 use super::open::{self, APPLICATION_ID};
 use crate::{JournalId, StoreError};
 
 /// Another number, and every index is made again.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 /// The key in the store's `meta` of a number that rises whenever changes leave the store.
 pub(crate) const INDEX_EPOCH: &str = "index-epoch";
@@ -25,14 +26,19 @@ pub(crate) const INDEX_EPOCH: &str = "index-epoch";
 /// Bounds of one transaction, so that other processes get their turn.
 const CHUNK_CHANGES: usize = 1024;
 const CHUNK_BYTES: usize = 4 << 20;
+/// So many words with the same beginning are asked for one by one.
+const MOST_WORDS: usize = 64;
 /// Pages of the tree of words that one step after a purge writes.
 const MERGE_PAGES: i64 = 1000;
 
-// The tokens are made by `journal`: none has an ASCII character but letters in lower case and
-// digits, and this tokenizer cuts nowhere else.
+// The tokens are made by `journal` and the marks by `marks.rs`: none has an ASCII character but letters in
+// lower case and digits, and this tokenizer cuts nowhere else.
 const SCHEMA: &str = "
     CREATE VIRTUAL TABLE words USING
         fts5(body, content='', contentless_delete=1, tokenize='ascii');
+    -- Which words there are; it keeps nothing.
+    CREATE VIRTUAL TABLE vocabulary USING fts5vocab('words', 'instance');
+    -- What a note is counted for.
     CREATE TABLE tagged (
         journal INTEGER NOT NULL,
         name    TEXT    NOT NULL,
@@ -41,6 +47,13 @@ const SCHEMA: &str = "
         PRIMARY KEY (journal, name, key)
     ) WITHOUT ROWID;
     CREATE INDEX tagged_key ON tagged (key);
+    -- How many notes have a tag. None: there is no row.
+    CREATE TABLE tags (
+        journal INTEGER NOT NULL,
+        name    TEXT    NOT NULL,
+        notes   INTEGER NOT NULL,
+        PRIMARY KEY (journal, name)
+    ) WITHOUT ROWID;
     -- One row: up to which change, and the mark of that one, by which another file is noticed; and the
     -- last purge whose note may still have traces in this file, 0 for none.
     CREATE TABLE progress (position INTEGER NOT NULL, mark BLOB, purge INTEGER NOT NULL);
@@ -75,6 +88,11 @@ impl Index {
             other => other?,
         };
         Ok(Self { conn, path, forgotten: 0 })
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.conn
     }
 
     /// Throws the index away.
@@ -202,46 +220,85 @@ impl Index {
 }
 
 impl Snapshot<'_> {
-    /// Gives `take` the keys of the notes that have all the terms, newest first, until it says
-    /// that it has enough.
-    pub(crate) fn with_words(
+    /// Gives `take` the keys of the notes that have all that is asked for, newest first, until it says that it has
+    /// enough. `false`: nothing is asked for that the index knows of.
+    pub(crate) fn each(
         &self,
-        terms: &[Term],
+        wanted: &Wanted<'_>,
         range: &RangeInclusive<i64>,
-        take: impl FnMut(i64) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut statement = self.tx.prepare_cached(
-            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
-             ORDER BY rowid DESC",
-        )?;
-        let rows = statement.query(params![expression(terms), range.start(), range.end()])?;
-        each_key(rows, take)
+        mut take: impl FnMut(i64) -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let expression = self.expression(wanted)?;
+        if expression.is_empty() {
+            return Ok(false);
+        }
+        let mut statement = self.tx.prepare_cached(KEYS)?;
+        let mut rows = statement.query(params![expression, range.start(), range.end()])?;
+        while let Some(row) = rows.next()? {
+            if !take(row.get(0)?)? {
+                break;
+            }
+        }
+        Ok(true)
     }
 
-    /// The same for the notes that have a tag.
-    pub(crate) fn with_tag(
-        &self,
-        journal: JournalId,
-        name: &str,
-        range: &RangeInclusive<i64>,
-        take: impl FnMut(i64) -> Result<bool, StoreError>,
-    ) -> Result<(), StoreError> {
-        let mut statement = self.tx.prepare_cached(
-            "SELECT key FROM tagged WHERE journal = ?1 AND name = ?2 AND key BETWEEN ?3 AND ?4
-             ORDER BY key DESC",
-        )?;
-        let rows = statement.query(params![journal.0, name, range.start(), range.end()])?;
-        each_key(rows, take)
+    /// What is wanted in the words of FTS5. Quoted, no token has a meaning of its own.
+    fn expression(&self, wanted: &Wanted<'_>) -> Result<String, StoreError> {
+        let mut parts = Vec::new();
+        if let Some(journal) = wanted.journal {
+            parts.push(quoted(&marks::journal(journal)));
+        }
+        if let Some(tag) = wanted.tag {
+            parts.push(quoted(&marks::tag(tag)));
+        }
+        if let Some(from) = &wanted.from {
+            let mut anyone = vec![
+                quoted(&marks::source(from.name)),
+                format!("{} *", quoted(&marks::ports_of(from.name))),
+            ];
+            anyone.extend(from.chains.iter().map(|id| quoted(&marks::chain(*id))));
+            parts.push(format!("({})", anyone.join(" OR ")));
+        }
+        for term in wanted.terms {
+            parts.push(match term {
+                Term::Word(word) => quoted(word),
+                Term::Prefix(start) => match self.beginning_with(start)? {
+                    Some(words) => format!("({})", words.join(" OR ")),
+                    None => format!("{} *", quoted(start)),
+                },
+                Term::Phrase(words) => quoted(&words.join(" ")),
+            });
+        }
+        Ok(parts.join(" AND "))
+    }
+
+    /// The words that begin like this, quoted, if they are few.
+    ///
+    /// FTS5 puts the notes of all of them into one list before it gives the first. Of single words it takes
+    /// the notes one after the other, as many as are wanted.
+    fn beginning_with(&self, start: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
+        let mut words = Vec::new();
+        let mut from = start.to_owned();
+        while words.len() < MOST_WORDS {
+            let next: Option<String> = statement.query_row([&from], |row| row.get(0)).optional()?;
+            match next.filter(|word| word.starts_with(start)) {
+                Some(word) => {
+                    words.push(quoted(&word));
+                    // The least that is behind this word.
+                    from = word + "\x01";
+                }
+                None if words.is_empty() => return Ok(None),
+                None => return Ok(Some(words)),
+            }
+        }
+        Ok(None)
     }
 
     /// The tags: name, the sigil that the newest note has, and how many notes.
     pub(crate) fn tags(&self, journal: JournalId) -> Result<Vec<(String, char, u64)>, StoreError> {
-        let mut newest = self.tx.prepare_cached(
-            "SELECT sigil FROM tagged WHERE journal = ?1 AND name = ?2 ORDER BY key DESC LIMIT 1",
-        )?;
-        let mut names = self
-            .tx
-            .prepare_cached("SELECT name, count(*) FROM tagged WHERE journal = ?1 GROUP BY name")?;
+        let mut newest = self.tx.prepare_cached(NEWEST_SIGIL)?;
+        let mut names = self.tx.prepare_cached(TAGS)?;
         let mut rows = names.query([journal.0])?;
         let mut tags = Vec::new();
         while let Some(row) = rows.next()? {
@@ -253,14 +310,46 @@ impl Snapshot<'_> {
     }
 }
 
+const KEYS: &str = "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3
+     ORDER BY rowid DESC";
+const NEXT_WORD: &str = "SELECT term FROM vocabulary WHERE term >= ?1 LIMIT 1";
+const TAGS: &str = "SELECT name, notes FROM tags WHERE journal = ?1";
+const NEWEST_SIGIL: &str =
+    "SELECT sigil FROM tagged WHERE journal = ?1 AND name = ?2 ORDER BY key DESC LIMIT 1";
+
+/// What notes are to have.
+pub(crate) struct Wanted<'q> {
+    /// None: there is only one.
+    pub(crate) journal: Option<JournalId>,
+    /// A folded name.
+    pub(crate) tag: Option<&'q str>,
+    pub(crate) from: Option<From<'q>>,
+    pub(crate) terms: &'q [Term],
+}
+
+/// Where notes come from: a device, or an address.
+pub(crate) struct From<'q> {
+    pub(crate) name: &'q str,
+    /// The chains of a device of this name.
+    pub(crate) chains: Vec<i64>,
+}
+
 /// What a run of changes does to the index.
 #[derive(Default)]
 struct Chunk {
     gone: Vec<i64>,
     /// In the order of keys: words that come in their order go into the tree in one piece.
-    texts: BTreeMap<i64, (JournalId, String)>,
+    texts: BTreeMap<i64, Text>,
     /// The last purge in it, 0 for none.
     purge: u64,
+}
+
+/// What is to be found of a note.
+struct Text {
+    journal: JournalId,
+    chain: i64,
+    source: Option<String>,
+    text: String,
 }
 
 impl Chunk {
@@ -274,7 +363,7 @@ impl Chunk {
     ) -> Result<(), StoreError> {
         let change = Change::decode(map)
             .map_err(|error| StoreError::Corrupt(format!("change at {position}: {error}")))?;
-        let Some(row) = notes::find(store, journal, change.note)? else {
+        let Some((row, chain, source)) = find(store, journal, change.note)? else {
             return Err(StoreError::Corrupt(format!("note {} has no row", change.note)));
         };
         if row.first != position {
@@ -302,30 +391,73 @@ impl Chunk {
         if row.state & DELETED == 0
             && let Some(text) = text(store, row, position, content)?
         {
-            self.texts.insert(row.key, (journal, text));
+            self.texts.insert(row.key, Text { journal, chain, source, text });
         }
         Ok(())
     }
 
     fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let mut counts: BTreeMap<(JournalId, String), i64> = BTreeMap::new();
         let mut forget_words = tx.prepare_cached("DELETE FROM words WHERE rowid = ?1")?;
-        let mut forget_tags = tx.prepare_cached("DELETE FROM tagged WHERE key = ?1")?;
+        let mut forget_tags =
+            tx.prepare_cached("DELETE FROM tagged WHERE key = ?1 RETURNING journal, name")?;
         for key in self.gone {
             forget_words.execute([key])?;
-            forget_tags.execute([key])?;
+            let mut rows = forget_tags.query([key])?;
+            while let Some(row) = rows.next()? {
+                *counts.entry((JournalId(row.get(0)?), row.get(1)?)).or_default() -= 1;
+            }
         }
         let mut add_words = tx.prepare_cached("INSERT INTO words (rowid, body) VALUES (?1, ?2)")?;
         let mut add_tag = tx.prepare_cached(
             "INSERT OR IGNORE INTO tagged (journal, name, key, sigil) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        for (key, (journal, text)) in self.texts {
-            add_words.execute(params![key, tokens(&text).join(" ")])?;
-            for tag in tags(&text) {
-                add_tag.execute(params![journal.0, tag.name, key, tag.sigil.to_string()])?;
+        for (key, Text { journal, chain, source, text }) in self.texts {
+            let tags = tags(&text);
+            let mut words = vec![marks::journal(journal), marks::chain(chain)];
+            words.extend(source.as_deref().map(marks::source));
+            words.extend(tags.iter().map(|tag| marks::tag(&tag.name)));
+            words.append(&mut tokens(&text));
+            add_words.execute(params![key, words.join(" ")])?;
+            for tag in tags {
+                let sigil = tag.sigil.to_string();
+                let added = add_tag.execute(params![journal.0, tag.name, key, sigil])?;
+                *counts.entry((journal, tag.name)).or_default() += added as i64;
+            }
+        }
+        for ((journal, name), notes) in counts.into_iter().filter(|(_, notes)| *notes != 0) {
+            let left: i64 = tx
+                .prepare_cached(
+                    "INSERT INTO tags (journal, name, notes) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (journal, name) DO UPDATE SET notes = notes + excluded.notes
+                     RETURNING notes",
+                )?
+                .query_row(params![journal.0, name, notes], |row| row.get(0))?;
+            if left <= 0 {
+                tx.prepare_cached("DELETE FROM tags WHERE journal = ?1 AND name = ?2")?
+                    .execute(params![journal.0, name])?;
             }
         }
         Ok(())
     }
+}
+
+/// The row of a note, and who wrote what it shows: the chain, and the address of a client without one.
+fn find(
+    store: &Connection,
+    journal: JournalId,
+    id: NoteId,
+) -> Result<Option<(NoteRow, i64, Option<String>)>, StoreError> {
+    let found = store
+        .prepare_cached(
+            "SELECT key, first, last, head, state, chain, source FROM notes
+             WHERE id = ?1 AND journal = ?2",
+        )?
+        .query_row(params![id.as_bytes(), journal.0], |row| {
+            Ok((NoteRow::of(row)?, row.get(5)?, row.get(6)?))
+        })
+        .optional()?;
+    Ok(found)
 }
 
 /// The text of a note. `content` is that of the change at `position`, which is the note's last.
@@ -349,30 +481,8 @@ fn text(
     })
 }
 
-/// The terms in the words of FTS5. Quoted, no token has a meaning of its own.
-fn expression(terms: &[Term]) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let terms: Vec<_> = terms
-        .iter()
-        .map(|term| match term {
-            Term::Word(word) => quoted(word),
-            Term::Prefix(start) => format!("{} *", quoted(start)),
-            Term::Phrase(words) => quoted(&words.join(" ")),
-        })
-        .collect();
-    terms.join(" AND ")
-}
-
-fn each_key(
-    mut rows: rusqlite::Rows<'_>,
-    mut take: impl FnMut(i64) -> Result<bool, StoreError>,
-) -> Result<(), StoreError> {
-    while let Some(row) = rows.next()? {
-        if !take(row.get(0)?)? {
-            break;
-        }
-    }
-    Ok(())
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 fn open(path: &Path) -> Result<Connection, StoreError> {
@@ -413,7 +523,9 @@ fn remove(path: &Path, why: &StoreError) {
 }
 
 fn clear(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    tx.execute_batch("INSERT INTO words (words) VALUES ('delete-all'); DELETE FROM tagged;")?;
+    tx.execute_batch(
+        "INSERT INTO words (words) VALUES ('delete-all'); DELETE FROM tagged; DELETE FROM tags;",
+    )?;
     Ok(())
 }
 

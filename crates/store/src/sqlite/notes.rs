@@ -27,6 +27,19 @@ pub(crate) struct NoteRow {
     pub(crate) state: i64,
 }
 
+impl NoteRow {
+    /// From the columns key, first, last, head and state, the first five of a row.
+    pub(crate) fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            key: row.get(0)?,
+            first: row.get(1)?,
+            last: row.get(2)?,
+            head: row.get(3)?,
+            state: row.get(4)?,
+        })
+    }
+}
+
 /// A revision, and where its change stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
@@ -239,15 +252,7 @@ pub(crate) fn find(
         .prepare_cached(
             "SELECT key, first, last, head, state FROM notes WHERE id = ?1 AND journal = ?2",
         )?
-        .query_row(params![id.as_bytes(), journal.0], |row| {
-            Ok(NoteRow {
-                key: row.get(0)?,
-                first: row.get(1)?,
-                last: row.get(2)?,
-                head: row.get(3)?,
-                state: row.get(4)?,
-            })
-        })
+        .query_row(params![id.as_bytes(), journal.0], NoteRow::of)
         .optional()?;
     Ok(found)
 }

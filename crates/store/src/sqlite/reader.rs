@@ -19,7 +19,7 @@ const QUERY_CHANGES: usize = 8192;
 /// Reads a store in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteReader {
-    conn: Connection,
+    pub(super) conn: Connection,
     own_chain: OwnChain,
     path: PathBuf,
     /// Opened when it is first needed.
@@ -31,6 +31,11 @@ impl SqliteReader {
     pub(crate) fn open(path: &Path, own_chain: OwnChain) -> Result<Self, StoreError> {
         let conn = open::reader(path, own_chain)?;
         Ok(Self { conn, own_chain, path: path.to_owned(), index: None })
+    }
+
+    #[cfg(test)]
+    pub(super) fn index_connection(&self) -> Option<&Connection> {
+        self.index.as_ref().map(Index::connection)
     }
 
     /// The index, brought up to date as far as a query waits for that; nothing if it is of no use

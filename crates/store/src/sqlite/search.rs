@@ -10,13 +10,16 @@ use suibi_journal::{
 };
 
 use super::OwnChain;
-use super::index::Snapshot;
+use super::index::{From, Snapshot, Wanted};
 use super::key;
 use super::notes::{self, FOLDED};
 use crate::{JournalId, StoreError};
 
 /// How many changes may be missing in the index before all notes are looked through instead.
 const TAIL: u64 = 4096;
+
+/// From how many chains the index is asked for notes; a device that has more is looked for in the rows.
+const MOST_CHAINS: usize = 200;
 
 /// A question to one state of the store.
 pub(crate) struct Search<'c> {
@@ -39,7 +42,9 @@ struct Found {
 
 /// Whether a query is helped by the index.
 pub(crate) fn wants_index(query: &Query) -> bool {
-    query.tag.is_some() || query.text.as_ref().is_some_and(|text| !parse_search(text).is_empty())
+    query.tag.is_some()
+        || query.from.is_some()
+        || query.text.as_ref().is_some_and(|text| !parse_search(text).is_empty())
 }
 
 impl<'c> Search<'c> {
@@ -123,16 +128,38 @@ impl<'c> Search<'c> {
             }
             Ok(found.len() < self.limit)
         };
-        match &self.tag {
-            Some(tag) if self.terms.is_empty() => {
-                index.with_tag(self.journal, tag, &self.range, take)?;
-            }
-            _ => index.with_words(&self.terms, &self.range, take)?,
+        if !index.each(&self.wanted()?, &self.range, take)? {
+            return self.scanned();
         }
         found.extend(tail);
         found.sort_by_key(|found| std::cmp::Reverse(found.key));
         found.truncate(self.limit);
         Ok(found)
+    }
+
+    /// The question as the index understands it.
+    fn wanted(&self) -> Result<Wanted<'_>, StoreError> {
+        let feeds: u64 = self
+            .conn
+            .prepare_cached("SELECT count(*) FROM feeds")?
+            .query_row([], |row| row.get(0))?;
+        let from = match self.from.as_deref() {
+            Some(name) => {
+                let chains = self
+                    .conn
+                    .prepare_cached("SELECT id FROM chains WHERE journal = ?1 AND device = ?2")?
+                    .query_map(params![self.journal.0, name], |row| row.get(0))?
+                    .collect::<Result<Vec<i64>, _>>()?;
+                (chains.len() <= MOST_CHAINS).then_some(From { name, chains })
+            }
+            None => None,
+        };
+        Ok(Wanted {
+            journal: (feeds > 1).then_some(self.journal),
+            tag: self.tag.as_deref(),
+            from,
+            terms: &self.terms,
+        })
     }
 
     /// The notes that fit among those that were changed after a position.
@@ -181,13 +208,13 @@ impl<'c> Search<'c> {
             "SELECT n.key, n.id, n.time, n.zone, n.state, n.source, n.first, n.last, n.head,
                     d.device, c.hash, c.content, r.server
              FROM notes n
-                CROSS JOIN changes c ON c.position = n.head
                 CROSS JOIN chains d ON d.id = n.chain
+                CROSS JOIN changes c ON c.position = n.head
                 LEFT JOIN receipts r ON r.position = n.head
              WHERE n.key BETWEEN ?1 AND ?2 AND n.journal = ?3 AND n.state & 1 = 0
                 AND (?4 IS NULL OR n.source = ?4
                     OR (n.source >= ?4 || ':' AND n.source < ?4 || ';')
-                    OR n.chain IN (SELECT id FROM chains WHERE device = ?4))
+                    OR d.device = ?4)
              ORDER BY n.key DESC",
         )?;
         let mut rows =
