@@ -5,13 +5,14 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::feed::{Days, Echo, Notes, Pushes};
+use crate::feed::{Days, Echo, Notes, Pushes, Puts};
 use crate::load::{self, Loaded, Shape, Work};
 use crate::message::Answer;
+use crate::peers::Peer;
 use crate::plot::Whose;
 use crate::protected::Protected;
 use crate::server::Server;
-use crate::{Failure, Options, cpu, sqlite};
+use crate::{Failure, Options, cpu, redis, sqlite};
 
 /// One row of the table.
 #[derive(Debug, Clone)]
@@ -30,17 +31,21 @@ enum Kind {
     Pushes { devices: usize, batch: usize },
     Sqlite { batch: usize },
     Store { batch: usize },
+    Peer { peer: Peer, shape: Shape },
 }
 
-const ONE: Shape = Shape { sockets: 1, each: 1 };
-const SIXTY_FOUR: Shape = Shape { sockets: 64, each: 1 };
-const THOUSAND: Shape = Shape { sockets: 64, each: 16 };
+const ONE: Shape = Shape { sockets: 1, each: 1, joined: false };
+const SIXTY_FOUR: Shape = Shape { sockets: 64, each: 1, joined: false };
+const THOUSAND: Shape = Shape { sockets: 64, each: 16, joined: false };
+const THOUSAND_JOINED: Shape = Shape { joined: true, ..THOUSAND };
 
 /// Every case, in the order of the table.
 pub(crate) fn all() -> Vec<Case> {
     let case = |name, limit, kind| Case { name, limit, kind };
+    let peer = |name, limit, peer, shape| case(name, Some(limit), Kind::Peer { peer, shape });
     let (echo_64, echo_1024) = ("bare echo, 64 outstanding", "bare echo, 1,024 outstanding");
     let (sqlite_64, sqlite_256) = ("SQLite alone, 64 a commit", "SQLite alone, 256 a commit");
+    let echo_joined = "bare echo with GRO and GSO, 1,024 outstanding";
     let sqlite_1024 = "SQLite alone, 1,024 a commit";
     let synced = "bare echo after fdatasync, one at a time";
     let (notes_64, notes_1024) = ("POST /notes, 64 outstanding", "POST /notes, 1,024 outstanding");
@@ -59,6 +64,19 @@ pub(crate) fn all() -> Vec<Case> {
             Some(notes_1024),
             Kind::ProtectedNotes { shape: THOUSAND },
         ),
+        case(echo_joined, None, Kind::Bare { shape: THOUSAND_JOINED, synced: false }),
+        case(
+            "POST /notes from clients with GRO and GSO, 1,024 outstanding",
+            Some(echo_joined),
+            Kind::Notes { shape: THOUSAND_JOINED },
+        ),
+        peer("libcoap's server, 64 outstanding", echo_64, Peer::Libcoap, SIXTY_FOUR),
+        peer("libcoap's server, 1,024 outstanding", echo_1024, Peer::Libcoap, THOUSAND),
+        peer("coap-rs's server, 64 outstanding", echo_64, Peer::CoapRs, SIXTY_FOUR),
+        peer("coap-rs's server, 1,024 outstanding", echo_1024, Peer::CoapRs, THOUSAND),
+        peer("aiocoap's server, 64 outstanding", echo_64, Peer::Aiocoap, SIXTY_FOUR),
+        peer("Redis, appendfsync always, 64 outstanding", echo_64, Peer::Redis, SIXTY_FOUR),
+        peer("Redis, appendfsync always, 1,024 outstanding", echo_1024, Peer::Redis, THOUSAND),
         case(sqlite_64, None, Kind::Sqlite { batch: 64 }),
         case(sqlite_256, None, Kind::Sqlite { batch: 256 }),
         case(sqlite_1024, None, Kind::Sqlite { batch: 1_024 }),
@@ -109,6 +127,15 @@ impl Case {
             | Kind::ProtectedNotes { .. }
             | Kind::Pushes { .. }
             | Kind::Store { .. } => Whose::Ours,
+            Kind::Peer { .. } => Whose::Peer,
+        }
+    }
+
+    /// Whose program it needs, if not ours.
+    pub(crate) fn peer(&self) -> Option<Peer> {
+        match self.kind {
+            Kind::Peer { peer, .. } => Some(peer),
+            _ => None,
         }
     }
 
@@ -118,14 +145,18 @@ impl Case {
         match self.kind {
             Kind::Bare { shape, synced } => {
                 let journal = synced.then(|| data.path().join("journal"));
-                let server = Server::bare(journal.as_deref())?;
+                let server = if shape.joined {
+                    Server::bare_joined()?
+                } else {
+                    Server::bare(journal.as_deref())?
+                };
                 let figures = Self::load(&server, shape, options, &mut Echo)?;
                 Ok(Figures { notes: figures.loaded.as_ref().map_or(0, |l| l.requests), ..figures })
             }
             Kind::Notes { shape } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let figures = Self::load(&server, shape, options, &mut Notes)?;
-                Self::all_are_kept(server, data.path(), figures, &mut Days)
+                Self::all_are_kept(server, data.path(), figures, &mut Days, options.quick)
             }
             Kind::ProtectedNotes { shape } => {
                 let (server, owner) = Server::protected(&options.server, data.path())?;
@@ -133,14 +164,14 @@ impl Case {
                 let mut work = Protected::new(Notes, peer, shape.sockets, &owner)?;
                 let figures = Self::load(&server, shape, options, &mut work)?;
                 let mut days = Protected::new(Days, peer, 1, &owner)?;
-                Self::all_are_kept(server, data.path(), figures, &mut days)
+                Self::all_are_kept(server, data.path(), figures, &mut days, options.quick)
             }
             Kind::Pushes { devices, batch } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let mut work = Pushes::new(devices, batch);
-                let shape = Shape { sockets: devices, each: 1 };
+                let shape = Shape { sockets: devices, each: 1, joined: false };
                 let figures = Self::load(&server, shape, options, &mut work)?;
-                let figures = Self::settle(server, figures, &mut Days)?;
+                let figures = Self::settle(server, figures, &mut Days, options.quick)?;
                 sqlite::verify(data.path(), work.acknowledged().iter().copied())?;
                 Ok(Figures { notes: work.acknowledged().len() as u64, ..figures })
             }
@@ -148,7 +179,30 @@ impl Case {
                 .map(|inserted| Self::inserted(inserted, "SQLite")),
             Kind::Store { batch } => sqlite::store(data.path(), batch, options.turn)
                 .map(|inserted| Self::inserted(inserted, "store")),
+            Kind::Peer { peer, shape } => Self::run_peer(peer, shape, options, data.path()),
         }
+    }
+
+    fn run_peer(
+        peer: Peer,
+        shape: Shape,
+        options: &Options,
+        data: &Path,
+    ) -> Result<Figures, Failure> {
+        let server = peer.serve(options, data)?;
+        let figures = match peer {
+            Peer::Redis => {
+                Self::loaded(&server, || redis::run(server.address, shape, options.turn))?
+            }
+            Peer::Libcoap => Self::load(&server, shape, options, &mut Puts)?,
+            _ => Self::load(&server, shape, options, &mut Notes)?,
+        };
+        let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
+        // The others store nothing.
+        if peer == Peer::Redis {
+            redis::verify(server.address, notes)?;
+        }
+        Ok(Figures { notes, ..figures })
     }
 
     fn inserted(inserted: sqlite::Inserted, thread: &str) -> Figures {
@@ -166,8 +220,16 @@ impl Case {
         options: &Options,
         work: &mut dyn Work,
     ) -> Result<Figures, Failure> {
+        Self::loaded(server, || load::run(server.address, shape, options.turn, work))
+    }
+
+    /// What the server uses while `load` runs.
+    fn loaded(
+        server: &Server,
+        load: impl FnOnce() -> Result<Loaded, Failure>,
+    ) -> Result<Figures, Failure> {
         let before = cpu::by_thread(server.id())?;
-        let loaded = load::run(server.address, shape, options.turn, work)?;
+        let loaded = load()?;
         let mut cpu = cpu::by_thread(server.id())?;
         for (thread, used) in &mut cpu {
             *used -= before.get(thread).copied().unwrap_or_default();
@@ -188,19 +250,21 @@ impl Case {
         data: &Path,
         figures: Figures,
         days: &mut dyn Work,
+        quick: bool,
     ) -> Result<Figures, Failure> {
         let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
-        let figures = Self::settle(server, figures, days)?;
+        let figures = Self::settle(server, figures, days, quick)?;
         sqlite::verify(data, 0..u32::try_from(notes)?)?;
         Ok(Figures { notes, ..figures })
     }
 
     /// Lets the server count the days, so that nothing that listing by day needs is still to be
-    /// done, and then do what it does when it is idle; then ends it.
+    /// done, and then, if there is time, do what it does when it is idle; then ends it.
     fn settle(
         server: Server,
         mut figures: Figures,
         days: &mut dyn Work,
+        quick: bool,
     ) -> Result<Figures, Failure> {
         let total = |cpu: BTreeMap<String, Duration>| cpu.into_values().sum::<Duration>();
         let before = cpu::by_thread(server.id())?;
@@ -212,7 +276,7 @@ impl Case {
         }
         let counted = total(counted);
         let (mut last, start) = (counted, Instant::now());
-        while start.elapsed() < Duration::from_secs(60) {
+        while !quick && start.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(500));
             let now = total(cpu::by_thread(server.id())?);
             if now - last < Duration::from_millis(5) {

@@ -90,6 +90,11 @@ impl Home {
         Ok(Client::open(ClientConfig { data_dir, place, device: name })?)
     }
 
+    /// Where the server keeps its data.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// What the server has used so far, all threads together.
     pub(crate) fn cpu(&self) -> Result<Duration, Failure> {
         Ok(cpu::by_thread(self.server.id())?.into_values().sum())

@@ -128,6 +128,20 @@ impl Work for Echo {
     }
 }
 
+/// `PUT /example_data`, what libcoap's server has for this: it keeps the last one.
+pub(crate) struct Puts;
+
+impl Work for Puts {
+    fn request(&mut self, _socket: usize, id: u16, number: u32) -> Vec<u8> {
+        message::put(id, number, "example_data", &text(number))
+    }
+
+    fn check(&mut self, _number: u32, answer: &Answer<'_>) -> Result<(), Failure> {
+        // The first one makes it.
+        if answer.code == CREATED { Ok(()) } else { expect(answer, CHANGED) }
+    }
+}
+
 /// `POST /notes`, one note each.
 pub(crate) struct Notes;
 

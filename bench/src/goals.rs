@@ -51,13 +51,65 @@ const GOALS: &[Goal] = &[
         bound: AtLeast(0.25),
         unit: Unit::Percent,
         of: Ratio("POST /notes, 64 outstanding", "bare echo, 64 outstanding"),
-        beside: &[],
+        beside: &[
+            ("libcoap", Ratio("libcoap's server, 64 outstanding", "bare echo, 64 outstanding")),
+            ("coap-rs", Ratio("coap-rs's server, 64 outstanding", "bare echo, 64 outstanding")),
+            ("aiocoap", Ratio("aiocoap's server, 64 outstanding", "bare echo, 64 outstanding")),
+            (
+                "Redis",
+                Ratio("Redis, appendfsync always, 64 outstanding", "bare echo, 64 outstanding"),
+            ),
+        ],
     },
     Goal {
         what: "durable single notes, plain CoAP, 1,024 outstanding, of a bare echo",
         bound: AtLeast(0.40),
         unit: Unit::Percent,
         of: Ratio("POST /notes, 1,024 outstanding", "bare echo, 1,024 outstanding"),
+        beside: &[
+            (
+                "libcoap",
+                Ratio("libcoap's server, 1,024 outstanding", "bare echo, 1,024 outstanding"),
+            ),
+            (
+                "coap-rs",
+                Ratio("coap-rs's server, 1,024 outstanding", "bare echo, 1,024 outstanding"),
+            ),
+            (
+                "Redis",
+                Ratio(
+                    "Redis, appendfsync always, 1,024 outstanding",
+                    "bare echo, 1,024 outstanding",
+                ),
+            ),
+        ],
+    },
+    Goal {
+        what: "durable single notes, plain CoAP, 64 outstanding, of libcoap's server, which stores nothing",
+        bound: AtLeast(1.0),
+        unit: Unit::Times,
+        of: Ratio("POST /notes, 64 outstanding", "libcoap's server, 64 outstanding"),
+        beside: &[],
+    },
+    Goal {
+        what: "the same at 1,024 outstanding",
+        bound: AtLeast(1.0),
+        unit: Unit::Times,
+        of: Ratio("POST /notes, 1,024 outstanding", "libcoap's server, 1,024 outstanding"),
+        beside: &[],
+    },
+    Goal {
+        what: "durable single notes, plain CoAP, 64 outstanding, of coap-rs's server, which stores nothing",
+        bound: AtLeast(1.0),
+        unit: Unit::Times,
+        of: Ratio("POST /notes, 64 outstanding", "coap-rs's server, 64 outstanding"),
+        beside: &[],
+    },
+    Goal {
+        what: "the same at 1,024 outstanding",
+        bound: AtLeast(1.0),
+        unit: Unit::Times,
+        of: Ratio("POST /notes, 1,024 outstanding", "coap-rs's server, 1,024 outstanding"),
         beside: &[],
     },
     Goal {
@@ -97,6 +149,24 @@ const GOALS: &[Goal] = &[
             "bare echo after fdatasync, one at a time, answer us",
         ),
         beside: &[],
+    },
+    Goal {
+        what: "`suibi TEXT`, start to exit, joined, 10,000 notes, of a bare add",
+        bound: AtMost(2.0),
+        unit: Unit::Times,
+        of: Ratio("suibi TEXT, joined, ms", "bare add, ms"),
+        beside: &[
+            ("`sh -c 'echo >> file'`", Ratio("sh -c 'echo >> file', ms", "bare add, ms")),
+            ("atuin", Ratio("atuin history start, ms", "bare add, ms")),
+            ("jrnl", Ratio("jrnl TEXT, ms", "bare add, ms")),
+        ],
+    },
+    Goal {
+        what: "jrnl's add, 10,000 notes, of `suibi TEXT`",
+        bound: AtLeast(50.0),
+        unit: Unit::Times,
+        of: Ratio("jrnl TEXT, ms", "suibi TEXT, joined, ms"),
+        beside: &[("atuin", Ratio("atuin history start, ms", "suibi TEXT, joined, ms"))],
     },
     Goal {
         what: "list a day, 1,000,000 notes, start to exit",

@@ -1,4 +1,5 @@
-//! `recvmmsg` and `sendmmsg`, as bare as they are: several datagrams per system call.
+//! `recvmmsg` and `sendmmsg`, as bare as they are: several datagrams per system call; with the
+//! kernel's offloads, also several of one flow per datagram that passes through it.
 
 #![expect(unsafe_code, reason = "std has no call for more than one datagram at a time")]
 
@@ -11,10 +12,49 @@ pub(crate) const BATCH: usize = 64;
 /// One more than any datagram that is sent or answered here.
 const BUFFER_LEN: usize = 4_096;
 
+/// As long as datagrams that travel as one can be together, and how many they can be.
+const JOINED_LEN: usize = 65_535;
+const JOINED: usize = 64;
+
+/// Room for one control message that holds a number, aligned as its header wants it.
+type Control = [u64; 4];
+
+/// Lets the kernel hand several datagrams of one flow over as one (`UDP_GRO`).
+pub(crate) fn join_received(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+/// Asks for room for bursts, as much as our own server asks for; the kernel gives what its own limit allows.
+pub(crate) fn hold_bursts(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 4 << 20)
+}
+
+fn set(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    // SAFETY: these options are ints, and `value` is one that outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Room for what one call receives, with the addresses it came from.
 pub(crate) struct Received {
-    buffers: Vec<[u8; BUFFER_LEN]>,
+    buffers: Vec<Vec<u8>>,
     lens: [usize; BATCH],
+    /// How long each of the datagrams is that came as one; zero when it is one alone.
+    segment_lens: [u16; BATCH],
+    controls: Vec<Control>,
     addresses: Vec<libc::sockaddr_storage>,
     address_lens: [libc::socklen_t; BATCH],
     count: usize,
@@ -22,11 +62,22 @@ pub(crate) struct Received {
 
 impl Received {
     pub(crate) fn new() -> Self {
+        Self::with_room(BUFFER_LEN)
+    }
+
+    /// For a socket with [`join_received`].
+    pub(crate) fn joined() -> Self {
+        Self::with_room(JOINED_LEN)
+    }
+
+    fn with_room(len: usize) -> Self {
         // SAFETY: all zeros is a valid sockaddr_storage: an address of no family.
         let nowhere: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
         Self {
-            buffers: vec![[0; BUFFER_LEN]; BATCH],
+            buffers: vec![vec![0; len]; BATCH],
             lens: [0; BATCH],
+            segment_lens: [0; BATCH],
+            controls: vec![[0; 4]; BATCH],
             addresses: vec![nowhere; BATCH],
             address_lens: [0; BATCH],
             count: 0,
@@ -38,16 +89,25 @@ impl Received {
         self.count = 0;
         let mut iovecs: [libc::iovec; BATCH] = std::array::from_fn(|i| libc::iovec {
             iov_base: self.buffers[i].as_mut_ptr().cast(),
-            iov_len: BUFFER_LEN,
+            iov_len: self.buffers[i].len(),
         });
         let addresses = self.addresses.as_mut_ptr();
+        let controls = self.controls.as_mut_ptr();
+        let joined = self.buffers[0].len() == JOINED_LEN;
         let mut headers: [libc::mmsghdr; BATCH] = std::array::from_fn(|i| {
-            // SAFETY: `i` is within `addresses`, which has BATCH elements.
-            let name = unsafe { addresses.add(i) };
-            header(&mut iovecs[i], name.cast(), size_of::<libc::sockaddr_storage>())
+            // SAFETY: `i` is within `addresses` and `controls`, which have BATCH elements each.
+            let (name, control) = unsafe { (addresses.add(i), controls.add(i)) };
+            let mut header =
+                header(&mut iovecs[i], name.cast(), size_of::<libc::sockaddr_storage>());
+            if joined {
+                header.msg_hdr.msg_control = control.cast();
+                header.msg_hdr.msg_controllen = size_of::<Control>();
+            }
+            header
         });
-        // SAFETY: every header points to one iovec and one address, which point to memory of ours
-        // that is as long as they say and outlives the call. No timeout is given.
+        // SAFETY: every header points to one iovec, one address and perhaps one control buffer,
+        // which point to memory of ours that is as long as they say and outlives the call. No
+        // timeout is given.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -61,13 +121,18 @@ impl Received {
         for (i, header) in headers[..self.count].iter().enumerate() {
             self.lens[i] = header.msg_len as usize;
             self.address_lens[i] = header.msg_hdr.msg_namelen;
+            self.segment_lens[i] = segment_len(&header.msg_hdr);
         }
         Ok(())
     }
 
     /// What was received, in order.
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.count).map(|i| &self.buffers[i][..self.lens[i]])
+        (0..self.count).flat_map(|i| {
+            let bytes = &self.buffers[i][..self.lens[i]];
+            let each = usize::from(self.segment_lens[i]);
+            bytes.chunks(if each == 0 { bytes.len().max(1) } else { each })
+        })
     }
 
     /// Sends everything back to where it came from.
@@ -80,7 +145,12 @@ impl Received {
         let mut headers: [libc::mmsghdr; BATCH] = std::array::from_fn(|i| {
             // SAFETY: `i` is within `addresses`, which has BATCH elements.
             let name = unsafe { addresses.add(i) };
-            header(&mut iovecs[i], name.cast(), self.address_lens[i] as usize)
+            let mut header = header(&mut iovecs[i], name.cast(), self.address_lens[i] as usize);
+            let each = self.segment_lens[i];
+            if self.lens[i] > usize::from(each) && each > 0 {
+                split_on_the_way(&mut header.msg_hdr, &mut self.controls[i], each);
+            }
+            header
         });
         send(socket, &mut headers[..self.count]).map(drop)
     }
@@ -103,6 +173,67 @@ pub(crate) fn send_all(socket: BorrowedFd<'_>, datagrams: &[Vec<u8>]) -> io::Res
         sent += send(socket, &mut headers)?;
     }
     Ok(sent)
+}
+
+/// The same, where datagrams of one length go as one through the kernel (`UDP_SEGMENT`).
+pub(crate) fn send_joined(socket: BorrowedFd<'_>, datagrams: &[Vec<u8>]) -> io::Result<usize> {
+    let mut sent = 0;
+    let alike = |one: &Vec<u8>, next: &Vec<u8>| one.len() == next.len();
+    let runs = datagrams.chunk_by(alike).flat_map(|run| {
+        let len = run[0].len().max(1);
+        run.chunks((JOINED_LEN / len).clamp(1, JOINED))
+    });
+    for run in runs {
+        let mut bytes = run.concat();
+        let mut iovec = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+        let mut header = header(&mut iovec, std::ptr::null_mut(), 0);
+        let mut control = [0; 4];
+        if run.len() > 1 {
+            let each = u16::try_from(run[0].len()).expect("a datagram is short");
+            split_on_the_way(&mut header.msg_hdr, &mut control, each);
+        }
+        if send(socket, std::slice::from_mut(&mut header))? == 0 {
+            break;
+        }
+        sent += run.len();
+    }
+    Ok(sent)
+}
+
+/// How long each of the datagrams is that came as one, or zero.
+fn segment_len(header: &libc::msghdr) -> u16 {
+    // SAFETY: the kernel has filled the header's control buffer, if it has one, with whole control
+    // messages, and these calls stay within it.
+    let mut message = unsafe { libc::CMSG_FIRSTHDR(header) };
+    while !message.is_null() {
+        // SAFETY: it is not null, so it is a whole control message in the buffer; the kernel writes
+        // an int for UDP_GRO, which need not be aligned.
+        unsafe {
+            if (*message).cmsg_level == libc::SOL_UDP && (*message).cmsg_type == libc::UDP_GRO {
+                let len = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
+                return u16::try_from(len).unwrap_or(0);
+            }
+            message = libc::CMSG_NXTHDR(header, message);
+        }
+    }
+    0
+}
+
+/// Makes the kernel send what the header leads to as datagrams of `each` bytes.
+fn split_on_the_way(header: &mut libc::msghdr, control: &mut Control, each: u16) {
+    // SAFETY: these only compute lengths.
+    let (space, len) = unsafe { (libc::CMSG_SPACE(2) as usize, libc::CMSG_LEN(2) as usize) };
+    assert!(space <= size_of::<Control>(), "the buffer is made for this");
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = space;
+    // SAFETY: the control buffer was just set, has room for a header and a u16, and is aligned.
+    unsafe {
+        let message = libc::CMSG_FIRSTHDR(header);
+        (*message).cmsg_level = libc::SOL_UDP;
+        (*message).cmsg_type = libc::UDP_SEGMENT;
+        (*message).cmsg_len = len;
+        libc::CMSG_DATA(message).cast::<u16>().write_unaligned(each);
+    }
 }
 
 fn send(socket: BorrowedFd<'_>, headers: &mut [libc::mmsghdr]) -> io::Result<usize> {
@@ -134,4 +265,37 @@ fn header(iovec: *mut libc::iovec, name: *mut libc::c_void, name_len: usize) -> 
     header.msg_hdr.msg_name = name;
     header.msg_hdr.msg_namelen = libc::socklen_t::try_from(name_len).expect("an address is short");
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd as _;
+
+    use super::*;
+
+    #[test]
+    fn what_travels_as_one_arrives_as_many() {
+        let (here, there) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        here.connect(there.local_addr().unwrap()).unwrap();
+        join_received(there.as_fd()).unwrap();
+        let datagrams: Vec<Vec<u8>> =
+            [&b"one"[..], b"two", b"six", b"seven"].map(Vec::from).to_vec();
+        assert_eq!(send_joined(here.as_fd(), &datagrams).unwrap(), 4);
+        let mut received = Received::joined();
+        let mut echoed = Vec::new();
+        while echoed.len() < 4 {
+            received.receive(there.as_fd()).unwrap();
+            echoed.extend(received.datagrams().map(Vec::from));
+            received.echo(there.as_fd()).unwrap();
+        }
+        assert_eq!(echoed, datagrams);
+        // The sender has not asked for joined datagrams, and gets them one by one.
+        let mut buf = [0; 16];
+        for datagram in datagrams {
+            let len = here.recv(&mut buf).unwrap();
+            assert_eq!(buf[..len], datagram);
+        }
+    }
 }

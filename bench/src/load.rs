@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Shape {
     pub(crate) sockets: usize,
     pub(crate) each: usize,
+    /// What one socket sends at a time goes through the kernel as one, and so do its answers, if the server lets them.
+    pub(crate) joined: bool,
 }
 
 /// What to ask, and whether the answer is right.
@@ -92,9 +94,12 @@ struct Port {
 }
 
 impl Port {
-    fn open(poll: &Poll, token: Token, target: SocketAddr) -> io::Result<Self> {
+    fn open(poll: &Poll, token: Token, target: SocketAddr, joined: bool) -> io::Result<Self> {
         let mut socket = UdpSocket::bind("127.0.0.1:0".parse().expect("an address"))?;
         socket.connect(target)?;
+        if joined {
+            kernel::join_received(socket.as_fd())?;
+        }
         poll.registry().register(&mut socket, token, Interest::READABLE)?;
         Ok(Self { socket, next_id: 0, used: 0, flights: Vec::new() })
     }
@@ -112,7 +117,7 @@ pub(crate) fn run(
 ) -> Result<Loaded, Failure> {
     let poll = Poll::new()?;
     let ports = (0..shape.sockets)
-        .map(|n| Port::open(&poll, Token(n), target))
+        .map(|n| Port::open(&poll, Token(n), target, shape.joined))
         .collect::<io::Result<Vec<_>>>()?;
     let mut generator = Generator {
         poll,
@@ -120,7 +125,7 @@ pub(crate) fn run(
         shape,
         ports,
         next_number: 0,
-        received: Received::new(),
+        received: if shape.joined { Received::joined() } else { Received::new() },
         loaded: Loaded::default(),
     };
     let cpu_before = cpu::of_this_thread()?;
@@ -180,7 +185,7 @@ impl Generator {
             if !port.flights.is_empty() {
                 return Ok(());
             }
-            *port = Port::open(&self.poll, Token(index), self.target)?;
+            *port = Port::open(&self.poll, Token(index), self.target, self.shape.joined)?;
         }
         let now = Instant::now();
         let mut datagrams = Vec::with_capacity(self.shape.each);
@@ -198,7 +203,11 @@ impl Generator {
             port.used += 1;
             self.next_number += 1;
         }
-        kernel::send_all(port.socket.as_fd(), &datagrams)?;
+        if self.shape.joined {
+            kernel::send_joined(port.socket.as_fd(), &datagrams)?;
+        } else {
+            kernel::send_all(port.socket.as_fd(), &datagrams)?;
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 mod apart;
 mod bare;
 mod cases;
+mod commands;
 mod cpu;
 mod device;
 mod feed;
@@ -20,25 +21,31 @@ mod message;
 mod million;
 mod narrow;
 mod output;
+mod peers;
 mod plot;
 mod protected;
+mod redis;
 mod report;
 mod server;
 mod sqlite;
 mod table;
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cases::Case;
 use output::Output;
+use peers::Peer;
 use report::Report;
 use table::Table;
 
 const USAGE: &str = "\
 usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD]
-                   [--dir DIR] [--out DIR] --server PATH
+                   [--without NAME]... [--dir DIR] [--out DIR] [--peers DIR] [--needs]
+                   --server PATH
 
   --server PATH  the suibi binary to measure, built for release
   --quick        two short rounds of the cases that need no long preparation: does it work, and
@@ -47,8 +54,11 @@ usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD
   --seconds S    how long each turn loads (2)
   --notes N      how many a first sync brings (100000), and the largest journal has (1000000)
   --only WORD    only the cases whose name has WORD in it
+  --without NAME not this one of the others: libcoap, coap-rs, aiocoap, redis, jrnl, atuin
   --dir DIR      where the servers keep their data; the disk under it is measured, too
   --out DIR      where report.txt, report.json and the pictures go
+  --peers DIR    where the others are that are not packages of the system
+  --needs        measure nothing, but say which of the others this would need
 ";
 
 /// What to measure and how.
@@ -63,15 +73,17 @@ pub(crate) struct Options {
     /// Leaves out what takes long before or after what is measured.
     pub(crate) quick: bool,
     pub(crate) out: Option<PathBuf>,
+    pub(crate) peers: PathBuf,
+    without: Vec<Peer>,
+    needs: bool,
 }
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
-    // The servers that bound the measurement are this same program.
-    if arguments.peek().is_some_and(|first| first == "bare") {
-        return finish(bare::serve(arguments.nth(1).map(PathBuf::from).as_deref()));
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    // The programs that bound the measurement are this same one.
+    if let Some(result) = bare::run(&arguments) {
+        return finish(result);
     }
-    let arguments: Vec<_> = arguments.collect();
     if arguments.iter().any(|argument| argument == "--help") {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
@@ -80,6 +92,12 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
+    if options.needs {
+        for peer in options.needed() {
+            println!("{peer}");
+        }
+        return ExitCode::SUCCESS;
+    }
     finish(measure(&options))
 }
 
@@ -96,6 +114,36 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
 impl Options {
     fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|word| name.contains(word.as_str()))
+    }
+
+    /// Whether this one of the others is to be measured, too.
+    pub(crate) fn compares_with(&self, peer: Peer) -> bool {
+        !self.without.contains(&peer)
+    }
+
+    /// The cases that take turns.
+    fn cases(&self) -> Vec<Case> {
+        let mut cases = cases::all();
+        cases.retain(|case| {
+            self.wants(case.name) && case.peer().is_none_or(|peer| self.compares_with(peer))
+        });
+        cases
+    }
+
+    fn measurements(&self) -> impl Iterator<Item = &'static (&'static str, Measure)> {
+        WHOLE.iter().filter(|(name, _)| {
+            let is_short = SHORT.contains(name) || self.only.is_some();
+            self.wants(name) && (is_short || !self.quick)
+        })
+    }
+
+    /// Which of the others a run is about.
+    fn needed(&self) -> BTreeSet<Peer> {
+        let mut needed: BTreeSet<_> = self.cases().iter().filter_map(Case::peer).collect();
+        if self.measurements().any(|(name, _)| *name == commands::NAME) {
+            needed.extend(commands::PEERS.into_iter().filter(|peer| self.compares_with(*peer)));
+        }
+        needed
     }
 
     /// Says what is being measured, on a terminal.
@@ -117,6 +165,7 @@ type Measure = fn(&Options) -> Result<Table, Failure>;
 
 /// What is measured from end to end, by name.
 const WHOLE: &[(&str, Measure)] = &[
+    (commands::NAME, commands::run),
     (first_sync::NAME, first_sync::run),
     (apart::NAME, apart::run),
     (narrow::NAME, narrow::run),
@@ -125,11 +174,15 @@ const WHOLE: &[(&str, Measure)] = &[
 ];
 
 /// What of it is short enough for `--quick` without `--only`.
-const SHORT: &[&str] = &[];
+const SHORT: &[&str] = &[commands::NAME];
 
 fn measure(options: &Options) -> Result<(), Failure> {
+    for peer in options.needed() {
+        // Better now than after ten minutes.
+        peer.program(options)?;
+    }
     let mut output = Output::default();
-    let cases: Vec<_> = cases::all().into_iter().filter(|case| options.wants(case.name)).collect();
+    let cases = options.cases();
     if !cases.is_empty() {
         let mut report = Report::new(&cases, options);
         for round in 1..=options.rounds {
@@ -143,13 +196,10 @@ fn measure(options: &Options) -> Result<(), Failure> {
         options.told();
         output.servers(&report)?;
     }
-    for (name, run) in WHOLE {
-        let is_short = SHORT.contains(name) || options.only.is_some();
-        if options.wants(name) && (is_short || !options.quick) {
-            let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
-            options.told();
-            output.table(table);
-        }
+    for (name, run) in options.measurements() {
+        let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
+        options.told();
+        output.table(table);
     }
     output.finish(options.out.as_deref())
 }
@@ -164,6 +214,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         only: None,
         quick: false,
         out: None,
+        peers: PathBuf::new(),
+        without: Vec::new(),
+        needs: false,
     };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -181,6 +234,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--only" => options.only = Some(arguments.next()?),
             "--dir" => options.dir = arguments.next()?.into(),
             "--out" => options.out = Some(arguments.next()?.into()),
+            "--peers" => options.peers = arguments.next()?.into(),
+            "--without" => options.without.push(arguments.next()?.parse().ok()?),
+            "--needs" => options.needs = true,
             "--server" => options.server = arguments.next()?.into(),
             _ => return None,
         }
@@ -204,8 +260,9 @@ mod tests {
         });
         let mut arguments = Vec::new();
         for (name, takes_a_value) in named {
-            arguments.push(name);
-            arguments.extend(takes_a_value.then(|| "7".to_owned()));
+            arguments.push(name.clone());
+            let value = if name == "--without" { "redis" } else { "7" };
+            arguments.extend(takes_a_value.then(|| value.to_owned()));
         }
         let options = parse(arguments.clone().into_iter()).expect("the help is right");
         assert_eq!((options.rounds, options.notes, options.quick), (7, Some(7), true));

@@ -1,9 +1,11 @@
 //! As much of CoAP as a load generator needs (RFC 7252 §3), written by hand and apart from the
 //! server's own: a mistake there must not be made here, too.
 
-/// `CON` POST with a token of four bytes.
-const CON_POST: [u8; 2] = [0x44, 0x02];
+/// `CON` with a token of four bytes.
+const CON: u8 = 0x44;
 const GET: u8 = 0x01;
+const POST: u8 = 0x02;
+const PUT: u8 = 0x03;
 const PAYLOAD: u8 = 0xff;
 
 const URI_PATH: u8 = 11;
@@ -25,7 +27,7 @@ pub(crate) fn post(
     block1: Option<u32>,
     payload: &[u8],
 ) -> Vec<u8> {
-    let mut bytes = begin(CON_POST[1], id, token, path);
+    let mut bytes = begin(POST, id, token, path);
     // text/plain is 0, whose shortest form has no bytes (RFC 7252 §3.2).
     let format: &[u8] = if format == 0 { &[] } else { &[format] };
     option(&mut bytes, CONTENT_FORMAT - URI_PATH, format);
@@ -39,9 +41,16 @@ pub(crate) fn post(
 
 /// The bytes of a POST that asks for a later block of the answer to an earlier one (RFC 7959 §3.3).
 pub(crate) fn post_for_more(id: u16, token: u32, path: &str, format: u8, block2: u32) -> Vec<u8> {
-    let mut bytes = begin(CON_POST[1], id, token, path);
+    let mut bytes = begin(POST, id, token, path);
     option(&mut bytes, CONTENT_FORMAT - URI_PATH, &[format]);
     option(&mut bytes, BLOCK2 - CONTENT_FORMAT, shortest(&block2.to_be_bytes()));
+    bytes
+}
+
+/// The bytes of a confirmable PUT of text.
+pub(crate) fn put(id: u16, token: u32, path: &str, text: &str) -> Vec<u8> {
+    let mut bytes = post(id, token, path, 0, None, text.as_bytes());
+    bytes[1] = PUT;
     bytes
 }
 
@@ -51,7 +60,7 @@ pub(crate) fn get(id: u16, token: u32, path: &str) -> Vec<u8> {
 }
 
 fn begin(code: u8, id: u16, token: u32, path: &str) -> Vec<u8> {
-    let mut bytes = vec![CON_POST[0], code];
+    let mut bytes = vec![CON, code];
     bytes.extend_from_slice(&id.to_be_bytes());
     bytes.extend_from_slice(&token.to_be_bytes());
     option(&mut bytes, URI_PATH, path.as_bytes());
@@ -153,6 +162,10 @@ fn extended(nibble: u8, rest: &mut &[u8]) -> Option<usize> {
         small => Some(usize::from(small)),
     }
 }
+
+/// An empty confirmable message, which every CoAP endpoint answers with [`PONG`] (RFC 7252 §4.3).
+pub(crate) const PING: [u8; 4] = [0x40, 0, 0, 1];
+pub(crate) const PONG: [u8; 4] = [0x70, 0, 0, 1];
 
 /// An empty acknowledgement.
 pub(crate) fn acknowledgement(id: u16) -> Vec<u8> {

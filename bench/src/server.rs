@@ -1,14 +1,15 @@
 //! A server as a child process.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use suibi_server::LocalCredential;
 
-use crate::Failure;
+use crate::message::{PING, PONG};
+use crate::{Failure, bare};
 
 /// A server that is ready. It is killed when this is dropped.
 pub(crate) struct Server {
@@ -46,7 +47,55 @@ impl Server {
         Self::start(&mut command)
     }
 
-    fn start(command: &mut Command) -> Result<Self, Failure> {
+    /// The same, for datagrams that come and go as one.
+    pub(crate) fn bare_joined() -> Result<Self, Failure> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bare", bare::JOINED]);
+        Self::start(&mut command)
+    }
+
+    /// Starts a server that says nothing; it is ready when it answers a CoAP ping.
+    pub(crate) fn answers_pings(command: &mut Command, port: u16) -> Result<Self, Failure> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+        Self::silent(command, port, |address| {
+            let mut buf = [0; 16];
+            // Nobody listens there yet, perhaps, and that may be an error.
+            let _ = socket.send_to(&PING, address);
+            socket.recv(&mut buf).is_ok_and(|len| buf[..len] == PONG)
+        })
+    }
+
+    /// Starts a server that says nothing; it is ready when it accepts a connection.
+    pub(crate) fn accepts(command: &mut Command, port: u16) -> Result<Self, Failure> {
+        Self::silent(command, port, |address| {
+            std::thread::sleep(Duration::from_millis(20));
+            TcpStream::connect(address).is_ok()
+        })
+    }
+
+    fn silent(
+        command: &mut Command,
+        port: u16,
+        is_ready: impl Fn(SocketAddr) -> bool,
+    ) -> Result<Self, Failure> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut server = Self { child: command.spawn()?, address };
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(20) {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("the server ends at once, {status}").into());
+            }
+            if is_ready(address) {
+                return Ok(server);
+            }
+        }
+        Err("the server does not become ready".into())
+    }
+
+    /// Starts a server that says its address and then that it is ready, on standard error.
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failure> {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().ok_or("no pipe")?).lines();
         let mut said = String::new();
