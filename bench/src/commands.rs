@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::table::{Table, spread};
 use crate::{Failure, Options, cpu, sqlite};
 
-pub(crate) const NAME: &str = "commands";
+pub(crate) const NAME: &str = "commands beside others";
 
 pub(crate) const PEERS: [Peer; 2] = [Peer::Jrnl, Peer::Atuin];
 

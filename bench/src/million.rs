@@ -230,7 +230,8 @@ pub(crate) fn run(options: &Options) -> Result<Table, Failure> {
             let rare = Query { text: Some(RARE_WORD.into()), ..Query::default() };
             reader.notes(JournalId::FIRST, &rare)?;
             search.times[number].push(after_each_write(store, || {
-                Ok(drop(reader.notes(JournalId::FIRST, &rare)?))
+                reader.notes(JournalId::FIRST, &rare)?;
+                Ok(())
             })?);
             open.times[number].push(repeated(|| open_and_list(&journals[number]))?);
         }
