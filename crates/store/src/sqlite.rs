@@ -3,6 +3,7 @@
 mod access;
 pub mod backup;
 mod batch;
+mod chains;
 #[cfg(test)]
 mod cost;
 mod history;
@@ -17,6 +18,7 @@ mod purge;
 mod reader;
 mod replica;
 mod rescue;
+mod rows;
 pub mod salvage;
 mod search;
 pub mod verify;
@@ -175,7 +177,7 @@ impl Store for SqliteStore {
         change: &AccessChange,
         audit: Option<&AuditEntry>,
     ) -> Result<Result<AccessDone, AccessRefused>, StoreError> {
-        self.write(JournalId::FIRST, |batch| access::change(batch.conn, change, audit))
+        self.write(JournalId::FIRST, |batch| access::change(batch.tables()?, change, audit))
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {

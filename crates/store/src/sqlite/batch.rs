@@ -1,18 +1,22 @@
 //! One write transaction: changes are appended, chains and feeds go on, notes follow.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{Body, ChainId, Cursor, Entry, Hash, Receipt, Refusal};
 
+use super::chains::{Chain, Chains};
 use super::notes;
 use super::own::OwnNote;
+use super::rows::{self, NewChange, Rows};
 use super::{OwnChain, SqliteOptions};
 use crate::random::Chance;
 use crate::{JournalId, Outcome, StoreError, Write};
 
 /// Chains that are remembered between transactions, at most.
 const CHAINS: usize = 20_000;
+/// Instants whose notes are counted between transactions, at most.
+const SLOTS: usize = 4_096;
 
 /// What the file held at the end of the last transaction, so that the next one need not ask.
 ///
@@ -23,7 +27,9 @@ pub(crate) struct Cache {
     /// The last position of all journals.
     pub(super) position: u64,
     feeds: BTreeMap<JournalId, Feed>,
-    chains: HashMap<ChainId, Chain>,
+    chains: Chains,
+    /// The next key for notes of the same instant, where there were some lately.
+    pub(super) slots: BTreeMap<i64, i64>,
     /// The own chains of a server, one in each journal. They belong to this opening of the file, so
     /// they outlive what others write.
     pub(crate) own: BTreeMap<JournalId, ChainId>,
@@ -38,21 +44,11 @@ struct Feed {
     touched: bool,
 }
 
-/// The end of a chain.
-#[derive(Debug, Clone)]
-pub(crate) struct Chain {
-    /// Its short name in this file; 0 before it has one.
-    pub(crate) id: i64,
-    journal: JournalId,
-    has_device: bool,
-    pub(crate) seq: u64,
-    pub(crate) hash: Option<Hash>,
-    touched: bool,
-}
-
 /// One write transaction, in one journal at a time.
 pub(crate) struct Batch<'t> {
-    pub(crate) conn: &'t Connection,
+    conn: &'t Connection,
+    /// What goes to `changes` and `notes` next.
+    pub(super) rows: Rows<'t>,
     pub(crate) options: &'t SqliteOptions,
     pub(crate) cache: &'t mut Cache,
     pub(crate) chance: &'t mut Chance,
@@ -62,11 +58,10 @@ pub(crate) struct Batch<'t> {
     feed: Feed,
     /// The feeds of the journals that it was in before.
     left: BTreeMap<JournalId, Feed>,
-    touched: Vec<ChainId>,
+    /// Chains that were moved on, by their places in the cache.
+    touched: Vec<usize>,
     /// Notes more or fewer on each day of each journal.
     pub(super) days: BTreeMap<(i32, JournalId), i64>,
-    /// The next key for notes of the same instant.
-    pub(super) slots: HashMap<i64, i64>,
     /// Whether contents were erased.
     pub(super) erased: bool,
 }
@@ -94,10 +89,26 @@ impl<'t> Batch<'t> {
                 })?;
         }
         let feed = feed(conn, cache, journal)?;
-        let (touched, days, slots) = (Vec::new(), BTreeMap::new(), HashMap::new());
-        let left = BTreeMap::new();
-        let erased = false;
-        Ok(Self { conn, options, cache, chance, journal, feed, left, touched, days, slots, erased })
+        if cache.slots.len() > SLOTS {
+            cache.slots.clear();
+        }
+        let (rows, touched, days) = (Rows::new(conn), Vec::new(), BTreeMap::new());
+        let (left, erased) = (BTreeMap::new(), false);
+        Ok(Self { conn, rows, options, cache, chance, journal, feed, left, touched, days, erased })
+    }
+
+    /// The database with all that the batch has written up to here, but for `days`, `feeds` and the ends of `chains`:
+    /// these come with [`Self::flush`].
+    pub(crate) fn tables(&mut self) -> Result<&'t Connection, StoreError> {
+        if self.rows.len() > 0 {
+            self.write_rows()?;
+        }
+        Ok(self.conn)
+    }
+
+    /// The database for those to whom `changes`, `notes` and `edits` mean nothing: new rows of these may be waiting.
+    pub(super) fn aside(&self) -> &'t Connection {
+        self.conn
     }
 
     /// Goes on in another journal.
@@ -180,14 +191,15 @@ impl<'t> Batch<'t> {
 
     /// Whether a change adds a note that is not here, and does nothing else. One that is here with the very same
     /// content was added by the same change, which a rescue wrote on another chain.
-    fn is_new(&self, entry: &Entry) -> Result<bool, StoreError> {
+    fn is_new(&mut self, entry: &Entry) -> Result<bool, StoreError> {
         let change = entry.change();
         let has_text = entry.content().is_some_and(|content| matches!(content.body, Body::Text(_)));
         if !has_text || !change.parents.is_empty() {
             return Ok(false);
         }
-        let Some(row) = notes::find(self.conn, self.journal, change.note)? else { return Ok(true) };
-        for position in notes::positions(self.conn, row.first)? {
+        let tables = self.tables()?;
+        let Some(row) = notes::find(tables, self.journal, change.note)? else { return Ok(true) };
+        for position in notes::positions(tables, row.first)? {
             if self.entry_at(position)?.change().content == change.content {
                 return Ok(true);
             }
@@ -206,51 +218,50 @@ impl<'t> Batch<'t> {
             number: self.feed.number + 1,
             touched: true,
         };
-        self.conn
-            .prepare_cached(
-                "INSERT INTO changes
-                    (position, journal, number, chain, seq, hash, running, map, content)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                position,
-                self.journal.0,
-                self.feed.number,
-                chain,
-                change.seq,
-                entry.hash().as_bytes(),
-                self.feed.end.running.as_bytes(),
-                entry.change_bytes(),
-                entry.content_bytes(),
-            ])?;
+        let row = NewChange {
+            position,
+            journal: self.journal,
+            number: self.feed.number,
+            chain,
+            seq: change.seq,
+            hash: entry.hash(),
+            running: self.feed.end.running,
+        };
+        self.rows.add_change(row, entry);
         self.place(entry, position, chain)?;
+        if self.rows.len() >= rows::MOST {
+            self.write_rows()?;
+        }
         Ok(position)
     }
 
     /// The end of a chain, if the store knows the chain.
     pub(crate) fn chain(&mut self, id: ChainId) -> Result<Option<&Chain>, StoreError> {
-        if !self.cache.chains.contains_key(&id) {
-            let found = self
-                .conn
-                .prepare_cached(
-                    "SELECT id, journal, device <> '', seq, hash FROM chains WHERE chain = ?1",
-                )?
-                .query_row([id.as_bytes()], |row| {
-                    Ok(Chain {
-                        id: row.get(0)?,
-                        journal: JournalId(row.get(1)?),
-                        has_device: row.get(2)?,
-                        seq: row.get(3)?,
-                        hash: row.get::<_, Option<[u8; 32]>>(4)?.map(Hash::from_bytes),
-                        touched: false,
-                    })
-                })
-                .optional()?;
-            if let Some(chain) = found {
-                self.cache.chains.insert(id, chain);
-            }
+        Ok(self.find_chain(id)?.map(|place| &*self.cache.chains.at(place)))
+    }
+
+    /// Where a chain is in the cache, if the store knows it.
+    fn find_chain(&mut self, id: ChainId) -> Result<Option<usize>, StoreError> {
+        if let Some(place) = self.cache.chains.find(id) {
+            return Ok(Some(place));
         }
-        Ok(self.cache.chains.get(&id))
+        let found = self
+            .conn
+            .prepare_cached(
+                "SELECT id, journal, device <> '', seq, hash FROM chains WHERE chain = ?1",
+            )?
+            .query_row([id.as_bytes()], |row| {
+                Ok(Chain {
+                    id: row.get(0)?,
+                    journal: JournalId(row.get(1)?),
+                    has_device: row.get(2)?,
+                    seq: row.get(3)?,
+                    hash: row.get::<_, Option<[u8; 32]>>(4)?.map(Hash::from_bytes),
+                    touched: false,
+                })
+            })
+            .optional()?;
+        Ok(found.map(|chain| self.cache.chains.remember(id, chain)))
     }
 
     /// Moves the end of a chain on, makes the chain if it is new, and says its short name.
@@ -261,29 +272,31 @@ impl<'t> Batch<'t> {
         seq: u64,
         hash: Hash,
     ) -> Result<i64, StoreError> {
-        if self.chain(id)?.is_none() {
-            self.name_chain(id, device)?;
-        }
-        let chain = self.cache.chains.get_mut(&id).expect("it was found or made just now");
+        let place = match self.find_chain(id)? {
+            Some(place) if device.is_empty() || self.cache.chains.at(place).has_device => place,
+            _ => self.set_device(id, device)?,
+        };
+        let chain = self.cache.chains.at(place);
         // Of another server's feed, a replica may see the end of a chain before its middle.
         if seq > chain.seq {
             (chain.seq, chain.hash) = (seq, Some(hash));
         }
         if !chain.touched {
             chain.touched = true;
-            self.touched.push(id);
+            self.touched.push(place);
         }
-        let short = chain.id;
-        if !chain.has_device && !device.is_empty() {
-            self.name_chain(id, device)?;
-        }
-        Ok(short)
+        Ok(chain.id)
     }
 
     /// Says whose chain it is. The chain is made if it is not there.
     pub(crate) fn name_chain(&mut self, id: ChainId, device: &str) -> Result<(), StoreError> {
+        self.set_device(id, device).map(drop)
+    }
+
+    /// [`Self::name_chain`], and where the chain is in the cache.
+    fn set_device(&mut self, id: ChainId, device: &str) -> Result<usize, StoreError> {
         // A chain that is there, and not in the cache yet, gets there with its end.
-        self.chain(id)?;
+        let known = self.find_chain(id)?;
         let short = self
             .conn
             .prepare_cached(
@@ -292,17 +305,14 @@ impl<'t> Batch<'t> {
                  RETURNING id",
             )?
             .query_row(params![id.as_bytes(), self.journal.0, device], |row| row.get(0))?;
-        let journal = self.journal;
-        let chain = self.cache.chains.entry(id).or_insert(Chain {
-            id: short,
-            journal,
-            has_device: false,
-            seq: 0,
-            hash: None,
-            touched: false,
-        });
-        chain.has_device = !device.is_empty();
-        Ok(())
+        let (journal, has_device) = (self.journal, !device.is_empty());
+        let Some(place) = known else {
+            let (seq, hash, touched) = (0, None, false);
+            let chain = Chain { id: short, journal, has_device, seq, hash, touched };
+            return Ok(self.cache.chains.remember(id, chain));
+        };
+        self.cache.chains.at(place).has_device = has_device;
+        Ok(place)
     }
 
     /// Writes what a batch changes only once. To be followed by the commit.
@@ -312,8 +322,9 @@ impl<'t> Batch<'t> {
 
     /// Brings the tables to where the batch is, for who looks into them before its end.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        for id in std::mem::take(&mut self.touched) {
-            let chain = self.cache.chains.get_mut(&id).expect("touched chains are in the cache");
+        self.write_rows()?;
+        for place in std::mem::take(&mut self.touched) {
+            let chain = self.cache.chains.at(place);
             chain.touched = false;
             self.conn
                 .prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?
@@ -346,7 +357,7 @@ impl<'t> Batch<'t> {
     /// Looks up anew how far a chain and the feed of this journal are, after the tables were
     /// changed behind the batch. It was flushed before that.
     pub(super) fn look_again(&mut self, chain: ChainId) -> Result<(), StoreError> {
-        self.cache.chains.remove(&chain);
+        self.cache.chains.forget(chain);
         self.cache.feeds.remove(&self.journal);
         self.feed = feed(self.conn, self.cache, self.journal)?;
         Ok(())

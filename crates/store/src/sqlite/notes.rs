@@ -7,6 +7,7 @@ use suibi_journal::{
 
 use super::batch::Batch;
 use super::key;
+use super::rows::NewNote;
 use crate::{JournalId, StoreError};
 
 /// `notes.state`: not to be listed.
@@ -88,37 +89,94 @@ impl Batch<'_> {
                 last: position,
                 head: position,
             };
-            if self.try_insert(&state)?.is_some() {
+            if !self.rows.has_note(self.journal, &state) {
+                let key = self.next_key(state.time);
+                self.rows.add_note(NewNote { key, journal: self.journal, state });
                 return Ok(());
             }
         }
-        let Some(row) = find(self.conn, self.journal, change.note)? else {
-            let revisions = [stored(self.conn, position)?];
-            let state = fold_state(change.note, position, &revisions)?;
+        let is_purge = entry.content().is_some_and(|content| content.body == Body::Purged);
+        self.join(change.note, position, is_purge)
+    }
+
+    /// Lets the change at `position` have its effect on its note, whatever is there of it.
+    fn join(&mut self, id: NoteId, position: u64, is_purge: bool) -> Result<(), StoreError> {
+        let tables = self.tables()?;
+        let Some(row) = find(tables, self.journal, id)? else {
+            let revisions = [stored(tables, position)?];
+            let state = fold_state(id, position, &revisions)?;
             return match self.try_insert(&state)? {
                 Some(_) => Ok(()),
-                None => Err(StoreError::Corrupt(format!("note {} is there twice", change.note))),
+                None => Err(StoreError::Corrupt(format!("note {id} is there twice"))),
             };
         };
-        self.conn
+        tables
             .prepare_cached("INSERT INTO edits (first, position) VALUES (?1, ?2)")?
             .execute([row.first, position])?;
-        let is_purge = entry.content().is_some_and(|content| content.body == Body::Purged);
         if is_purge || row.state & PURGED != 0 {
-            self.erase(change.note, row)?;
+            self.erase(id, row)?;
         }
-        let revisions = revisions(self.conn, row.first)?;
-        let state = fold_state(change.note, row.first, &revisions)?;
+        let revisions = revisions(tables, row.first)?;
+        let state = fold_state(id, row.first, &revisions)?;
         self.update(row, &state)
     }
 
+    /// Writes the new changes and notes that wait for each other.
+    pub(super) fn write_rows(&mut self) -> Result<(), StoreError> {
+        let (notes, inserted) = self.rows.insert()?;
+        if inserted == notes.len() {
+            for note in &notes {
+                self.count(note.journal, note.key, &note.state);
+            }
+        } else {
+            self.write_in_order(&notes)?;
+        }
+        self.rows.reuse(notes);
+        Ok(())
+    }
+
+    /// Writes notes one by one of which some could not be inserted: another note of that instant had the key, or
+    /// the note was here already. Those that were are taken out again, since of one instant the first comes first.
+    fn write_in_order(&mut self, notes: &[NewNote]) -> Result<(), StoreError> {
+        let mut delete =
+            self.tables()?.prepare_cached("DELETE FROM notes WHERE key = ?1 AND first = ?2")?;
+        for note in notes {
+            delete.execute(params![note.key, note.state.first])?;
+            self.cache.slots.remove(&key::first(note.state.time));
+        }
+        for NewNote { journal, state, .. } in notes {
+            let here = std::mem::replace(&mut self.journal, *journal);
+            if self.try_insert(state)?.is_none() {
+                self.join(state.id, state.first, state.state & PURGED != 0)?;
+            }
+            self.journal = here;
+        }
+        Ok(())
+    }
+
+    /// The key for a note that is thought to be new.
+    fn next_key(&mut self, time: NoteTime) -> i64 {
+        let first = key::first(time);
+        let next = self.cache.slots.entry(first).or_insert(first);
+        let key = *next;
+        *next += 1;
+        key
+    }
+
+    /// Counts a note that was inserted.
+    fn count(&mut self, journal: JournalId, key: i64, state: &State) {
+        if state.state & DELETED == 0 {
+            *self.days.entry((key::day(key).days(), journal)).or_default() += 1;
+        }
+    }
+
     /// Where a change is that may have been taken before.
-    pub(crate) fn position_of(&self, entry: &Entry) -> Result<Option<u64>, StoreError> {
-        let Some(row) = find(self.conn, self.journal, entry.change().note)? else {
+    pub(crate) fn position_of(&mut self, entry: &Entry) -> Result<Option<u64>, StoreError> {
+        let tables = self.tables()?;
+        let Some(row) = find(tables, self.journal, entry.change().note)? else {
             return Ok(None);
         };
-        let found = self
-            .conn
+        let found = tables
             .prepare_cached(
                 "SELECT position FROM changes WHERE hash = ?2 AND position IN
                     (SELECT ?1 UNION ALL SELECT position FROM edits WHERE first = ?1)",
@@ -133,14 +191,15 @@ impl Batch<'_> {
         if row.state & DELETED == 0 {
             *self.days.entry((key::day(row.key).days(), self.journal)).or_default() -= 1;
         }
-        self.conn.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
-        self.conn.prepare_cached("DELETE FROM edits WHERE first = ?1")?.execute([row.first])?;
+        let tables = self.tables()?;
+        tables.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
+        tables.prepare_cached("DELETE FROM edits WHERE first = ?1")?.execute([row.first])?;
         Ok(())
     }
 
     /// Inserts a note that has no row, as its changes have it.
     pub(super) fn insert_folded(&mut self, id: NoteId, first: u64) -> Result<(), StoreError> {
-        let state = state(self.conn, id, first)?;
+        let state = state(self.tables()?, id, first)?;
         match self.try_insert(&state)? {
             Some(_) => Ok(()),
             None => Err(StoreError::Corrupt(format!("note {id} is there twice"))),
@@ -149,9 +208,10 @@ impl Batch<'_> {
 
     /// Inserts a note under a key of its own. `None`: its id is there already.
     fn try_insert(&mut self, state: &State) -> Result<Option<i64>, StoreError> {
+        let tables = self.tables()?;
         let mut first = key::first(state.time);
-        let mut key = self.slots.get(&first).copied().unwrap_or(first);
-        let mut insert = self.conn.prepare_cached(
+        let mut key = self.cache.slots.get(&first).copied().unwrap_or(first);
+        let mut insert = tables.prepare_cached(
             "INSERT INTO notes
                 (key, id, journal, time, zone, state, chain, source, first, last, head)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -178,8 +238,7 @@ impl Batch<'_> {
             }
             // Other notes have this instant: the place behind the last of them, or, when there
             // are too many, the next millisecond.
-            let last: Option<i64> = self
-                .conn
+            let last: Option<i64> = tables
                 .prepare_cached("SELECT max(key) FROM notes WHERE key >= ?1 AND key < ?2")?
                 .query_row([first, first + key::SLOTS], |row| row.get(0))?;
             key = last.map_or(first, |last| last + 1);
@@ -187,10 +246,8 @@ impl Batch<'_> {
                 first = key;
             }
         }
-        self.slots.insert(key::first(state.time), key + 1);
-        if state.state & DELETED == 0 {
-            *self.days.entry((key::day(key).days(), self.journal)).or_default() += 1;
-        }
+        self.cache.slots.insert(key::first(state.time), key + 1);
+        self.count(self.journal, key, state);
         Ok(Some(key))
     }
 
@@ -200,8 +257,9 @@ impl Batch<'_> {
             *self.days.entry((key::day(row.key).days(), self.journal)).or_default() -= 1;
         }
         if !key::fits(row.key, state.time) {
-            self.conn.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
-            self.conn
+            let tables = self.tables()?;
+            tables.prepare_cached("DELETE FROM notes WHERE key = ?1")?.execute([row.key])?;
+            tables
                 .prepare_cached("INSERT INTO moved (position, key) VALUES (?1, ?2)")?
                 .execute(params![state.last, row.key])?;
             return match self.try_insert(state)? {
@@ -209,7 +267,7 @@ impl Batch<'_> {
                 None => Err(StoreError::Corrupt(format!("note {} is there twice", state.id))),
             };
         }
-        self.conn
+        self.tables()?
             .prepare_cached(
                 "UPDATE notes SET time = ?2, zone = ?3, state = ?4, chain = ?5, source = ?6,
                     last = ?7, head = ?8 WHERE key = ?1",
@@ -224,9 +282,7 @@ impl Batch<'_> {
                 state.last,
                 state.head,
             ])?;
-        if state.state & DELETED == 0 {
-            *self.days.entry((key::day(row.key).days(), self.journal)).or_default() += 1;
-        }
+        self.count(self.journal, row.key, state);
         Ok(())
     }
 }

@@ -86,9 +86,10 @@ impl Batch<'_> {
         Ok(Ok(NoteWritten { id, receipt, created, time, heads: vec![entry.hash()] }))
     }
 
-    fn before(&self, id: NoteId) -> Result<Option<Before>, StoreError> {
-        let Some(row) = notes::find(self.conn, self.journal, id)? else { return Ok(None) };
-        let folded = notes::folded(&notes::revisions(self.conn, row.first)?)?;
+    fn before(&mut self, id: NoteId) -> Result<Option<Before>, StoreError> {
+        let tables = self.tables()?;
+        let Some(row) = notes::find(tables, self.journal, id)? else { return Ok(None) };
+        let folded = notes::folded(&notes::revisions(tables, row.first)?)?;
         Ok(Some(Before {
             heads: folded.heads.iter().map(|head| head.hash).collect(),
             time: folded.time,
@@ -128,7 +129,7 @@ impl Batch<'_> {
     pub(super) fn leave_chain(&mut self, chain: ChainId) -> Result<(), StoreError> {
         let key = self.own_chain_key();
         self.cache.own.retain(|_, own| *own != chain);
-        self.conn
+        self.aside()
             .prepare_cached("DELETE FROM meta WHERE key = ?1 AND value = ?2")?
             .execute([key, chain.to_string()])?;
         Ok(())

@@ -100,10 +100,11 @@ impl Batch<'_> {
         now: NoteTime,
         audit: Option<&AuditEntry>,
     ) -> Result<Result<NoteWritten, NoteRefused>, StoreError> {
-        let Some(row) = notes::find(self.conn, self.journal, id)? else {
+        let tables = self.tables()?;
+        let Some(row) = notes::find(tables, self.journal, id)? else {
             return Ok(Err(NoteRefused::NotFound));
         };
-        let folded = notes::folded(&notes::revisions(self.conn, row.first)?)?;
+        let folded = notes::folded(&notes::revisions(tables, row.first)?)?;
         let mut heads: Vec<Hash> = folded.heads.iter().map(|head| head.hash).collect();
         let time = folded.time;
         if row.state & PURGED != 0 {
@@ -125,7 +126,7 @@ impl Batch<'_> {
             self.enqueue(&entry, position)?;
         }
         if let Some(audit) = audit {
-            access::add_to_trail(self.conn, audit)?;
+            access::add_to_trail(self.aside(), audit)?;
         }
         let (receipt, heads) = (receipt(&entry, position), vec![entry.hash()]);
         Ok(Ok(NoteWritten { id, receipt, created: false, time, heads }))
@@ -133,13 +134,14 @@ impl Batch<'_> {
 
     /// Drops the contents of all changes of a note but those of its purges.
     pub(super) fn erase(&mut self, id: NoteId, note: NoteRow) -> Result<(), StoreError> {
-        let mut with_content = self.conn.prepare_cached(
+        let tables = self.tables()?;
+        let mut with_content = tables.prepare_cached(
             "SELECT position, content FROM changes
              WHERE position IN (SELECT ?1 UNION ALL SELECT position FROM edits WHERE first = ?1)
                 AND content IS NOT NULL",
         )?;
         let mut drop_content =
-            self.conn.prepare_cached("UPDATE changes SET content = NULL WHERE position = ?1")?;
+            tables.prepare_cached("UPDATE changes SET content = NULL WHERE position = ?1")?;
         let mut rows = with_content.query([note.first])?;
         let mut positions: Vec<u64> = Vec::new();
         while let Some(row) = rows.next()? {
@@ -171,13 +173,13 @@ impl Batch<'_> {
             address: String::new(),
             detail: format!("note {id}"),
         };
-        access::add_to_trail(self.conn, &entry)
+        access::add_to_trail(self.aside(), &entry)
     }
 
     /// The receipt of a change that is here.
-    fn receipt_at(&self, position: u64) -> Result<Receipt, StoreError> {
+    fn receipt_at(&mut self, position: u64) -> Result<Receipt, StoreError> {
         let map: Vec<u8> = self
-            .conn
+            .tables()?
             .prepare_cached("SELECT map FROM changes WHERE position = ?1")?
             .query_row([position], |row| row.get(0))?;
         let change = Change::decode(&map).map_err(|error| {

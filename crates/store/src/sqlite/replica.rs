@@ -88,7 +88,7 @@ impl SqliteStore {
             for (position, entry) in &page.entries {
                 batch.apply_entry(entry, *position, &mut applied)?;
             }
-            if page.next != after && cursor(batch.conn)? == after {
+            if page.next != after && cursor(batch.aside())? == after {
                 batch.set_meta(CURSOR, &page.next.to_string())?;
             }
             Ok(applied)
@@ -115,7 +115,7 @@ impl SqliteStore {
     /// Reads the server's feed from the beginning again: it is not the one it was.
     pub fn reset_cursor(&mut self) -> Result<(), StoreError> {
         self.write(JournalId::FIRST, |batch| {
-            batch.conn.execute("DELETE FROM meta WHERE key = ?1", [CURSOR])?;
+            batch.aside().execute("DELETE FROM meta WHERE key = ?1", [CURSOR])?;
             Ok(())
         })
     }
@@ -129,7 +129,7 @@ impl SqliteStore {
             if seq >= chain.seq {
                 return Ok(0);
             }
-            let (chain, conn) = (chain.id, batch.conn);
+            let (chain, conn) = (chain.id, batch.tables()?);
             let requeued = conn.execute(
                 "INSERT OR IGNORE INTO outbox (chain, seq, position)
                  SELECT chain, seq, position FROM changes WHERE chain = ?1 AND seq > ?2",
@@ -184,7 +184,7 @@ impl Batch<'_> {
     pub(super) fn enqueue(&mut self, entry: &Entry, position: u64) -> Result<(), StoreError> {
         let change = entry.change();
         let chain = self.chain(change.chain)?.expect("a change was just appended to it").id;
-        self.conn
+        self.aside()
             .prepare_cached("INSERT INTO outbox (chain, seq, position) VALUES (?1, ?2, ?3)")?
             .execute(params![chain, change.seq, position])?;
         Ok(())
@@ -194,7 +194,7 @@ impl Batch<'_> {
         let Some(chain) = self.chain(receipt.chain)? else { return Ok(()) };
         let (chain, seq) = (chain.id, receipt.seq);
         let position = self
-            .conn
+            .tables()?
             .prepare_cached(
                 "SELECT o.position FROM outbox o CROSS JOIN changes c ON c.position = o.position
                  WHERE o.chain = ?1 AND o.seq = ?2 AND c.hash = ?3",
@@ -263,25 +263,25 @@ impl Batch<'_> {
         server: u64,
     ) -> Result<(), StoreError> {
         self.set_receipt(position, server)?;
-        self.conn
+        self.aside()
             .prepare_cached("DELETE FROM outbox WHERE chain = ?1 AND seq = ?2 AND position = ?3")?
             .execute(params![chain, seq, position])?;
         Ok(())
     }
 
     fn set_receipt(&self, position: u64, server: u64) -> Result<(), StoreError> {
-        self.conn
+        self.aside()
             .prepare_cached("INSERT OR REPLACE INTO receipts (position, server) VALUES (?1, ?2)")?
             .execute([position, server])?;
         Ok(())
     }
 
     pub(super) fn meta(&self, key: &str) -> Result<Option<String>, StoreError> {
-        meta(self.conn, key)
+        meta(self.aside(), key)
     }
 
     pub(super) fn set_meta(&self, key: &str, value: &str) -> Result<(), StoreError> {
-        self.conn
+        self.aside()
             .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
             .execute([key, value])?;
         Ok(())

@@ -50,7 +50,7 @@ impl SqliteStore {
             if batch.end() < end {
                 // All of it was here already. What is derived from the end of the feed has to see
                 // that something happened (`Reader::version`).
-                batch.conn.execute(
+                batch.aside().execute(
                     "UPDATE journals SET renames = renames + ?1 WHERE id = ?2",
                     params![end - batch.end() + 1, batch.journal.0],
                 )?;
@@ -76,7 +76,7 @@ impl Batch<'_> {
             return Ok(BTreeMap::new());
         };
         let mut statement = self
-            .conn
+            .tables()?
             .prepare_cached("SELECT position, seq, hash, map FROM changes WHERE chain = ?1")?;
         let mut rows = statement.query([chain])?;
         let mut slots = BTreeMap::new();
@@ -106,7 +106,7 @@ impl Batch<'_> {
         let lost: Vec<Entry> =
             positions.iter().map(|position| self.entry_at(*position)).collect::<Result<_, _>>()?;
         let device: String = self
-            .conn
+            .aside()
             .prepare_cached("SELECT device FROM chains WHERE chain = ?1")?
             .query_row([chain.as_bytes()], |row| row.get(0))?;
         self.take_out(chain, &positions, &lost)?;
@@ -116,9 +116,9 @@ impl Batch<'_> {
         Ok(Some(rescued))
     }
 
-    pub(super) fn entry_at(&self, position: u64) -> Result<Entry, StoreError> {
+    pub(super) fn entry_at(&mut self, position: u64) -> Result<Entry, StoreError> {
         let (map, content) = self
-            .conn
+            .tables()?
             .prepare_cached("SELECT map, content FROM changes WHERE position = ?1")?
             .query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))?;
         entry(position, map, content)
@@ -139,7 +139,7 @@ impl Batch<'_> {
         }
         for table in ["changes", "outbox", "receipts", "edits", "moved"] {
             let mut delete =
-                self.conn.prepare(&format!("DELETE FROM {table} WHERE position = ?1"))?;
+                self.tables()?.prepare(&format!("DELETE FROM {table} WHERE position = ?1"))?;
             for position in &gone {
                 delete.execute([position])?;
             }
@@ -147,7 +147,7 @@ impl Batch<'_> {
         for (id, positions) in left {
             self.put_note_back(id, &positions)?;
         }
-        self.conn.execute(
+        self.tables()?.execute(
             "UPDATE chains SET (seq, hash) =
                 (SELECT coalesce(max(seq), 0), hash FROM changes WHERE chain = chains.id)
              WHERE chain = ?1",
@@ -161,10 +161,11 @@ impl Batch<'_> {
 
     /// Takes the row of a note away, and says which of its changes stay.
     fn take_note_out(&mut self, id: NoteId, gone: &BTreeSet<u64>) -> Result<Vec<u64>, StoreError> {
-        let Some(row) = notes::find(self.conn, self.journal, id)? else {
+        let tables = self.tables()?;
+        let Some(row) = notes::find(tables, self.journal, id)? else {
             return Err(StoreError::Corrupt(format!("note {id} has no row")));
         };
-        let mut positions = notes::positions(self.conn, row.first)?;
+        let mut positions = notes::positions(tables, row.first)?;
         positions.retain(|position| !gone.contains(position));
         self.remove_note(row)?;
         Ok(positions)
@@ -174,7 +175,7 @@ impl Batch<'_> {
     fn put_note_back(&mut self, id: NoteId, positions: &[u64]) -> Result<(), StoreError> {
         let Some((first, others)) = positions.split_first() else { return Ok(()) };
         let mut edit =
-            self.conn.prepare_cached("INSERT INTO edits (first, position) VALUES (?1, ?2)")?;
+            self.tables()?.prepare_cached("INSERT INTO edits (first, position) VALUES (?1, ?2)")?;
         for position in others {
             edit.execute([first, position])?;
         }
@@ -182,9 +183,9 @@ impl Batch<'_> {
     }
 
     /// Numbers and running hashes of this journal's feed, from a position on.
-    fn count_again(&self, from: u64) -> Result<(), StoreError> {
-        let (mut cursor, mut number) = self
-            .conn
+    fn count_again(&mut self, from: u64) -> Result<(), StoreError> {
+        let tables = self.tables()?;
+        let (mut cursor, mut number) = tables
             .prepare_cached(
                 "SELECT position, running, number FROM changes
                  WHERE journal = ?1 AND position < ?2 ORDER BY position DESC LIMIT 1",
@@ -195,22 +196,21 @@ impl Batch<'_> {
             })
             .optional()?
             .unwrap_or((Cursor::START, 0));
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = tables.prepare_cached(
             "SELECT position, hash FROM changes
              WHERE journal = ?1 AND position >= ?2 ORDER BY position",
         )?;
         let after: Vec<(u64, [u8; 32])> = statement
             .query_map(params![self.journal.0, from], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        let mut update = self
-            .conn
+        let mut update = tables
             .prepare_cached("UPDATE changes SET number = ?2, running = ?3 WHERE position = ?1")?;
         for (position, hash) in after {
             cursor = cursor.next(position, Hash::from_bytes(hash));
             number += 1;
             update.execute(params![position, number, cursor.running.as_bytes()])?;
         }
-        self.conn.execute(
+        tables.execute(
             "UPDATE feeds SET position = ?2, number = ?3, running = ?4 WHERE journal = ?1",
             params![self.journal.0, cursor.position, number, cursor.running.as_bytes()],
         )?;
@@ -251,7 +251,7 @@ impl Batch<'_> {
             address: String::new(),
             detail: format!("{changes} from seq {from_seq} of chain {old}, now chain {chain}"),
         };
-        access::add_to_trail(self.conn, &entry)
+        access::add_to_trail(self.aside(), &entry)
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod access;
 mod backup;
+mod batches;
 mod disk;
 mod index;
 mod processes;
