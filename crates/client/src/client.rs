@@ -608,7 +608,7 @@ fn new_link(
 
 /// The time now, at this machine's offset.
 fn now() -> Result<NoteTime, TimeError> {
-    NoteTime::of(&jiff::Zoned::now())
+    NoteTime::of(&suibi_net::clock::now())
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub(crate) fn keep_epoch(
     id: KeyId,
     epoch: Epoch,
 ) -> Result<(), StoreError> {
-    store.set_meta(EPOCH, &format!("{id} {}", to_hex(&epoch)))
+    store.set_meta_unflushed(EPOCH, &format!("{id} {}", to_hex(&epoch)))
 }
 
 /// The round trip to the server, and at which address.
@@ -84,7 +84,7 @@ fn keep_round_trip(
     if is_news {
         let RttEstimate { srtt, rttvar } = now;
         let text = format!("{address} {} {}", srtt.as_micros(), rttvar.as_micros());
-        store.set_meta(ROUND_TRIP, &text)?;
+        store.set_meta_unflushed(ROUND_TRIP, &text)?;
     }
     Ok(())
 }
@@ -116,8 +116,8 @@ fn keep_transport(
     let known = self::transport(store, now)?.map_or(Transport::Udp, |(transport, _)| transport);
     match transport {
         _ if transport == known => Ok(()),
-        Transport::Tcp => store.set_meta(TRANSPORT, &format!("tcp {now}")),
-        Transport::Udp => store.set_meta(TRANSPORT, "udp"),
+        Transport::Tcp => store.set_meta_unflushed(TRANSPORT, &format!("tcp {now}")),
+        Transport::Udp => store.set_meta_unflushed(TRANSPORT, "udp"),
     }
 }
 
@@ -127,7 +127,7 @@ pub(crate) fn silent(store: &mut SqliteStore) -> Result<u32, StoreError> {
 }
 
 pub(crate) fn keep_silent(store: &mut SqliteStore, times: u32) -> Result<(), StoreError> {
-    store.set_meta(SILENT, &times.to_string())
+    store.set_meta_unflushed(SILENT, &times.to_string())
 }
 
 /// When the server answered last.
@@ -136,7 +136,7 @@ pub(crate) fn contact(store: &mut SqliteStore) -> Result<Option<i64>, StoreError
 }
 
 pub(crate) fn keep_contact(store: &mut SqliteStore, at: i64) -> Result<(), StoreError> {
-    store.set_meta(CONTACT, &at.to_string())
+    store.set_meta_unflushed(CONTACT, &at.to_string())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Sockets: datagrams in batches, streams, and addresses as people write them.
+//! Sockets: datagrams in batches, streams, and addresses as people write them; and the clock on the wall.
 //!
 //! [`UdpSocket`] carries what a sans-IO machine wants carried. A server binds and drives it like this
 //! (waiting is the caller's affair, with [`mio`] or [`UdpSocket::wait`]):
@@ -26,6 +26,7 @@
 //!
 //! Only Linux is spoken here: the batch calls and the packet information differ elsewhere.
 
+pub mod clock;
 mod kernel;
 pub mod relay;
 mod resolve;

@@ -19,7 +19,7 @@ impl Clock {
     /// The time now.
     pub(crate) fn now(&self) -> NoteTime {
         let time = match self {
-            Self::System => NoteTime::of(&jiff::Zoned::now()),
+            Self::System => NoteTime::of(&suibi_net::clock::now()),
             Self::Set(millis) => NoteTime::new(millis.load(Ordering::Relaxed), 0),
         };
         time.unwrap_or_else(|_| epoch())
@@ -36,8 +36,7 @@ impl Clock {
 
 /// A time that was kept, at the offset of this machine's time zone then.
 pub(crate) fn at(millis: i64) -> NoteTime {
-    let zoned = jiff::Timestamp::from_millisecond(millis)
-        .map(|moment| moment.to_zoned(jiff::tz::TimeZone::system()));
+    let zoned = jiff::Timestamp::from_millisecond(millis).map(suibi_net::clock::at);
     zoned.ok().and_then(|moment| NoteTime::of(&moment).ok()).unwrap_or_else(epoch)
 }
 

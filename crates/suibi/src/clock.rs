@@ -19,7 +19,7 @@ pub(crate) fn now() -> Result<NoteTime, Failure> {
                 .because(&error)
         });
     }
-    NoteTime::of(&jiff::Zoned::now()).map_err(|error| {
+    NoteTime::of(&suibi_net::clock::now()).map_err(|error| {
         Failure::usage("this machine's clock shows a time that no note can have").because(&error)
     })
 }
@@ -33,7 +33,7 @@ pub(crate) fn today() -> Result<Day, Failure> {
 /// can have.
 pub(crate) fn at(millis: i64) -> Option<NoteTime> {
     let moment = jiff::Timestamp::from_millisecond(millis).ok()?;
-    NoteTime::of(&moment.to_zoned(jiff::tz::TimeZone::system())).ok()
+    NoteTime::of(&suibi_net::clock::at(moment)).ok()
 }
 
 /// `2026-11-23 09:05`, for people.

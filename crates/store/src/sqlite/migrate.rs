@@ -54,6 +54,14 @@ pub(crate) fn migrate(
 
 /// The version of the file, 0 for an empty one.
 pub(crate) fn version(conn: &Connection, path: &Path) -> Result<u32, StoreError> {
+    // What every opening but the first finds, without a look at the tables.
+    let application: i32 = conn
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(|error| foreign(path, error))?;
+    if application == APPLICATION_ID {
+        return Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?);
+    }
+    // At one moment: another process may be making the tables.
     let (application, version, tables): (i32, u32, u32) = conn
         .query_row(
             "SELECT (SELECT application_id FROM pragma_application_id),

@@ -24,17 +24,15 @@ const STATEMENTS: usize = 64;
 
 /// The connection that writes.
 pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
-    make_private(path)?;
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = connect_to_write(path)?;
     // First of all: beside a damaged file, closing would remove a log that still has something to tell.
     leave_the_log(&conn, own_chain)?;
     // Before anything is written: a file of something else stays as it is.
     migrate::version(&conn, path)?;
     keep_private(path)?;
     use_wal(&conn, path)?;
-    conn.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;",
-    )?;
+    flush_commits(&conn, true)?;
+    conn.execute_batch("PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;")?;
     keep_log(&conn, own_chain)?;
     if own_chain == OwnChain::Fresh {
         // The log of a server that was killed may end in what a failing disk never flushed: nobody can tell,
@@ -45,6 +43,12 @@ pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, Sto
         }
     }
     Ok(conn)
+}
+
+/// Whether each commit is flushed to the disk before it counts. The log keeps their order in any case.
+pub(crate) fn flush_commits(conn: &Connection, flush: bool) -> Result<(), StoreError> {
+    let level = if flush { "FULL" } else { "NORMAL" };
+    Ok(conn.execute_batch(&format!("PRAGMA synchronous = {level}"))?)
 }
 
 /// How long the write-ahead log may become before its pages go to the file.
@@ -94,8 +98,7 @@ pub(crate) fn visitor(path: &Path) -> Result<Connection, StoreError> {
 
 /// The index: written by whoever has time, and made again if it is lost.
 pub(crate) fn index(path: &Path) -> Result<Connection, StoreError> {
-    make_private(path)?;
-    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = connect_to_write(path)?;
     use_wal(&conn, path)?;
     leave_the_log(&conn, OwnChain::Kept)?;
     conn.execute_batch(
@@ -110,17 +113,37 @@ pub(crate) fn index_path(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}-index.db"))
 }
 
+/// A connection that may write, to a file that is made if need be.
+fn connect_to_write(path: &Path) -> Result<Connection, StoreError> {
+    make_private(path)?;
+    // SQLite is content with reading where it cannot write.
+    let connected = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|conn| {
+        let is_readonly = conn.is_readonly(rusqlite::MAIN_DB)?;
+        Ok((conn, is_readonly))
+    });
+    match connected {
+        Ok((conn, false)) => Ok(conn),
+        // The system says more of the reason than SQLite does.
+        not => match (OpenOptions::new().write(true).open(path), not) {
+            (Err(error), _) => Err(StoreError::file(path, &error)),
+            (Ok(_), Err(error)) => Err(error),
+            (Ok(_), Ok(_)) => Err(StoreError::Io(format!("{}: read only", path.display()))),
+        },
+    }
+}
+
 /// Makes the file and its directory, for nobody but the owner.
 fn make_private(path: &Path) -> Result<(), StoreError> {
+    // Where there is a file it is not opened: closing it would give up what locks this process has on it.
+    if path.exists() {
+        return Ok(());
+    }
     let directory = path.parent().unwrap_or(Path::new(""));
     create_directory(directory).map_err(|error| StoreError::file(directory, &error))?;
     // SQLite gives its other files (-wal, -shm) the mode of this one.
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => flush_names(directory).map_err(|error| StoreError::file(directory, &error)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let opened = OpenOptions::new().write(true).open(path);
-            opened.map(drop).map_err(|error| StoreError::file(path, &error))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(StoreError::file(path, &error)),
     }
 }

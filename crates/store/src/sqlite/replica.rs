@@ -45,11 +45,14 @@ impl SqliteStore {
     }
 
     /// Takes the acknowledged changes out of the outbox. Receipts for others are ignored.
+    ///
+    /// A power cut soon after may take the receipts, whole or not at all: the changes are in the outbox again then, and
+    /// delivering them again gives the same receipts.
     pub fn apply_receipts(&mut self, receipts: &[Receipt]) -> Result<(), StoreError> {
         if receipts.is_empty() {
             return Ok(());
         }
-        self.write(JournalId::FIRST, |batch| {
+        self.write_unflushed(|batch| {
             receipts.iter().try_for_each(|receipt| batch.apply_receipt(receipt))
         })
     }
@@ -176,6 +179,24 @@ impl SqliteStore {
     /// Keeps a value under a name. It is durable when this returns.
     pub fn set_meta(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
         self.write(JournalId::FIRST, |batch| batch.set_meta(key, value))
+    }
+
+    /// Keeps a value that only saves time: a power cut may take it, and bring back the one before.
+    pub fn set_meta_unflushed(&mut self, key: &str, value: &str) -> Result<(), StoreError> {
+        self.write_unflushed(|batch| batch.set_meta(key, value))
+    }
+
+    /// A write that nobody relies on: whole or not at all, and durable with the next one that is flushed.
+    fn write_unflushed<T>(
+        &mut self,
+        work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        open::flush_commits(&self.conn, false)?;
+        let done = self.write(JournalId::FIRST, work);
+        if let Err(error) = open::flush_commits(&self.conn, true) {
+            self.heed(&StoreError::Broken(error.to_string()));
+        }
+        done
     }
 }
 
