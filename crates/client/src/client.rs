@@ -522,6 +522,16 @@ impl Client {
         }
     }
 
+    /// For a process that ends now: what would only give memory and files back is left to the system. A server or a live
+    /// view in this process is ended as when the client is dropped.
+    pub fn leave(self) {
+        if self.live.is_some() || self.link.as_ref().is_some_and(Link::is_host) {
+            drop(self);
+        } else {
+            std::mem::forget(self);
+        }
+    }
+
     fn run(
         &mut self,
         sync: Sync,

@@ -94,6 +94,7 @@ impl Host {
     pub fn start(data_dir: &Path, device: &str) -> Result<Self, ServeError> {
         let mut config = Config::new(data_dir);
         config.device = device.to_owned();
+        config.is_brief = true;
         config.listen.push(Listen { address: "127.0.0.1:0".to_owned() });
         let server = Server::bind(config)?;
         let door = running(data_dir)?.and_then(Door::of).ok_or(ServeError::NoListener)?;

@@ -35,6 +35,8 @@ pub struct Config {
     pub trusts_loopback: bool,
     /// The name of this server among the devices that write notes.
     pub device: String,
+    /// Whether it may live no longer than one command of this machine. Default: false.
+    pub is_brief: bool,
 }
 
 impl Config {
@@ -48,6 +50,7 @@ impl Config {
             unproven: Rate { burst: 400, every: Duration::from_millis(10) },
             trusts_loopback: true,
             device: "server".to_owned(),
+            is_brief: false,
         }
     }
 }

@@ -24,10 +24,15 @@ use crate::files;
 const LOOKS: u32 = 50;
 const LOOK: Duration = Duration::from_millis(1);
 
+/// What stands in the file when its server has ended in good order.
+const ENDED: &str = "ended\n";
+
 /// The lock on a data directory. It is free again when this is dropped, or its process ends in whatever way.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
+    /// Whether the server before has ended in good order, all that it wrote being on the disk. A killed one has not.
+    pub(crate) was_ended: bool,
 }
 
 /// A server that runs on a data directory, as its lock file tells.
@@ -106,9 +111,20 @@ impl Lock {
         }
         // Before a secret is in it.
         private::close_to_others(&file, "server.lock", effective_user())?;
-        let mut lock = Self { file };
+        let mut mark = Vec::new();
+        (&file).take(ENDED.len() as u64 + 1).read_to_end(&mut mark)?;
+        let mut lock = Self { file, was_ended: mark == ENDED.as_bytes() };
         lock.write(None, &[])?;
         Ok(lock)
+    }
+
+    /// Leaves word that all is well, instead of our credential. Nothing need be flushed: after a power cut the word may
+    /// be there or not, and either is true then, as only what was on the disk is left.
+    pub(crate) fn end(mut self) {
+        let left = self.replace(ENDED);
+        if let Err(error) = left {
+            tracing::debug!(%error, "the next server will be careful");
+        }
     }
 
     /// Writes where we listen, for those who look for us, and what they prove themselves with.
@@ -130,6 +146,10 @@ impl Lock {
         for listener in listeners {
             text.push_str(&format!("{} {}\n", listener.kind, listener.address));
         }
+        self.replace(&text)
+    }
+
+    fn replace(&mut self, text: &str) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
         self.file.write_all(text.as_bytes())

@@ -116,7 +116,7 @@ impl Machine {
             }
         };
         let doors: Vec<Door> = kinds.into_iter().map(&mut door).collect();
-        let mut writer = Writer::new(Box::new(open))?;
+        let mut writer = Writer::new(Box::new(move |_| open()), true)?;
         let mut random = [0; 37];
         rng.fill(&mut random[..]);
         let (registry, local) = server::admit(&mut writer, &clock, contexts, gate, random)?;

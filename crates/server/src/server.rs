@@ -1,7 +1,7 @@
 //! A server from its configuration to its end.
 
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,9 @@ use crate::{files, listen, reader};
 
 /// From being told to stop until the end, at most; what is then not durable was not acknowledged either.
 const STOP_WITHIN: Duration = Duration::from_millis(1500);
+
+/// So long is waited for the threads after that.
+const ENDING: Duration = Duration::from_millis(300);
 
 /// A server whose listeners are open and whose data is its own, ready to [`run`](Self::run).
 pub struct Server {
@@ -56,11 +59,14 @@ impl Server {
     ///
     /// One clear sentence; nothing is left open then.
     pub fn bind(config: Config) -> Result<Self, ServeError> {
-        let Config { data_dir, device, .. } = &config;
-        let (path, device) = (files::database(data_dir), device.clone());
-        let open = move || -> Result<Box<dyn Store>, StoreError> {
+        let Config { data_dir, device, is_brief, .. } = &config;
+        let (path, device, is_brief) = (files::database(data_dir), device.clone(), *is_brief);
+        let open = move |is_doubted| -> Result<Box<dyn Store>, StoreError> {
             let options = SqliteOptions { own_chain: OwnChain::Fresh, device: device.clone() };
-            Ok(Box::new(SqliteStore::open(&path, options)?))
+            Ok(Box::new(match is_brief {
+                true => SqliteStore::open_briefly(&path, options, is_doubted)?,
+                false => SqliteStore::open(&path, options)?,
+            }))
         };
         Self::bind_with(config, Box::new(open))
     }
@@ -93,7 +99,7 @@ impl Server {
             LockError::Held(running) => in_use(running),
         })?;
         let no_store = |source| ServeError::Store { data_dir: data_dir.clone(), source };
-        let mut writer = Writer::new(open).map_err(no_store)?;
+        let mut writer = Writer::new(open, !lock.was_ended).map_err(no_store)?;
         let (registry, local) =
             admit(&mut writer, &Clock::System, contexts, gate, listen::random()?)
                 .map_err(no_store)?;
@@ -130,15 +136,17 @@ impl Server {
         let (done, dones) = mpsc::channel();
         let (write_jobs, to_write) = mpsc::channel();
         let (read_jobs, to_read) = mpsc::channel();
+        // Hangs up once both threads have ended.
+        let (end, ended) = mpsc::channel::<()>();
 
         let mut store_reader = writer
             .reader()
             .map_err(|source| ServeError::Store { data_dir: about.data_dir.clone(), source })?;
         let reader_thread = thread::Builder::new().name("reader".to_owned()).spawn({
             let (about, done, waker) = (Arc::clone(&about), done.clone(), Arc::clone(&waker));
-            let crash = StopAtPanic(own_stop.clone());
+            let (crash, end) = (StopAtPanic(own_stop.clone()), end.clone());
             move || {
-                let _crash = crash;
+                let (_end, _crash) = (end, crash);
                 reader::run(&mut *store_reader, &about, &to_read, |answer| {
                     tell(&done, &waker, Done::Read(answer));
                 });
@@ -148,10 +156,14 @@ impl Server {
             let mut writer = writer;
             let crash = StopAtPanic(own_stop.clone());
             move || {
-                let _crash = crash;
+                let (_end, _crash) = (end, crash);
                 writer.run(&to_write, |what| tell(&done, &waker, Done::Write(what)));
+                let is_sound = writer.is_sound();
                 // Nobody else may have the data before the last commit is over.
-                drop((writer, lock));
+                drop(writer);
+                if is_sound {
+                    lock.end();
+                }
             }
         })?;
 
@@ -162,13 +174,10 @@ impl Server {
         net.finish(Instant::now() + STOP_WITHIN);
         drop(net);
         // A disk that hangs does not keep us from ending: what it still holds was not acknowledged.
-        let deadline = Instant::now() + Duration::from_millis(300);
+        let have_ended = ended.recv_timeout(ENDING) == Err(RecvTimeoutError::Disconnected);
         let mut crashed = None;
         for (name, thread) in [("writer", writer_thread), ("reader", reader_thread)] {
-            while !thread.is_finished() && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(1));
-            }
-            if thread.is_finished() && thread.join().is_err() {
+            if (have_ended || thread.is_finished()) && thread.join().is_err() {
                 crashed = Some(name);
             }
         }

@@ -53,8 +53,8 @@ pub(crate) struct Written {
     pub(crate) response: Response,
 }
 
-/// Opens the store anew after a disk failed.
-pub(crate) type Open = Box<dyn Fn() -> Result<Box<dyn Store>, StoreError> + Send>;
+/// Opens the store, and anew after a disk failed; the argument says whether what stands in its log is doubted.
+pub(crate) type Open = Box<dyn Fn(bool) -> Result<Box<dyn Store>, StoreError> + Send>;
 
 /// The store as the writer has it.
 pub(crate) struct Writer {
@@ -62,13 +62,21 @@ pub(crate) struct Writer {
     reader: Box<dyn Reader>,
     open: Open,
     broken: bool,
+    /// Whether the disk has never failed it.
+    is_sound: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(open: Open) -> Result<Self, StoreError> {
-        let store = open()?;
+    /// `is_doubted`: whether the one before may not have ended in good order.
+    pub(crate) fn new(open: Open, is_doubted: bool) -> Result<Self, StoreError> {
+        let store = open(is_doubted)?;
         let reader = store.reader()?;
-        Ok(Self { store, reader, open, broken: false })
+        Ok(Self { store, reader, open, broken: false, is_sound: true })
+    }
+
+    /// Whether all that it has written is on the disk, as far as the disk says.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.is_sound && !self.broken
     }
 
     /// A reader for another thread.
@@ -204,7 +212,8 @@ impl Writer {
 
     fn reopen_if_broken(&mut self) -> Result<(), StoreError> {
         if self.broken {
-            self.store = (self.open)()?;
+            self.is_sound = false;
+            self.store = (self.open)(true)?;
             self.reader = self.store.reader()?;
             self.broken = false;
             tracing::info!("the store is open again");

@@ -38,6 +38,7 @@ use crate::{
     Write,
 };
 use batch::{Batch, Cache};
+use open::Log;
 use purge::Traces;
 
 /// Which chain the store's own writes go to.
@@ -82,18 +83,41 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Newer`] and [`StoreError::Foreign`] leave the file as it is.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
-        Self::open_with(path, options, Chance::System)
+        let log = Log::of(options.own_chain);
+        Self::open_with(path, options, log, Chance::System)
+    }
+
+    /// [`Self::open`] for a server that may live no longer than one command: it leaves its log to the next one, and does
+    /// not wait for the disk until it is asked to write.
+    ///
+    /// `is_doubted`: whether the process that wrote the log may have met a disk that failed, or was ended before it could
+    /// say. Then the log goes first, as with [`Self::open`].
+    ///
+    /// # Errors
+    /// As with [`Self::open`].
+    pub fn open_briefly(
+        path: &Path,
+        options: SqliteOptions,
+        is_doubted: bool,
+    ) -> Result<Self, StoreError> {
+        Self::open_with(path, options, Log::BriefServer { is_doubted }, Chance::System)
     }
 
     /// [`Self::open`] in a simulated world: what this store draws by chance comes from a seed, so that the
     /// world can be run again. Not for programs: whoever knows the seed can guess what purged texts were.
     #[doc(hidden)]
     pub fn open_seeded(path: &Path, options: SqliteOptions, seed: u64) -> Result<Self, StoreError> {
-        Self::open_with(path, options, Chance::Seeded { seed, drawn: 0 })
+        let log = Log::of(options.own_chain);
+        Self::open_with(path, options, log, Chance::Seeded { seed, drawn: 0 })
     }
 
-    fn open_with(path: &Path, options: SqliteOptions, chance: Chance) -> Result<Self, StoreError> {
-        let mut conn = open::writer(path, options.own_chain)?;
+    fn open_with(
+        path: &Path,
+        options: SqliteOptions,
+        log: Log,
+        chance: Chance,
+    ) -> Result<Self, StoreError> {
+        let mut conn = open::writer(path, log)?;
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
         let (cache, path) = (Cache::default(), path.to_owned());
         let (broken, expects_more, traces) = (None, false, Traces::Unknown);
@@ -181,7 +205,7 @@ impl Store for SqliteStore {
     }
 
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
-        Ok(Box::new(SqliteReader::open(&self.path, self.options.own_chain)?))
+        Ok(Box::new(SqliteReader::new(&self.path, self.options.own_chain)))
     }
 }
 

@@ -26,8 +26,7 @@ const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 /// An open journal.
 pub(crate) struct Session {
     client: Client,
-    /// Opened when something is first read.
-    reader: Option<Box<dyn Reader>>,
+    reader: Box<dyn Reader>,
 }
 
 /// A note that was written.
@@ -65,7 +64,8 @@ pub(crate) const ADMIN_HINT: &str =
 pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
     let config = config(settings)?;
     let client = Client::open(config).map_err(|error| failure(&error))?;
-    Ok(Session { client, reader: None })
+    let reader = client.reader().map_err(|error| failure(&error))?;
+    Ok(Session { client, reader })
 }
 
 /// A listener that was named goes before a server that was joined, and that before the embedded one.
@@ -79,12 +79,10 @@ fn config(settings: &Settings) -> Result<ClientConfig, Failure> {
 }
 
 impl Session {
-    fn reader(&mut self) -> Result<&mut dyn Reader, Failure> {
-        let reader = match self.reader.take() {
-            Some(reader) => reader,
-            None => self.client.reader().map_err(|error| failure(&error))?,
-        };
-        Ok(&mut **self.reader.insert(reader))
+    /// The last thing that a command does with it.
+    pub(crate) fn leave(self) {
+        std::mem::forget(self.reader);
+        self.client.leave();
     }
 
     /// Whether this machine is its own server.
@@ -142,12 +140,12 @@ impl Session {
 
     /// The notes that a name may mean, deleted and erased ones as well.
     pub(crate) fn find(&mut self, name: &NoteName) -> Result<Vec<NoteId>, Failure> {
-        self.reader()?.find(JournalId::FIRST, name).map_err(|error| store_failure(&error))
+        self.reader.find(JournalId::FIRST, name).map_err(|error| store_failure(&error))
     }
 
     /// One note with all its revisions; none where there is no such note here.
     pub(crate) fn story(&mut self, id: NoteId) -> Result<Option<Story>, Failure> {
-        let history = self.reader()?.history(JournalId::FIRST, id);
+        let history = self.reader.history(JournalId::FIRST, id);
         Ok(Story::of(id, history.map_err(|error| store_failure(&error))?))
     }
 
@@ -281,11 +279,11 @@ impl Session {
     }
 
     pub(crate) fn notes(&mut self, query: &Query) -> Result<Vec<Note>, Failure> {
-        self.reader()?.notes(JournalId::FIRST, query).map_err(|error| store_failure(&error))
+        self.reader.notes(JournalId::FIRST, query).map_err(|error| store_failure(&error))
     }
 
     pub(crate) fn tags(&mut self) -> Result<Vec<(String, u64)>, Failure> {
-        self.reader()?.tags(JournalId::FIRST).map_err(|error| store_failure(&error))
+        self.reader.tags(JournalId::FIRST).map_err(|error| store_failure(&error))
     }
 
     pub(crate) fn waiting(&mut self) -> Result<u64, Failure> {

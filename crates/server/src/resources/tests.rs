@@ -30,10 +30,14 @@ impl Scene {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("server.db");
-        let writer = Writer::new(Box::new(move || {
-            let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
-            Ok(Box::new(SqliteStore::open(&path, options)?) as Box<dyn Store>)
-        }))
+        let writer = Writer::new(
+            Box::new(move |_| {
+                let options =
+                    SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
+                Ok(Box::new(SqliteStore::open(&path, options)?) as Box<dyn Store>)
+            }),
+            true,
+        )
         .unwrap();
         let reader = writer.reader().unwrap();
         let data_dir = dir.path().to_owned();

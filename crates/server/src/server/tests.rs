@@ -79,7 +79,7 @@ impl Scene {
         let (path, shared) = (files::database(dir.path()), trouble.clone());
         let server = Server::bind_with(
             config,
-            Box::new(move || {
+            Box::new(move |_| {
                 shared.opened.fetch_add(1, Ordering::SeqCst);
                 let options =
                     SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };

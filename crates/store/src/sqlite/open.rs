@@ -22,19 +22,44 @@ pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const STATEMENTS: usize = 64;
 
+/// What becomes of the write-ahead log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// A server writes all the time: a long log that is used again and again, and goes with the last connection.
+    Server,
+    /// A server that lives for a command or two. As with a replica; what an earlier one has left is
+    /// doubted unless that one has ended in good order.
+    BriefServer { is_doubted: bool },
+    /// A replica is opened for one note by a short process: its log is kept short, because each opening reads it,
+    /// and is left for the next process, because emptying it costs two flushes of the disk.
+    Replica,
+}
+
+impl Log {
+    /// A store that is opened without a word about its log.
+    pub(crate) fn of(own_chain: OwnChain) -> Self {
+        match own_chain {
+            OwnChain::Fresh => Self::Server,
+            OwnChain::Kept => Self::Replica,
+        }
+    }
+}
+
 /// The connection that writes.
-pub(crate) fn writer(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
+pub(crate) fn writer(path: &Path, log: Log) -> Result<Connection, StoreError> {
     let conn = connect_to_write(path)?;
     // First of all: beside a damaged file, closing would remove a log that still has something to tell.
-    leave_the_log(&conn, own_chain)?;
+    if log != Log::Server {
+        leave_the_log(&conn)?;
+    }
     // Before anything is written: a file of something else stays as it is.
     migrate::version(&conn, path)?;
     keep_private(path)?;
     use_wal(&conn, path)?;
     flush_commits(&conn, true)?;
     conn.execute_batch("PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;")?;
-    keep_log(&conn, own_chain)?;
-    if own_chain == OwnChain::Fresh {
+    keep_log(&conn, log == Log::Server)?;
+    if matches!(log, Log::Server | Log::BriefServer { is_doubted: true }) {
         // The log of a server that was killed may end in what a failing disk never flushed: nobody can tell,
         // so all of it is written to the file, and flushed there, before anything is built on it. A server
         // that closed its file has left no log. A replica is opened too often for that.
@@ -52,15 +77,8 @@ pub(crate) fn flush_commits(conn: &Connection, flush: bool) -> Result<(), StoreE
 }
 
 /// How long the write-ahead log may become before its pages go to the file.
-///
-/// A server writes all the time: a long log that is used again and again. A replica is opened for
-/// one note by a short process: its log is kept short, because each opening reads it, and is left
-/// for the next process, because emptying it costs two flushes of the disk.
-pub(crate) fn keep_log(conn: &Connection, own_chain: OwnChain) -> Result<(), StoreError> {
-    let pages = match own_chain {
-        OwnChain::Fresh => 4000,
-        OwnChain::Kept => 256,
-    };
+pub(crate) fn keep_log(conn: &Connection, is_long: bool) -> Result<(), StoreError> {
+    let pages = if is_long { 4000 } else { 256 };
     conn.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
     Ok(())
 }
@@ -82,7 +100,9 @@ pub(crate) fn empty_log(conn: &Connection) -> Result<bool, StoreError> {
 /// A connection that only reads.
 pub(crate) fn reader(path: &Path, own_chain: OwnChain) -> Result<Connection, StoreError> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    leave_the_log(&conn, own_chain)?;
+    if own_chain == OwnChain::Kept {
+        leave_the_log(&conn)?;
+    }
     conn.execute_batch("PRAGMA cache_size = -8192;")?;
     Ok(conn)
 }
@@ -92,7 +112,7 @@ pub(crate) fn visitor(path: &Path) -> Result<Connection, StoreError> {
     // SQLite's own word for a file that is not there does not say so.
     fs::metadata(path).map_err(|error| StoreError::file(path, &error))?;
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    leave_the_log(&conn, OwnChain::Kept)?;
+    leave_the_log(&conn)?;
     Ok(conn)
 }
 
@@ -100,7 +120,7 @@ pub(crate) fn visitor(path: &Path) -> Result<Connection, StoreError> {
 pub(crate) fn index(path: &Path) -> Result<Connection, StoreError> {
     let conn = connect_to_write(path)?;
     use_wal(&conn, path)?;
-    leave_the_log(&conn, OwnChain::Kept)?;
+    leave_the_log(&conn)?;
     conn.execute_batch(
         "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 1000;",
     )?;
@@ -181,10 +201,9 @@ fn connect(path: &Path, mode: OpenFlags) -> Result<Connection, StoreError> {
     Ok(conn)
 }
 
-fn leave_the_log(conn: &Connection, own_chain: OwnChain) -> Result<(), StoreError> {
-    if own_chain == OwnChain::Kept {
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    }
+/// When the last connection is closed, too.
+fn leave_the_log(conn: &Connection) -> Result<(), StoreError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 
@@ -225,7 +244,8 @@ mod tests {
     fn every_commit_of_the_store_is_flushed() {
         let dir = tempfile::tempdir().unwrap();
         for own_chain in [OwnChain::Fresh, OwnChain::Kept] {
-            let conn = writer(&dir.path().join(format!("{own_chain:?}.db")), own_chain).unwrap();
+            let conn =
+                writer(&dir.path().join(format!("{own_chain:?}.db")), Log::of(own_chain)).unwrap();
             let setting = |name: &str| -> String {
                 conn.query_row(&format!("SELECT {name} || '' FROM pragma_{name}"), [], |row| {
                     row.get(0)
@@ -242,7 +262,7 @@ mod tests {
     fn files_are_for_their_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("data").join("server.db");
-        let conn = writer(&path, OwnChain::Fresh).unwrap();
+        let conn = writer(&path, Log::Server).unwrap();
         conn.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
         conn.execute_batch("CREATE TABLE a (b)").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -255,7 +275,7 @@ mod tests {
             fs::set_permissions(path.with_file_name(format!("server.db{end}")), open_to_all)
                 .unwrap();
         }
-        let _conn = writer(&path, OwnChain::Fresh).unwrap();
+        let _conn = writer(&path, Log::Server).unwrap();
         for end in ["", "-wal", "-shm"] {
             assert_eq!(mode(&path.with_file_name(format!("server.db{end}"))), 0o600, "{end}");
         }

@@ -19,7 +19,8 @@ const QUERY_CHANGES: usize = 8192;
 /// Reads a store in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteReader {
-    pub(super) conn: Connection,
+    /// Opened when it is first needed: a server that lives for one note asks nothing.
+    conn: Option<Connection>,
     own_chain: OwnChain,
     path: PathBuf,
     /// Opened when it is first needed.
@@ -28,9 +29,16 @@ pub struct SqliteReader {
 
 impl SqliteReader {
     /// A reader of the file of a [`SqliteStore`](super::SqliteStore), which has to be there.
-    pub(crate) fn open(path: &Path, own_chain: OwnChain) -> Result<Self, StoreError> {
-        let conn = open::reader(path, own_chain)?;
-        Ok(Self { conn, own_chain, path: path.to_owned(), index: None })
+    pub(crate) fn new(path: &Path, own_chain: OwnChain) -> Self {
+        Self { conn: None, own_chain, path: path.to_owned(), index: None }
+    }
+
+    pub(super) fn conn(&mut self) -> Result<&mut Connection, StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => open::reader(&self.path, self.own_chain)?,
+        };
+        Ok(self.conn.insert(conn))
     }
 
     #[cfg(test)]
@@ -42,11 +50,11 @@ impl SqliteReader {
     /// now, which a query survives.
     fn ready_index(&mut self) -> Option<Index> {
         let mut index = self.take_index().ok()?;
-        match index.catch_up(&mut self.conn, QUERY_CHANGES) {
+        match index.catch_up(self.conn().ok()?, QUERY_CHANGES) {
             Err(error) if error.is_damage() => {
                 index.discard(&error);
                 let mut index = self.take_index().ok()?;
-                index.catch_up(&mut self.conn, QUERY_CHANGES).ok()?;
+                index.catch_up(self.conn().ok()?, QUERY_CHANGES).ok()?;
                 Some(index)
             }
             Err(error) => {
@@ -74,8 +82,9 @@ impl SqliteReader {
         // The index first: what it does not know yet is found in the newer state of the store,
         // what it knows too early would be found nowhere.
         let snapshot = index.map(Index::snapshot).transpose()?;
-        let tx = self.conn.transaction()?;
-        match Search::new(&tx, self.own_chain, journal, query)? {
+        let own_chain = self.own_chain;
+        let tx = self.conn()?.transaction()?;
+        match Search::new(&tx, own_chain, journal, query)? {
             Some(search) => search.notes(snapshot.as_ref()),
             None => Ok(Vec::new()),
         }
@@ -89,7 +98,7 @@ impl Reader for SqliteReader {
         after: Cursor,
         max_bytes: usize,
     ) -> Result<Result<FeedPage, CursorMismatch>, StoreError> {
-        let tx = self.conn.transaction()?;
+        let tx = self.conn()?.transaction()?;
         let (head, count) = head(&tx, journal)?;
         let mut number: u64 = 0;
         if after != Cursor::START {
@@ -118,7 +127,7 @@ impl Reader for SqliteReader {
         until: Option<u64>,
         max_bytes: usize,
     ) -> Result<FeedPage, StoreError> {
-        let tx = self.conn.transaction()?;
+        let tx = self.conn()?.transaction()?;
         let until = until.unwrap_or(u64::MAX);
         let start = at(&tx, journal, after)?;
         let end = at(&tx, journal, until)?;
@@ -126,11 +135,11 @@ impl Reader for SqliteReader {
     }
 
     fn head(&mut self, journal: JournalId) -> Result<Cursor, StoreError> {
-        Ok(head(&self.conn, journal)?.0)
+        Ok(head(self.conn()?, journal)?.0)
     }
 
     fn heads(&mut self, journal: JournalId) -> Result<Vec<Head>, StoreError> {
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = self.conn()?.prepare_cached(
             "SELECT chain, device, seq, hash FROM chains WHERE journal = ?1 AND seq > 0
              ORDER BY chain",
         )?;
@@ -168,22 +177,25 @@ impl Reader for SqliteReader {
     }
 
     fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError> {
-        let tx = self.conn.transaction()?;
-        Search::note(&tx, self.own_chain, journal, id)
+        let own_chain = self.own_chain;
+        let tx = self.conn()?.transaction()?;
+        Search::note(&tx, own_chain, journal, id)
     }
 
     fn history(&mut self, journal: JournalId, note: NoteId) -> Result<Vec<Revision>, StoreError> {
-        let tx = self.conn.transaction()?;
-        history::history(&tx, self.own_chain, journal, note)
+        let own_chain = self.own_chain;
+        let tx = self.conn()?.transaction()?;
+        history::history(&tx, own_chain, journal, note)
     }
 
     fn find(&mut self, journal: JournalId, name: &NoteName) -> Result<Vec<NoteId>, StoreError> {
-        let tx = self.conn.transaction()?;
-        history::find(&tx, self.own_chain, journal, name)
+        let own_chain = self.own_chain;
+        let tx = self.conn()?.transaction()?;
+        history::find(&tx, own_chain, journal, name)
     }
 
     fn days(&mut self, journal: JournalId) -> Result<Vec<(Day, u64)>, StoreError> {
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = self.conn()?.prepare_cached(
             "SELECT day, notes FROM days WHERE journal = ?1 AND notes > 0 ORDER BY day",
         )?;
         let days = statement
@@ -192,7 +204,7 @@ impl Reader for SqliteReader {
     }
 
     fn tags(&mut self, journal: JournalId) -> Result<Vec<(String, u64)>, StoreError> {
-        let last = last_position(&self.conn)?;
+        let last = last_position(self.conn()?)?;
         if let Some(mut index) = self.ready_index() {
             let counted = index.snapshot().and_then(|snapshot| {
                 Ok((snapshot.position >= last).then_some(snapshot.tags(journal)?))
@@ -216,7 +228,7 @@ impl Reader for SqliteReader {
     fn version(&mut self, journal: JournalId) -> Result<u64, StoreError> {
         // A rename is seen in listings and is no change of the feed. Both numbers only rise, so no
         // two states have the same sum.
-        let mut statement = self.conn.prepare_cached(
+        let mut statement = self.conn()?.prepare_cached(
             "SELECT coalesce((SELECT position FROM feeds WHERE journal = ?1), 0)
                 + coalesce((SELECT renames FROM journals WHERE id = ?1), 0)",
         )?;
@@ -225,10 +237,10 @@ impl Reader for SqliteReader {
 
     fn catch_up(&mut self, max_changes: usize) -> Result<u64, StoreError> {
         let mut index = self.take_index()?;
-        match index.catch_up(&mut self.conn, max_changes) {
+        match index.catch_up(self.conn()?, max_changes) {
             Err(error) if error.is_damage() => {
                 index.discard(&error);
-                last_position(&self.conn)
+                last_position(self.conn()?)
             }
             Ok(0) => {
                 let has_more = index.erase_step()?;
@@ -243,12 +255,12 @@ impl Reader for SqliteReader {
     }
 
     fn audit(&mut self, newest: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        access::trail(&self.conn, newest)
+        access::trail(self.conn()?, newest)
     }
 
     fn count(&mut self, journal: JournalId) -> Result<u64, StoreError> {
         let mut statement = self
-            .conn
+            .conn()?
             .prepare_cached("SELECT coalesce(sum(notes), 0) FROM days WHERE journal = ?1")?;
         Ok(statement.query_row([journal.0], |row| row.get(0))?)
     }

@@ -101,10 +101,7 @@ impl SqliteStore {
     /// A long run of pages gets a long log, as a server has, and its end makes it short again.
     fn expect_more(&mut self, more: bool) -> Result<(), StoreError> {
         if self.expects_more != more {
-            open::keep_log(
-                &self.conn,
-                if more { OwnChain::Fresh } else { self.options.own_chain },
-            )?;
+            open::keep_log(&self.conn, more || self.options.own_chain == OwnChain::Fresh)?;
             self.expects_more = more;
         }
         Ok(())

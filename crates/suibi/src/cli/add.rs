@@ -102,6 +102,7 @@ fn add(text: &str, context: &mut Context) -> Result<Exit, Failure> {
     } else {
         context.ui.say(saved::line(note, written.waiting));
     }
+    session.leave();
     if note.waiting && context.require_server {
         return Ok(Exit::KeptLocally);
     }

@@ -145,6 +145,7 @@ fn show(
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let mut notes = session.notes(&query)?;
+    session.leave();
     if shown.reverse {
         notes.reverse();
     }
