@@ -210,6 +210,18 @@ mod tests {
     use crate::config::{ListenerKind, Reach};
 
     #[test]
+    fn only_who_said_so_has_ended_in_good_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = || Lock::take(dir.path()).unwrap();
+        assert!(!take().was_ended, "nobody was there");
+        assert!(!take().was_ended, "killed");
+        take().end();
+        assert_eq!(running(dir.path()).unwrap(), None);
+        assert!(take().was_ended);
+        assert!(!take().was_ended, "killed since");
+    }
+
+    #[test]
     fn who_looks_finds_the_holder_while_the_lock_is_held_and_nobody_after() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(running(dir.path()).unwrap(), None);
