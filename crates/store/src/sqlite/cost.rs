@@ -114,7 +114,7 @@ impl Journal {
             }
         }
         store.commit(writes).unwrap();
-        let mut reader = SqliteReader::open(&path, OwnChain::Fresh).unwrap();
+        let mut reader = SqliteReader::new(&path, OwnChain::Fresh);
         assert_eq!(reader.catch_up(usize::MAX).unwrap(), 0);
         assert_eq!(reader.count(HERE).unwrap(), u64::from(notes));
         Self { notes, _dir: dir, store, reader }
@@ -126,18 +126,18 @@ impl Journal {
         mut ask: impl FnMut(&mut SqliteReader, u32) -> Result<usize, StoreError>,
     ) -> (usize, Work) {
         ask(&mut self.reader, self.notes).unwrap();
-        let look = |reader: &SqliteReader| {
+        let look = |reader: &mut SqliteReader| {
             let index = reader.index_connection().map(Work::of).unwrap_or_default();
-            let store = Work::of(&reader.conn);
+            let store = Work::of(reader.conn().unwrap());
             Work {
                 steps: store.steps + index.steps,
                 scanned: store.scanned + index.scanned,
                 pages: store.pages + index.pages,
             }
         };
-        look(&self.reader);
+        look(&mut self.reader);
         let found = ask(&mut self.reader, self.notes).unwrap();
-        (found, look(&self.reader))
+        (found, look(&mut self.reader))
     }
 }
 
