@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::feed::{Days, Echo, Notes, Pushes, Puts};
 use crate::load::{self, Loaded, Shape, Work};
@@ -35,8 +35,8 @@ enum Kind {
 }
 
 const ONE: Shape = Shape { sockets: 1, each: 1, joined: false };
-const SIXTY_FOUR: Shape = Shape { sockets: 64, each: 1, joined: false };
-const THOUSAND: Shape = Shape { sockets: 64, each: 16, joined: false };
+pub(crate) const SIXTY_FOUR: Shape = Shape { sockets: 64, each: 1, joined: false };
+pub(crate) const THOUSAND: Shape = Shape { sockets: 64, each: 16, joined: false };
 const THOUSAND_JOINED: Shape = Shape { joined: true, ..THOUSAND };
 
 /// Every case, in the order of the table.
@@ -266,7 +266,6 @@ impl Case {
         days: &mut dyn Work,
         quick: bool,
     ) -> Result<Figures, Failure> {
-        let total = |cpu: BTreeMap<String, Duration>| cpu.into_values().sum::<Duration>();
         let before = cpu::by_thread(server.id())?;
         ask_for_days(&server, days)?;
         let counted = cpu::by_thread(server.id())?;
@@ -274,17 +273,10 @@ impl Case {
             let before = before.get(thread).copied().unwrap_or_default();
             *figures.cpu.entry(thread.clone()).or_default() += *used - before;
         }
-        let counted = total(counted);
-        let (mut last, start) = (counted, Instant::now());
-        while !quick && start.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(500));
-            let now = total(cpu::by_thread(server.id())?);
-            if now - last < Duration::from_millis(5) {
-                break;
-            }
-            last = now;
+        let counted: Duration = counted.into_values().sum();
+        if !quick {
+            figures.cpu_after = cpu::until_idle(server.id())? - counted;
         }
-        figures.cpu_after = last - counted;
         server.stop()?;
         Ok(figures)
     }

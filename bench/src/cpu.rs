@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::Failure;
 
@@ -25,6 +25,35 @@ pub(crate) fn by_thread(process: u32) -> Result<BTreeMap<String, Duration>, Fail
         *used.entry(name.trim().to_owned()).or_default() += Duration::from_nanos(nanoseconds);
     }
     Ok(used)
+}
+
+/// Processor time of all threads of a process.
+pub(crate) fn of_process(process: u32) -> Result<Duration, Failure> {
+    Ok(by_thread(process)?.into_values().sum())
+}
+
+/// Processor time of all threads of a process, once it has nothing more to do, or after a minute.
+pub(crate) fn until_idle(process: u32) -> Result<Duration, Failure> {
+    let (mut last, start) = (of_process(process)?, Instant::now());
+    while start.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = of_process(process)?;
+        if now - last < Duration::from_millis(5) {
+            break;
+        }
+        last = now;
+    }
+    Ok(last)
+}
+
+/// Processor time that a process has spent in the kernel, to a hundredth of a second.
+pub(crate) fn in_kernel(process: u32) -> Result<Duration, Failure> {
+    const TICKS_PER_SECOND: u64 = 100;
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name is in brackets and may have anything in it; stime is the thirteenth field after it.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let ticks: u64 = fields.split_whitespace().nth(12).ok_or("stat is short")?.parse()?;
+    Ok(Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND))
 }
 
 /// Processor time of the calling thread, up to this moment.

@@ -16,6 +16,7 @@ mod first_sync;
 mod goals;
 mod journal_maker;
 mod kernel;
+mod layers;
 mod load;
 mod message;
 mod million;
@@ -23,11 +24,13 @@ mod narrow;
 mod output;
 mod peers;
 mod plot;
+mod profile;
 mod protected;
 mod redis;
 mod report;
 mod server;
 mod sqlite;
+mod stacks;
 mod table;
 
 use std::collections::BTreeSet;
@@ -166,6 +169,7 @@ type Measure = fn(&Options) -> Result<Table, Failure>;
 /// What is measured from end to end, by name.
 const WHOLE: &[(&str, Measure)] = &[
     (commands::NAME, commands::run),
+    (layers::NAME, layers::run),
     (first_sync::NAME, first_sync::run),
     (apart::NAME, apart::run),
     (narrow::NAME, narrow::run),

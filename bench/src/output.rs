@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Failure;
 use crate::goals::Goals;
-use crate::plot::Bars;
+use crate::plot::Picture;
 use crate::report::{Report, Spread};
 use crate::table::{Facts, Table};
 
@@ -18,7 +18,7 @@ pub(crate) struct Output {
     text: String,
     json: Map<String, Value>,
     facts: Facts,
-    pictures: Vec<Bars>,
+    pictures: Vec<Picture>,
 }
 
 impl Output {
@@ -27,7 +27,7 @@ impl Output {
         self.print(&report.to_string());
         self.json.insert("server".into(), report.json()?);
         self.facts.extend(report.facts());
-        self.pictures.push(report.picture());
+        self.pictures.push(report.picture().into());
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Output {
             let json = serde_json::to_string_pretty(&self.json)?;
             fs::write(out.join("report.json"), json + "\n")?;
             for picture in &self.pictures {
-                fs::write(out.join(picture.name).with_extension("svg"), picture.to_string())?;
+                fs::write(out.join(picture.name).with_extension("svg"), &picture.svg)?;
             }
         }
         Ok(())

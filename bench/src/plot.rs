@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::report::Spread;
+use crate::stacks::Stacks;
 
 /// Bars beside each other, from the smallest to the largest round.
 #[derive(Debug, Clone)]
@@ -12,6 +13,26 @@ pub(crate) struct Bars {
     pub(crate) title: String,
     pub(crate) scale: Scale,
     pub(crate) bars: Vec<Bar>,
+}
+
+/// Any of them, drawn.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    /// The file's name, without its ending.
+    pub(crate) name: &'static str,
+    pub(crate) svg: String,
+}
+
+impl From<Bars> for Picture {
+    fn from(bars: Bars) -> Self {
+        Self { name: bars.name, svg: bars.to_string() }
+    }
+}
+
+impl From<Stacks> for Picture {
+    fn from(stacks: Stacks) -> Self {
+        Self { name: stacks.name, svg: stacks.to_string() }
+    }
 }
 
 /// How a figure becomes a length.
@@ -143,7 +164,7 @@ fn figure(value: f64) -> String {
 }
 
 /// Text between the tags of XML.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::plot::Bars;
+use crate::plot::Picture;
 use crate::report::Spread;
 
 /// Figures by name, each with what every round came to: [`crate::goals`] names the ones that it asks for.
@@ -18,7 +18,7 @@ pub(crate) struct Table {
     columns: Vec<&'static str>,
     rows: Vec<Vec<String>>,
     facts: Facts,
-    pictures: Vec<Bars>,
+    pictures: Vec<Picture>,
 }
 
 impl Table {
@@ -38,12 +38,12 @@ impl Table {
     }
 
     /// A picture of these figures, in a file of its own.
-    pub(crate) fn picture(&mut self, bars: Bars) {
-        self.pictures.push(bars);
+    pub(crate) fn picture(&mut self, picture: impl Into<Picture>) {
+        self.pictures.push(picture.into());
     }
 
     /// The figures by name, and the pictures.
-    pub(crate) fn into_parts(self) -> (Facts, Vec<Bars>) {
+    pub(crate) fn into_parts(self) -> (Facts, Vec<Picture>) {
         (self.facts, self.pictures)
     }
 

@@ -30,6 +30,9 @@ use work::{Call, Work};
 /// Calls before anything is counted: what is made on first use is there then.
 const WARM: usize = 4;
 
+/// Notes in stores that are asked something: few, as callgrind is fifty times slower than the processor.
+const NOTES: u64 = 512;
+
 /// How many calls are counted of each function.
 const CALLS: usize = 16;
 
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
 
 /// The child's part.
 fn run_the_work() {
-    for Work { prepare, .. } in work::all() {
+    for Work { prepare, .. } in work::all(NOTES) {
         let mut next = prepare();
         for _ in 0..WARM {
             next()();
@@ -193,7 +196,7 @@ fn functions(dir: &Path) -> Result<Counts, String> {
         let part = PathBuf::from(format!("{}.{number}", out.display()));
         Ok((name.to_owned(), total(&part)? / (CALLS as u64 * per_call)))
     };
-    (1..).zip(work::all()).map(counted).collect()
+    (1..).zip(work::all(NOTES)).map(counted).collect()
 }
 
 /// What the processor does in the program itself for `suibi TEXT`, from start to exit, with a server that runs.

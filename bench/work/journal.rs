@@ -7,17 +7,17 @@ use suibi_journal::{
     tokens,
 };
 
-use super::{Call, Work, text};
+use super::{Calls, Work, text};
 
 pub(super) fn all() -> Vec<Work> {
     vec![
-        Work { name: "journal: a change is encoded and hashed", per_call: 1, prepare: encode },
-        Work { name: "journal: a change is read and hashed", per_call: 1, prepare: decode },
-        Work { name: "journal: a note of 16 edits in a row is folded", per_call: 1, prepare: row },
-        Work { name: "journal: a note edited apart is merged", per_call: 1, prepare: apart },
-        Work { name: "journal: tokens of 300 English bytes", per_call: 1, prepare: english },
-        Work { name: "journal: tokens of 300 Chinese bytes", per_call: 1, prepare: chinese },
-        Work { name: "journal: tags of 300 bytes", per_call: 1, prepare: tags_of },
+        Work::new("journal: a change is encoded and hashed", 1, encode),
+        Work::new("journal: a change is read and hashed", 1, decode),
+        Work::new("journal: a note of 16 edits in a row is folded", 1, row),
+        Work::new("journal: a note edited apart is merged", 1, apart),
+        Work::new("journal: tokens of 300 English bytes", 1, english),
+        Work::new("journal: tokens of 300 Chinese bytes", 1, chinese),
+        Work::new("journal: tags of 300 bytes", 1, tags_of),
     ]
 }
 
@@ -33,7 +33,7 @@ fn content(text: String) -> Content {
     Content { salt: [9; 16], body: Body::Text(text), extras: Extras::new() }
 }
 
-fn encode() -> Box<dyn FnMut() -> Call> {
+fn encode() -> Calls {
     let mut seq = 1;
     Box::new(move || {
         seq += 1;
@@ -43,7 +43,7 @@ fn encode() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn decode() -> Box<dyn FnMut() -> Call> {
+fn decode() -> Calls {
     let change = change(2, Some(Hash::from_bytes([5; 32])), Vec::new());
     let entry = Entry::new(change, content(text(2)));
     Box::new(move || {
@@ -64,14 +64,14 @@ fn revisions(changes: &[(&[usize], String)]) -> Vec<Revision> {
     revisions
 }
 
-fn folded(revisions: Vec<Revision>) -> Box<dyn FnMut() -> Call> {
+fn folded(revisions: Vec<Revision>) -> Calls {
     Box::new(move || {
         let revisions = revisions.clone();
         Box::new(move || drop(black_box(fold(revisions).expect("a note"))))
     })
 }
 
-fn row() -> Box<dyn FnMut() -> Call> {
+fn row() -> Calls {
     let parents: Vec<Vec<usize>> =
         (0..16usize).map(|place| place.checked_sub(1).into_iter().collect()).collect();
     let changes: Vec<_> = parents.iter().zip(0..).map(|(of, seq)| (&of[..], text(seq))).collect();
@@ -79,7 +79,7 @@ fn row() -> Box<dyn FnMut() -> Call> {
 }
 
 /// Forty lines, of which two devices changed one each.
-fn apart() -> Box<dyn FnMut() -> Call> {
+fn apart() -> Calls {
     let lines = |changed: u64| {
         let lines = (0..40).map(|line| text(if line == changed { 1_000 + line } else { line }));
         lines.collect::<Vec<_>>().join("\n")
@@ -94,7 +94,7 @@ fn long(sentences: &str) -> String {
     text
 }
 
-fn english() -> Box<dyn FnMut() -> Call> {
+fn english() -> Calls {
     let text = long("Bought tea and rice near the station, can't find the café's umbrella again. ");
     Box::new(move || {
         let text = text.clone();
@@ -102,7 +102,7 @@ fn english() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn chinese() -> Box<dyn FnMut() -> Call> {
+fn chinese() -> Calls {
     let text = long("今天下午三点在杭州开会，买了茶叶和大米；给妈妈打电话。");
     Box::new(move || {
         let text = text.clone();
@@ -110,7 +110,7 @@ fn chinese() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn tags_of() -> Box<dyn FnMut() -> Call> {
+fn tags_of() -> Calls {
     let text =
         long("bought tea @shop and rice #买东西 for lin@example.org, 给 @妈妈 打电话 #family. ");
     Box::new(move || {

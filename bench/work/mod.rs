@@ -8,19 +8,27 @@ mod store;
 /// One call, with its input at hand.
 pub(crate) type Call = Box<dyn FnOnce()>;
 
+/// Makes one call after the other, as many as anybody wants, on what they share.
+pub(crate) type Calls = Box<dyn FnMut() -> Call>;
+
 /// Something to be measured.
 pub(crate) struct Work {
     pub(crate) name: &'static str,
     /// How many of what the figure is per one call carries out: notes of a commit, most often.
     pub(crate) per_call: u64,
-    /// Makes what the calls share, and then one call after the other, as many as anybody wants. What this does is not
-    /// measured.
-    pub(crate) prepare: fn() -> Box<dyn FnMut() -> Call>,
+    /// Makes what the calls share. Neither this nor the making of a call is measured.
+    pub(crate) prepare: Box<dyn Fn() -> Calls>,
 }
 
-/// All there is, in the order of a note's way.
-pub(crate) fn all() -> Vec<Work> {
-    [protocol::all(), journal::all(), store::all()].into_iter().flatten().collect()
+impl Work {
+    fn new(name: &'static str, per_call: u64, prepare: impl Fn() -> Calls + 'static) -> Self {
+        Self { name, per_call, prepare: Box::new(prepare) }
+    }
+}
+
+/// All there is, in the order of a note's way; stores that are asked something have so many notes, a multiple of 64.
+pub(crate) fn all(notes: u64) -> Vec<Work> {
+    [protocol::all(), journal::all(), store::all(notes)].into_iter().flatten().collect()
 }
 
 /// A note of 64 bytes; no other number has the same text.

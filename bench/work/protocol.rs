@@ -12,15 +12,15 @@ use suibi_coap::{
 };
 use suibi_oscore::{Context, KeyId, Number, OscoreOption, Parameters, Secret};
 
-use super::{Call, Work, text};
+use super::{Calls, Work, text};
 
 pub(super) fn all() -> Vec<Work> {
     vec![
-        Work { name: "CoAP: a note's request is read", per_call: 1, prepare: read },
-        Work { name: "CoAP: its answer is written", per_call: 1, prepare: write },
-        Work { name: "endpoint: a request in, its answer out", per_call: 1, prepare: endpoint },
-        Work { name: "OSCORE: a note's request is protected", per_call: 1, prepare: protect },
-        Work { name: "OSCORE: it is opened, its answer protected", per_call: 1, prepare: open },
+        Work::new("CoAP: a note's request is read", 1, read),
+        Work::new("CoAP: its answer is written", 1, write),
+        Work::new("endpoint: a request in, its answer out", 1, endpoint),
+        Work::new("OSCORE: a note's request is protected", 1, protect),
+        Work::new("OSCORE: it is opened, its answer protected", 1, open),
     ]
 }
 
@@ -43,7 +43,7 @@ pub(super) fn datagram(number: u64) -> bytes::Bytes {
     wire::encode(&Message { kind: Type::Confirmable, code, id, token, options, payload })
 }
 
-fn read() -> Box<dyn FnMut() -> Call> {
+fn read() -> Calls {
     let mut number = 0;
     Box::new(move || {
         number += 1;
@@ -52,7 +52,7 @@ fn read() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn write() -> Box<dyn FnMut() -> Call> {
+fn write() -> Calls {
     let Response { code, options, payload, .. } = response();
     let message = Rc::new(Message {
         kind: Type::Acknowledgement,
@@ -68,7 +68,7 @@ fn write() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn endpoint() -> Box<dyn FnMut() -> Call> {
+fn endpoint() -> Calls {
     let now = Instant::now();
     let peer = Peer::from(SocketAddr::from(([127, 0, 0, 1], 5)));
     let endpoint = Rc::new(RefCell::new(Endpoint::new(Config::own(), [1; 32])));
@@ -99,7 +99,7 @@ fn contexts() -> [Context; 2] {
     })
 }
 
-fn protect() -> Box<dyn FnMut() -> Call> {
+fn protect() -> Calls {
     let [client, _] = contexts();
     let client = Rc::new(RefCell::new(client));
     let mut number = 0;
@@ -112,7 +112,7 @@ fn protect() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn open() -> Box<dyn FnMut() -> Call> {
+fn open() -> Calls {
     let [mut client, server] = contexts();
     let server = Rc::new(RefCell::new(server));
     let mut number = 0;

@@ -18,25 +18,22 @@ use suibi_store::{
 };
 use tempfile::TempDir;
 
-use super::{Call, Work, protocol, text};
+use super::{Calls, Work, protocol, text};
 
 /// Notes a commit: as many as wait when 64 clients have one note under way each.
 const BATCH: u64 = 64;
 
-/// Notes in the store that is asked.
-const NOTES: u64 = 512;
-
 const START: i64 = 1_763_800_000_000;
 
-pub(super) fn all() -> Vec<Work> {
+pub(super) fn all(notes: u64) -> Vec<Work> {
     vec![
-        Work { name: "store: 64 notes are committed, per note", per_call: BATCH, prepare: commit },
-        Work { name: "store: 64 notes are indexed, per note", per_call: BATCH, prepare: index },
-        Work { name: "store: a page of the feed, 16 kB", per_call: 1, prepare: feed },
-        Work { name: "store: the latest 50 are listed", per_call: 1, prepare: latest },
-        Work { name: "store: a rare word is found", per_call: 1, prepare: rare },
-        Work { name: "store: two Chinese characters are found", per_call: 1, prepare: chinese },
-        Work { name: "server: a note, 64 a commit, per note", per_call: BATCH, prepare: serve },
+        Work::new("store: 64 notes are committed, per note", BATCH, commit),
+        Work::new("store: the index is caught up, per note", BATCH, index),
+        Work::new("store: a page of the feed, 16 kB", 1, move || feed(notes)),
+        Work::new("store: the latest 50 are listed", 1, move || latest(notes)),
+        Work::new("store: a rare word is found", 1, move || rare(notes)),
+        Work::new("store: two Chinese characters are found", 1, move || chinese(notes)),
+        Work::new("server: a note, 64 a commit, per note", BATCH, serve),
     ]
 }
 
@@ -77,10 +74,10 @@ impl Temporary {
         self.store.commit(batch).expect("there is room");
     }
 
-    /// A store with [`NOTES`] in it, and a reader whose index knows them all.
-    fn with_notes() -> (Self, Box<dyn Reader>) {
+    /// A store with so many notes in it, and a reader whose index knows them all.
+    fn with_notes(notes: u64) -> (Self, Box<dyn Reader>) {
         let mut temporary = Self::new();
-        for _ in 0..NOTES / BATCH {
+        for _ in 0..notes / BATCH {
             temporary.commit();
         }
         let mut reader = temporary.store.reader().expect("a reader");
@@ -89,7 +86,7 @@ impl Temporary {
     }
 }
 
-fn commit() -> Box<dyn FnMut() -> Call> {
+fn commit() -> Calls {
     let temporary = Rc::new(RefCell::new(Temporary::new()));
     Box::new(move || {
         let batch = temporary.borrow_mut().batch();
@@ -98,7 +95,7 @@ fn commit() -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn index() -> Box<dyn FnMut() -> Call> {
+fn index() -> Calls {
     let temporary = Temporary::new();
     let reader = temporary.store.reader().expect("a reader");
     let both = Rc::new(RefCell::new((temporary, reader)));
@@ -113,8 +110,8 @@ fn index() -> Box<dyn FnMut() -> Call> {
 }
 
 /// What is asked of a store with notes in it.
-fn asking(ask: impl Fn(&mut dyn Reader) + 'static) -> Box<dyn FnMut() -> Call> {
-    let (temporary, reader) = Temporary::with_notes();
+fn asking(notes: u64, ask: impl Fn(&mut dyn Reader) + 'static) -> Calls {
+    let (temporary, reader) = Temporary::with_notes(notes);
     let all = Rc::new((temporary, RefCell::new(reader), ask));
     Box::new(move || {
         let all = Rc::clone(&all);
@@ -122,35 +119,35 @@ fn asking(ask: impl Fn(&mut dyn Reader) + 'static) -> Box<dyn FnMut() -> Call> {
     })
 }
 
-fn listing(query: Query, found: usize) -> Box<dyn FnMut() -> Call> {
-    asking(move |reader| {
+fn listing(notes: u64, query: Query, found: usize) -> Calls {
+    asking(notes, move |reader| {
         let notes = reader.notes(JournalId::FIRST, &query).expect("a list");
         assert_eq!(notes.len(), found);
         black_box(notes);
     })
 }
 
-fn latest() -> Box<dyn FnMut() -> Call> {
-    listing(Query { limit: Some(50), ..Query::default() }, 50)
+fn latest(notes: u64) -> Calls {
+    listing(notes, Query { limit: Some(50), ..Query::default() }, 50)
 }
 
-fn rare() -> Box<dyn FnMut() -> Call> {
-    listing(Query { text: Some(format!("{:010}", 77)), ..Query::default() }, 1)
+fn rare(notes: u64) -> Calls {
+    listing(notes, Query { text: Some(format!("{:010}", 77)), ..Query::default() }, 1)
 }
 
-fn chinese() -> Box<dyn FnMut() -> Call> {
-    listing(Query { text: Some("茶叶".to_owned()), limit: Some(20), ..Query::default() }, 20)
+fn chinese(notes: u64) -> Calls {
+    listing(notes, Query { text: Some("茶叶".to_owned()), limit: Some(20), ..Query::default() }, 20)
 }
 
-fn feed() -> Box<dyn FnMut() -> Call> {
-    asking(|reader| {
+fn feed(notes: u64) -> Calls {
+    asking(notes, |reader| {
         let page = reader.feed(JournalId::FIRST, Cursor::START, 16_000).expect("a feed");
         black_box(page.expect("the beginning is always there"));
     })
 }
 
 /// Requests by an unprotected door, one after the other; a commit; the answers.
-fn serve() -> Box<dyn FnMut() -> Call> {
+fn serve() -> Calls {
     let dir = tempfile::tempdir().expect("a directory");
     let now = Instant::now();
     let clock = Clock::Set(Arc::new(AtomicI64::new(START)));
