@@ -21,6 +21,21 @@ const TAIL: u64 = 4096;
 /// From how many chains the index is asked for notes; a device that has more is looked for in the rows.
 const MOST_CHAINS: usize = 200;
 
+/// The notes of a range that are not deleted, newest first, perhaps of one device or address only.
+/// CROSS JOIN: in this order, which is that of the keys.
+const IN_RANGE: &str =
+    "SELECT n.key, n.id, n.time, n.zone, n.state, n.source, n.first, n.last, n.head,
+            d.device, c.hash, c.content, r.server
+     FROM notes n
+        CROSS JOIN chains d ON d.id = n.chain
+        CROSS JOIN changes c ON c.position = n.head
+        LEFT JOIN receipts r ON r.position = n.head
+     WHERE n.key BETWEEN ?1 AND ?2 AND n.journal = ?3 AND n.state & 1 = 0
+        AND (?4 IS NULL OR n.source = ?4
+            OR (n.source >= ?4 || ':' AND n.source < ?4 || ';')
+            OR d.device = ?4)
+     ORDER BY n.key DESC";
+
 /// A question to one state of the store.
 pub(crate) struct Search<'c> {
     conn: &'c Connection,
@@ -203,20 +218,7 @@ impl<'c> Search<'c> {
         range: &RangeInclusive<i64>,
         mut take: impl FnMut(Found) -> bool,
     ) -> Result<(), StoreError> {
-        // CROSS JOIN: in this order, which is that of the keys.
-        let mut statement = self.conn.prepare_cached(
-            "SELECT n.key, n.id, n.time, n.zone, n.state, n.source, n.first, n.last, n.head,
-                    d.device, c.hash, c.content, r.server
-             FROM notes n
-                CROSS JOIN chains d ON d.id = n.chain
-                CROSS JOIN changes c ON c.position = n.head
-                LEFT JOIN receipts r ON r.position = n.head
-             WHERE n.key BETWEEN ?1 AND ?2 AND n.journal = ?3 AND n.state & 1 = 0
-                AND (?4 IS NULL OR n.source = ?4
-                    OR (n.source >= ?4 || ':' AND n.source < ?4 || ';')
-                    OR d.device = ?4)
-             ORDER BY n.key DESC",
-        )?;
+        let mut statement = self.conn.prepare_cached(IN_RANGE)?;
         let mut rows =
             statement.query(params![range.start(), range.end(), self.journal.0, self.from])?;
         while let Some(row) = rows.next()? {
@@ -301,6 +303,22 @@ mod tests {
             Outcome::Note(Ok(note)) => note.id,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_statement_is_planned_once_however_many_notes_it_looks_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions { own_chain: OwnChain::Fresh, device: String::new() };
+        let mut store = SqliteStore::open(&dir.path().join("server.db"), options).unwrap();
+        write(&mut store, None, "milk", "2026-11-23T09:00:00.000+08:00");
+        let (own_chain, journal, all) = (OwnChain::Fresh, JournalId::FIRST, Query::default());
+        let search = Search::new(&store.conn, own_chain, journal, &all).unwrap().unwrap();
+        for key in 0..20 {
+            search.load(key).unwrap();
+        }
+        let statement = store.conn.prepare_cached(IN_RANGE).unwrap();
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::Run), 20);
+        assert_eq!(statement.get_status(rusqlite::StatementStatus::RePrepare), 0);
     }
 
     #[test]
