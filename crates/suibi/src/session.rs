@@ -7,7 +7,7 @@ use suibi_client::{
     Added, Client, ClientConfig, ClientError, LiveEvent, Membership, Place, Rebuilt, ReceiptCheck,
     Scope, Status, Verification,
 };
-use suibi_journal::{ChainId, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
+use suibi_journal::{ChainId, Day, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
 use suibi_store::{JournalId, Reader, StoreError};
 
 use crate::failure::{Exit, Failure};
@@ -280,6 +280,11 @@ impl Session {
 
     pub(crate) fn notes(&mut self, query: &Query) -> Result<Vec<Note>, Failure> {
         self.reader.notes(JournalId::FIRST, query).map_err(|error| store_failure(&error))
+    }
+
+    /// The days that have notes, and how many, oldest first.
+    pub(crate) fn days(&mut self) -> Result<Vec<(Day, u64)>, Failure> {
+        self.reader.days(JournalId::FIRST).map_err(|error| store_failure(&error))
     }
 
     pub(crate) fn tags(&mut self) -> Result<Vec<(String, u64)>, Failure> {

@@ -80,6 +80,32 @@ fn two_devices() -> (tempfile::TempDir, Server, Device, Device) {
 }
 
 #[test]
+fn a_long_listing_is_made_in_pieces_and_looks_the_same() {
+    let home = Home::new();
+    let at = |now: &str, input: &str, arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("SUIBI_NOW", now);
+        run(&mut command, input.as_bytes(), BOUND)
+    };
+    // More than are listed in one piece, on three days.
+    for day in 21..24 {
+        let lines: String = (0..120).map(|n| format!("note {n} of the {day} #work\n")).collect();
+        let now = format!("2026-11-{day}T09:05:00.000+08:00");
+        assert!(at(&now, &lines, &[]).status.success());
+    }
+    let now = "2026-11-23T10:00:00.000+08:00";
+    for words in
+        [&["log"][..], &["log", "--reverse"], &["search", "note"], &["log", "--tag", "work"]]
+    {
+        let whole = at(now, "", &[words, &["-n", "1000"]].concat());
+        assert_eq!(whole.out.lines().count(), 3 + 2 + 3 * 120, "{words:?}");
+        assert_eq!(at(now, "", words).out, whole.out, "{words:?}");
+    }
+    let two = at(now, "", &["log", "--since", "2026-11-22"]);
+    assert_eq!(two.out.lines().count(), 2 + 1 + 2 * 120);
+}
+
+#[test]
 fn notes_for_people() {
     let (_data, _server, laptop, _phone) = two_devices();
     insta::assert_snapshot!(told(&laptop.suibi(&["log"])), @r"

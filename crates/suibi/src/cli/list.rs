@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use clap::Args;
-use suibi_journal::{Note, Query};
+use suibi_journal::{Day, Note, Query};
 
 use super::{Context, shape};
 use crate::clock;
@@ -11,7 +11,13 @@ use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::render::json::NotesJson;
 use crate::render::listing::Listing;
-use crate::session;
+use crate::session::{self, Session};
+
+/// A listing of fewer notes is made in one piece.
+const FEW: usize = 256;
+
+/// About so many of all notes have the days of a piece of a longer one.
+const PIECE: u64 = 4_096;
 
 /// `suibi log`.
 #[derive(Debug, Args)]
@@ -144,7 +150,14 @@ fn show(
     query.from.clone_from(&shown.from);
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
-    let mut notes = session.notes(&query)?;
+    // A table of sources has one width, and a document one end.
+    let in_pieces = query.limit.is_none() && !shown.source && !context.ui.json;
+    let first_look = Query { limit: query.limit.or(in_pieces.then_some(FEW)), ..query.clone() };
+    let mut notes = session.notes(&first_look)?;
+    if in_pieces && notes.len() == FEW {
+        drop(notes);
+        return show_in_pieces(&mut session, &query, shown.reverse, context);
+    }
     session.leave();
     if shown.reverse {
         notes.reverse();
@@ -155,6 +168,59 @@ fn show(
         return Ok(Exit::NothingMatched);
     }
     Ok(Exit::Done)
+}
+
+/// Lists any number of notes with the memory for a few thousand: some days at a time.
+fn show_in_pieces(
+    session: &mut Session,
+    query: &Query,
+    reverse: bool,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let days = session.days()?;
+    let mut pieces = pieces(&days, PIECE);
+    if reverse {
+        pieces.reverse();
+    }
+    let mut is_first = true;
+    for (first, last) in pieces {
+        let since = query.since.map_or(first, |since| since.max(first));
+        let until = query.until.map_or(last, |until| until.min(last));
+        if since > until {
+            continue;
+        }
+        let piece = Query { since: Some(since), until: Some(until), ..query.clone() };
+        let mut notes = session.notes(&piece)?;
+        if notes.is_empty() {
+            continue;
+        }
+        if reverse {
+            notes.reverse();
+        }
+        if !is_first {
+            context.ui.out().write_all(b"\n")?;
+        }
+        is_first = false;
+        print(&notes, false, context)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The days from the first to the last in stretches that have about so many notes, one day at least.
+fn pieces(days: &[(Day, u64)], size: u64) -> Vec<(Day, Day)> {
+    let mut pieces: Vec<(Day, Day)> = Vec::new();
+    let mut here = 0;
+    for (day, notes) in days {
+        match pieces.last_mut() {
+            Some((_, last)) if here + notes <= size => *last = *day,
+            _ => {
+                pieces.push((*day, *day));
+                here = 0;
+            }
+        }
+        here += notes;
+    }
+    pieces
 }
 
 fn print(notes: &[Note], source: bool, context: &mut Context) -> Result<(), Failure> {
@@ -168,4 +234,21 @@ fn print(notes: &[Note], source: bool, context: &mut Context) -> Result<(), Fail
     }
     ui.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_whole_days_and_leave_none_out() {
+        let day = |day: i32| Day::from_days(day);
+        let days = [(1, 3), (2, 4), (4, 9), (5, 1), (6, 2), (9, 7), (10, 1)];
+        let days = days.map(|(number, notes)| (day(number), notes));
+        let expected = [(1, 2), (4, 4), (5, 6), (9, 10)].map(|(a, b)| (day(a), day(b)));
+        assert_eq!(pieces(&days, 8), expected);
+        assert_eq!(pieces(&days, 1).len(), 7);
+        assert_eq!(pieces(&days, 100), [(day(1), day(10))]);
+        assert!(pieces(&[], 8).is_empty());
+    }
 }
