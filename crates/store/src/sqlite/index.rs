@@ -27,7 +27,7 @@ pub(crate) const INDEX_EPOCH: &str = "index-epoch";
 const CHUNK_CHANGES: usize = 1024;
 const CHUNK_BYTES: usize = 4 << 20;
 /// So many words with the same beginning are asked for one by one.
-const MOST_WORDS: usize = 64;
+const MOST_WORDS: usize = 32;
 /// Pages of the tree of words that one step after a purge writes.
 const MERGE_PAGES: i64 = 1000;
 
@@ -220,31 +220,10 @@ impl Index {
 }
 
 impl Snapshot<'_> {
-    /// Gives `take` the keys of the notes that have all that is asked for, newest first, until it says that it has
-    /// enough. `false`: nothing is asked for that the index knows of.
-    pub(crate) fn each(
-        &self,
-        wanted: &Wanted<'_>,
-        range: &RangeInclusive<i64>,
-        mut take: impl FnMut(i64) -> Result<bool, StoreError>,
-    ) -> Result<bool, StoreError> {
-        let expression = self.expression(wanted)?;
-        if expression.is_empty() {
-            return Ok(false);
-        }
-        let mut statement = self.tx.prepare_cached(KEYS)?;
-        let mut rows = statement.query(params![expression, range.start(), range.end()])?;
-        while let Some(row) = rows.next()? {
-            if !take(row.get(0)?)? {
-                break;
-            }
-        }
-        Ok(true)
-    }
-
-    /// What is wanted in the words of FTS5. Quoted, no token has a meaning of its own.
-    fn expression(&self, wanted: &Wanted<'_>) -> Result<String, StoreError> {
+    /// What is wanted in the words of the index. `None`: nothing is that the index knows of.
+    pub(crate) fn question(&self, wanted: &Wanted<'_>) -> Result<Option<Question>, StoreError> {
         let mut parts = Vec::new();
+        let mut is_broad = false;
         if let Some(journal) = wanted.journal {
             parts.push(quoted(&marks::journal(journal)));
         }
@@ -262,20 +241,41 @@ impl Snapshot<'_> {
         for term in wanted.terms {
             parts.push(match term {
                 Term::Word(word) => quoted(word),
+                // FTS5 puts the notes of all words with a beginning into one list before it gives the first. Of
+                // single words it takes the notes one after the other, as many as are wanted.
                 Term::Prefix(start) => match self.beginning_with(start)? {
                     Some(words) => format!("({})", words.join(" OR ")),
-                    None => format!("{} *", quoted(start)),
+                    None => {
+                        is_broad = true;
+                        format!("{} *", quoted(start))
+                    }
                 },
                 Term::Phrase(words) => quoted(&words.join(" ")),
             });
         }
-        Ok(parts.join(" AND "))
+        let expression = parts.join(" AND ");
+        Ok((!expression.is_empty()).then_some(Question { expression, is_broad }))
+    }
+
+    /// Gives `take` the keys of the notes that have all that is asked for, newest first, until it says that it has
+    /// enough.
+    pub(crate) fn each(
+        &self,
+        question: &Question,
+        range: &RangeInclusive<i64>,
+        mut take: impl FnMut(i64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.tx.prepare_cached(KEYS)?;
+        let mut rows = statement.query(params![question.expression, range.start(), range.end()])?;
+        while let Some(row) = rows.next()? {
+            if !take(row.get(0)?)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The words that begin like this, quoted, if they are few.
-    ///
-    /// FTS5 puts the notes of all of them into one list before it gives the first. Of single words it takes
-    /// the notes one after the other, as many as are wanted.
     fn beginning_with(&self, start: &str) -> Result<Option<Vec<String>>, StoreError> {
         let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
         let mut words = Vec::new();
@@ -288,7 +288,8 @@ impl Snapshot<'_> {
                     // The least that is behind this word.
                     from = word + "\x01";
                 }
-                None if words.is_empty() => return Ok(None),
+                // Nothing begins like this: nor has a note the word itself.
+                None if words.is_empty() => return Ok(Some(vec![quoted(start)])),
                 None => return Ok(Some(words)),
             }
         }
@@ -316,6 +317,13 @@ const NEXT_WORD: &str = "SELECT term FROM vocabulary WHERE term >= ?1 LIMIT 1";
 const TAGS: &str = "SELECT name, notes FROM tags WHERE journal = ?1";
 const NEWEST_SIGIL: &str =
     "SELECT sigil FROM tagged WHERE journal = ?1 AND name = ?2 ORDER BY key DESC LIMIT 1";
+
+/// A question in the words of FTS5. Quoted, no token has a meaning of its own.
+pub(crate) struct Question {
+    expression: String,
+    /// The first answer takes long, and most likely there are many.
+    pub(crate) is_broad: bool,
+}
 
 /// What notes are to have.
 pub(crate) struct Wanted<'q> {

@@ -18,6 +18,9 @@ use crate::{JournalId, StoreError};
 /// How many changes may be missing in the index before all notes are looked through instead.
 const TAIL: u64 = 4096;
 
+/// So many of the newest notes are looked at first where the index takes its time.
+const GLANCE: usize = 512;
+
 /// From how many chains the index is asked for notes; a device that has more is looked for in the rows.
 const MOST_CHAINS: usize = 200;
 
@@ -92,7 +95,7 @@ impl<'c> Search<'c> {
     pub(crate) fn notes(&self, index: Option<&Snapshot<'_>>) -> Result<Vec<Note>, StoreError> {
         let mut found = match index {
             Some(index) if self.behind(index)? <= TAIL => self.indexed(index)?,
-            _ => self.scanned()?,
+            _ => self.scanned(usize::MAX)?,
         };
         found.reverse();
         Ok(found.into_iter().map(|found| found.note).collect())
@@ -119,21 +122,31 @@ impl<'c> Search<'c> {
         Ok(last.saturating_sub(index.position))
     }
 
-    /// Looks at every note of the range, newest first.
-    fn scanned(&self) -> Result<Vec<Found>, StoreError> {
-        let mut found = Vec::new();
+    /// Looks at the notes of the range, newest first, `most` of them at most.
+    fn scanned(&self, most: usize) -> Result<Vec<Found>, StoreError> {
+        let (mut found, mut seen) = (Vec::new(), 0);
         self.each_in(&self.range, |note| {
+            seen += 1;
             found.extend(self.fits(&note.note.text).then_some(note));
-            found.len() < self.limit
+            found.len() < self.limit && seen < most
         })?;
         Ok(found)
     }
 
     /// Takes what the index offers, newest first, and looks at what it has not seen.
     fn indexed(&self, index: &Snapshot<'_>) -> Result<Vec<Found>, StoreError> {
+        let Some(question) = index.question(&self.wanted()?)? else {
+            return self.scanned(usize::MAX);
+        };
+        if question.is_broad && self.limit < GLANCE {
+            let found = self.scanned(GLANCE)?;
+            if found.len() == self.limit {
+                return Ok(found);
+            }
+        }
         let tail = self.tail(index.position)?;
         let mut found = Vec::new();
-        let take = |key| {
+        index.each(&question, &self.range, |key| {
             // Changed since: it is in the tail, if it still fits.
             if let Some(note) = self.load(key)?
                 && note.last <= index.position
@@ -142,10 +155,7 @@ impl<'c> Search<'c> {
                 found.push(note);
             }
             Ok(found.len() < self.limit)
-        };
-        if !index.each(&self.wanted()?, &self.range, take)? {
-            return self.scanned();
-        }
+        })?;
         found.extend(tail);
         found.sort_by_key(|found| std::cmp::Reverse(found.key));
         found.truncate(self.limit);
