@@ -17,6 +17,9 @@ use crate::resources::Route;
 /// At least so long from round to round, so that a busy writer does not keep everybody busy.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(50);
 
+/// And so long for each who was told, where they are many: to tell one takes about a twentieth of it.
+const FOR_EACH_TOLD: Duration = Duration::from_micros(200);
+
 /// Observations of one credential, from however many addresses, so that it leaves room for others.
 const MAX_OF_ONE: usize = 256;
 
@@ -35,6 +38,8 @@ pub(crate) struct Observers {
     stale: BTreeSet<JournalId>,
     /// What the round is about that is on its way.
     asking: Option<BTreeSet<JournalId>>,
+    /// When the last round began.
+    begun: Instant,
     next_round: Instant,
 }
 
@@ -72,6 +77,7 @@ impl Observers {
             next_number: 0,
             stale: BTreeSet::new(),
             asking: None,
+            begun: now,
             next_round: now,
         }
     }
@@ -177,7 +183,7 @@ impl Observers {
             return None;
         }
         self.asking = Some(stale);
-        self.next_round = now + BETWEEN_ROUNDS;
+        (self.begun, self.next_round) = (now, now + BETWEEN_ROUNDS);
         Some(round)
     }
 
@@ -208,6 +214,8 @@ impl Observers {
             question.told = response.payload.clone();
             news.extend(question.observers.iter().map(|observer| (*observer, response.clone())));
         }
+        let told = u32::try_from(news.len()).expect("an endpoint has fewer observers");
+        self.next_round = self.next_round.max(self.begun + FOR_EACH_TOLD * told);
         news
     }
 }
@@ -352,6 +360,25 @@ mod tests {
         observers.handle_refused_round();
         now += BETWEEN_ROUNDS;
         assert_eq!(observers.poll_round(now).unwrap()[0].1.journal, there);
+    }
+
+    #[test]
+    fn the_more_are_told_the_longer_it_is_until_the_next_round() {
+        let now = Instant::now();
+        let mut observers = Observers::new(now);
+        for id in observations(1000) {
+            add(&mut observers, HERE, (Via::Door(0), id), question("/notes"), &response("1"));
+        }
+        assert!(observers.poll_round(now).is_some());
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]).len(), 1000);
+        observers.handle_change(HERE);
+        assert_eq!(observers.poll_timeout(), Some(now + 1000 * FOR_EACH_TOLD));
+        let now = now + 1000 * FOR_EACH_TOLD;
+        assert!(observers.poll_round(now).is_some());
+        // Nobody had to be told.
+        assert_eq!(told(&mut observers, vec![(0, response("2"))]), []);
+        observers.handle_change(HERE);
+        assert_eq!(observers.poll_timeout(), Some(now + BETWEEN_ROUNDS));
     }
 
     #[test]
