@@ -8,15 +8,28 @@ use ccm::{
     Ccm, KeyInit,
     consts::{U8, U13},
 };
+use zeroize::Zeroizing;
 
 use crate::{
     KeyId, KidContext, ProtectError, ReplayWindow, Secret,
-    derive::Keys,
+    derive::{KEY_LEN, Keys},
     nonce::{NONCE_LEN, PartialIv},
 };
 
 /// AES-CCM-16-64-128 with its key expanded.
-pub(crate) type Cipher = Ccm<Aes128Enc, U8, U13>;
+type Cipher = Ccm<Aes128Enc, U8, U13>;
+
+/// A key of AES-CCM-16-64-128; overwritten when dropped.
+///
+/// Kept as it is, and expanded for each message: that takes a small part of what the message takes, and a server has
+/// ten thousand contexts of which few are in use, at 700 bytes for each expanded key.
+pub(crate) struct Key(Zeroizing<[u8; KEY_LEN]>);
+
+impl Key {
+    pub(crate) fn cipher(&self) -> Cipher {
+        Cipher::new((&*self.0).into())
+    }
+}
 
 /// What keys are derived from; both peers have the same, with sender and recipient swapped (§3.2).
 #[derive(Debug, Clone, Copy)]
@@ -49,8 +62,8 @@ pub struct Context {
     pub(crate) sender: KeyId,
     pub(crate) recipient: KeyId,
     pub(crate) id_context: Option<KidContext>,
-    pub(crate) sender_cipher: Cipher,
-    pub(crate) recipient_cipher: Cipher,
+    pub(crate) sender_key: Key,
+    pub(crate) recipient_key: Key,
     pub(crate) common_iv: [u8; NONCE_LEN],
     next: u64,
     pub(crate) window: ReplayWindow,
@@ -72,8 +85,8 @@ impl Context {
                 KidContext::new(Bytes::copy_from_slice(id))
                     .expect("at most 255 bytes were asked for")
             }),
-            sender_cipher: Cipher::new((&*keys.sender).into()),
-            recipient_cipher: Cipher::new((&*keys.recipient).into()),
+            sender_key: Key(keys.sender),
+            recipient_key: Key(keys.recipient),
             common_iv: keys.common_iv,
             next: 0,
             window: ReplayWindow::new(),

@@ -144,7 +144,8 @@ impl Context {
     /// Encrypts in place, and appends the tag.
     pub(crate) fn encrypt(&self, nonce: &[u8; NONCE_LEN], aad: &Aad, text: &mut BytesMut) {
         let tag = self
-            .sender_cipher
+            .sender_key
+            .cipher()
             .encrypt_in_place_detached(nonce.into(), aad.as_slice(), text)
             .expect("the length was checked");
         text.extend_from_slice(&tag);

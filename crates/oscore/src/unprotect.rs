@@ -165,7 +165,8 @@ impl Context {
         let mut plain = Vec::with_capacity(PLAINTEXT_AT + ciphertext.len());
         plain.extend_from_slice(&HEADER_START);
         plain.extend_from_slice(ciphertext);
-        self.recipient_cipher
+        self.recipient_key
+            .cipher()
             .decrypt_in_place_detached(
                 nonce.into(),
                 aad.as_slice(),
