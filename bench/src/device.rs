@@ -35,6 +35,16 @@ impl Home {
         directory: &Path,
         notes: u32,
     ) -> Result<Self, Failure> {
+        Self::listening(program, directory, notes, "127.0.0.1:0")
+    }
+
+    /// The same elsewhere.
+    pub(crate) fn listening(
+        program: &Path,
+        directory: &Path,
+        notes: u32,
+        address: &str,
+    ) -> Result<Self, Failure> {
         let data = directory.join("server");
         let mut store = sqlite::open(&data)?;
         let mut chains: Vec<_> = (0..WRITERS).map(Chain::new).collect();
@@ -47,7 +57,7 @@ impl Home {
             store.commit(vec![(JournalId::FIRST, push)])?;
         }
         drop(store);
-        let (server, _) = Server::protected(program, &data)?;
+        let server = Server::protected_at(program, &data, address)?;
         let home = Self { server, data, directory: directory.to_owned(), devices: 0 };
         home.settle()?;
         Ok(home)
@@ -72,6 +82,11 @@ impl Home {
 
     /// A new device, joined to the server as it is reached at `address`.
     pub(crate) fn device(&mut self, address: SocketAddr) -> Result<Client, Failure> {
+        Ok(Client::open(self.joined(address)?)?)
+    }
+
+    /// The same, not yet opened.
+    pub(crate) fn joined(&mut self, address: SocketAddr) -> Result<ClientConfig, Failure> {
         self.devices += 1;
         let name = format!("device {}", self.devices);
         let mut owner = Admin::open(&self.data, "owner", PATIENCE)?;
@@ -87,7 +102,7 @@ impl Home {
         let data_dir = self.directory.join(format!("device-{}", self.devices));
         join(&data_dir, &line, &name, PATIENCE)?;
         let place = Place::Joined { data_dir: data_dir.clone() };
-        Ok(Client::open(ClientConfig { data_dir, place, device: name })?)
+        Ok(ClientConfig { data_dir, place, device: name })
     }
 
     /// Where the server keeps its data.

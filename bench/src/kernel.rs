@@ -3,6 +3,7 @@
 
 #![expect(unsafe_code, reason = "std has no call for more than one datagram at a time")]
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -46,6 +47,48 @@ fn set(
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets this process have so many files open.
+///
+/// # Errors
+/// When the system does not allow so many; it says how many it does.
+pub(crate) fn open_files(wanted: usize) -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer leads to a limit of ours, which is written.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let most = limit.rlim_max;
+    if most < wanted as libc::rlim_t {
+        let said =
+            format!("{wanted} files have to be open at a time, and {most} may be (ulimit -n -H)");
+        return Err(io::Error::other(said));
+    }
+    limit.rlim_cur = most;
+    // SAFETY: the pointer leads to a limit of ours, which is read.
+    match unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A network device whose packets are read from and written to this file, one at a time, from the IP header on.
+///
+/// # Errors
+/// When there is no `/dev/net/tun`, or this process may not make devices.
+pub(crate) fn tun(name: &str) -> io::Result<File> {
+    let file = File::options().read(true).write(true).open("/dev/net/tun")?;
+    // struct ifreq: the name, then the flags.
+    let mut request = [0u8; 40];
+    request[..name.len()].copy_from_slice(name.as_bytes());
+    let flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    request[16..18].copy_from_slice(&(flags as i16).to_ne_bytes());
+    // SAFETY: the pointer leads to as many bytes as the call reads and writes, which outlive it.
+    match unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, request.as_mut_ptr()) } {
+        0 => Ok(file),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Room for what one call receives, with the addresses it came from.

@@ -18,8 +18,11 @@ mod journal_maker;
 mod kernel;
 mod layers;
 mod load;
+mod lossy;
+mod many;
 mod message;
 mod million;
+mod mirror;
 mod narrow;
 mod output;
 mod peers;
@@ -82,10 +85,14 @@ pub(crate) struct Options {
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<_> = std::env::args().skip(1).collect();
     // The programs that bound the measurement are this same one.
     if let Some(result) = bare::run(&arguments) {
         return finish(result);
+    }
+    let is_inside = arguments.first().is_some_and(|first| first == lossy::INSIDE);
+    if is_inside {
+        arguments.remove(0);
     }
     if arguments.iter().any(|argument| argument == "--help") {
         print!("{USAGE}");
@@ -101,7 +108,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    finish(measure(&options))
+    finish(if is_inside { lossy::inside(&options) } else { measure(&options) })
 }
 
 fn finish(result: Result<(), Failure>) -> ExitCode {
@@ -175,6 +182,8 @@ const WHOLE: &[(&str, Measure)] = &[
     (narrow::NAME, narrow::run),
     (million::NAME, million::run),
     (million::COMMANDS, million::run_commands),
+    (many::NAME, many::run),
+    (lossy::NAME, lossy::run),
 ];
 
 /// What of it is short enough for `--quick` without `--only`.

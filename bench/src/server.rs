@@ -11,6 +11,8 @@ use suibi_server::LocalCredential;
 use crate::message::{PING, PONG};
 use crate::{Failure, bare};
 
+const LOOPBACK: &str = "127.0.0.1:0";
+
 /// A server that is ready. It is killed when this is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -20,23 +22,32 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `suibi serve` on `data`, with one listener on loopback: an unprotected one.
     pub(crate) fn suibi(program: &Path, data: &Path) -> Result<Self, Failure> {
-        Self::suibi_with(program, data, "--insecure-coap")
+        Self::suibi_with(program, data, ["--insecure-coap", LOOPBACK])
     }
 
-    /// The same with a protected one, and the credential of the machine's owner.
+    /// The same with a protected one at this address.
+    pub(crate) fn protected_at(
+        program: &Path,
+        data: &Path,
+        address: &str,
+    ) -> Result<Self, Failure> {
+        Self::suibi_with(program, data, ["--listen", address])
+    }
+
+    /// The same on loopback, and the credential of the machine's owner.
     pub(crate) fn protected(
         program: &Path,
         data: &Path,
     ) -> Result<(Self, LocalCredential), Failure> {
-        let server = Self::suibi_with(program, data, "--listen")?;
+        let server = Self::protected_at(program, data, LOOPBACK)?;
         let owner = suibi_server::running(data)?.and_then(|running| running.local);
         Ok((server, owner.ok_or("the server says nothing of its owner")?))
     }
 
-    fn suibi_with(program: &Path, data: &Path, listener: &str) -> Result<Self, Failure> {
+    fn suibi_with(program: &Path, data: &Path, listener: [&str; 2]) -> Result<Self, Failure> {
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data);
-        command.args([listener, "127.0.0.1:0"]);
+        command.args(listener);
         Self::start(&mut command)
     }
 
