@@ -105,8 +105,9 @@ pub(crate) struct Figures {
     pub(crate) wall: Duration,
     /// Processor time until everything could be listed by day, by thread.
     pub(crate) cpu: BTreeMap<String, Duration>,
-    /// Processor time after that until the server was idle: the full-text index.
-    pub(crate) cpu_after: Duration,
+    /// Processor time after that until the server was idle, if this turn has waited for it: the
+    /// full-text index.
+    pub(crate) cpu_after: Option<Duration>,
     pub(crate) resident_kib: Option<u64>,
     /// How the requests went, if there were any.
     pub(crate) loaded: Option<Loaded>,
@@ -139,8 +140,8 @@ impl Case {
         }
     }
 
-    /// One turn.
-    pub(crate) fn run(&self, options: &Options) -> Result<Figures, Failure> {
+    /// One turn; with `until_idle` it ends when the server has nothing more to do.
+    pub(crate) fn run(&self, options: &Options, until_idle: bool) -> Result<Figures, Failure> {
         let data = tempfile::tempdir_in(&options.dir)?;
         match self.kind {
             Kind::Bare { shape, synced } => {
@@ -156,7 +157,7 @@ impl Case {
             Kind::Notes { shape } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let figures = Self::load(&server, shape, options, &mut Notes)?;
-                Self::all_are_kept(server, data.path(), figures, &mut Days, options.quick)
+                Self::all_are_kept(server, data.path(), figures, &mut Days, until_idle)
             }
             Kind::ProtectedNotes { shape } => {
                 let (server, owner) = Server::protected(&options.server, data.path())?;
@@ -164,14 +165,14 @@ impl Case {
                 let mut work = Protected::new(Notes, peer, shape.sockets, &owner)?;
                 let figures = Self::load(&server, shape, options, &mut work)?;
                 let mut days = Protected::new(Days, peer, 1, &owner)?;
-                Self::all_are_kept(server, data.path(), figures, &mut days, options.quick)
+                Self::all_are_kept(server, data.path(), figures, &mut days, until_idle)
             }
             Kind::Pushes { devices, batch } => {
                 let server = Server::suibi(&options.server, data.path())?;
                 let mut work = Pushes::new(devices, batch);
                 let shape = Shape { sockets: devices, each: 1, joined: false };
                 let figures = Self::load(&server, shape, options, &mut work)?;
-                let figures = Self::settle(server, figures, &mut Days, options.quick)?;
+                let figures = Self::settle(server, figures, &mut Days, until_idle)?;
                 sqlite::verify(data.path(), work.acknowledged().iter().copied())?;
                 Ok(Figures { notes: work.acknowledged().len() as u64, ..figures })
             }
@@ -250,21 +251,21 @@ impl Case {
         data: &Path,
         figures: Figures,
         days: &mut dyn Work,
-        quick: bool,
+        until_idle: bool,
     ) -> Result<Figures, Failure> {
         let notes = figures.loaded.as_ref().map_or(0, |loaded| loaded.requests);
-        let figures = Self::settle(server, figures, days, quick)?;
+        let figures = Self::settle(server, figures, days, until_idle)?;
         sqlite::verify(data, 0..u32::try_from(notes)?)?;
         Ok(Figures { notes, ..figures })
     }
 
     /// Lets the server count the days, so that nothing that listing by day needs is still to be
-    /// done, and then, if there is time, do what it does when it is idle; then ends it.
+    /// done, and then, if asked to, what it does when it is idle; then ends it.
     fn settle(
         server: Server,
         mut figures: Figures,
         days: &mut dyn Work,
-        quick: bool,
+        until_idle: bool,
     ) -> Result<Figures, Failure> {
         let before = cpu::by_thread(server.id())?;
         ask_for_days(&server, days)?;
@@ -274,8 +275,8 @@ impl Case {
             *figures.cpu.entry(thread.clone()).or_default() += *used - before;
         }
         let counted: Duration = counted.into_values().sum();
-        if !quick {
-            figures.cpu_after = cpu::until_idle(server.id())? - counted;
+        if until_idle {
+            figures.cpu_after = Some(cpu::until_idle(server.id())? - counted);
         }
         server.stop()?;
         Ok(figures)

@@ -12,7 +12,7 @@ use suibi_store::{JournalId, Store as _};
 use crate::device::{Home, PATIENCE};
 use crate::feed::plausible;
 use crate::peers::Peer;
-use crate::plot::{Bar, Bars, Scale, Whose};
+use crate::plot::{Bar, Bars, Whose};
 use crate::report::Spread;
 use crate::server::Server;
 use crate::table::{Table, spread};
@@ -120,12 +120,7 @@ fn table(commands: &[Command]) -> Table {
             whose: command.whose,
         }));
     }
-    table.picture(Bars {
-        name: "commands",
-        title: "start to exit, milliseconds".to_owned(),
-        scale: Scale::Logarithmic,
-        bars,
-    });
+    table.picture(Bars { name: "commands", title: "start to exit, milliseconds".to_owned(), bars });
     table
 }
 

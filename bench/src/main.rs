@@ -56,7 +56,8 @@ usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD
   --server PATH  the suibi binary to measure, built for release
   --quick        two short rounds of the cases that need no long preparation: does it work, and
                  what is the order of magnitude; with --only, also of any other
-  --rounds N     how often each case has its turn (5)
+  --rounds N     how often each case has its turn (5); long ones, which prepare journals and
+                 wait for lines, half as often
   --seconds S    how long each turn loads (2)
   --notes N      how many a first sync brings (100000), and the largest journal has (1000000)
   --only WORD    only the cases whose name has WORD in it
@@ -201,15 +202,19 @@ fn measure(options: &Options) -> Result<(), Failure> {
         for round in 1..=options.rounds {
             for case in &cases {
                 options.tell(round, case.name);
-                let figures =
-                    case.run(options).map_err(|failure| format!("{}: {failure}", case.name))?;
+                // The index is waited for once: it takes longer than all else together.
+                let figures = case
+                    .run(options, round == 1 && !options.quick)
+                    .map_err(|failure| format!("{}: {failure}", case.name))?;
                 report.add(case, figures);
             }
         }
         options.told();
         output.servers(&report)?;
     }
+    let fewer = Options { rounds: options.rounds.div_ceil(2), ..options.clone() };
     for (name, run) in options.measurements() {
+        let options = if SHORT.contains(name) { options } else { &fewer };
         let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
         options.told();
         output.table(table);

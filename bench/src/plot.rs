@@ -5,13 +5,13 @@ use std::fmt::{self, Write as _};
 use crate::report::Spread;
 use crate::stacks::Stacks;
 
-/// Bars beside each other, from the smallest to the largest round.
+/// Bars beside each other with whiskers from the smallest to the largest round. The axis is logarithmic, for figures that are
+/// powers of ten apart, and begins at the power of ten below the smallest.
 #[derive(Debug, Clone)]
 pub(crate) struct Bars {
     /// The file's name, without its ending.
     pub(crate) name: &'static str,
     pub(crate) title: String,
-    pub(crate) scale: Scale,
     pub(crate) bars: Vec<Bar>,
 }
 
@@ -35,15 +35,6 @@ impl From<Stacks> for Picture {
     }
 }
 
-/// How a figure becomes a length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scale {
-    /// From zero.
-    Linear,
-    /// From a power of ten at or below the smallest figure, for figures that are powers of ten apart.
-    Logarithmic,
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct Bar {
     pub(crate) label: String,
@@ -64,31 +55,20 @@ pub(crate) enum Whose {
 const LABELS: f64 = 330.0;
 const LENGTH: f64 = 480.0;
 const FIGURES: f64 = 90.0;
-const TOP: f64 = 44.0;
+const TOP: f64 = 60.0;
 const LINE: f64 = 24.0;
 
-impl Scale {
-    /// The ends of the axis.
-    fn range(self, bars: &[Bar]) -> (f64, f64) {
-        let max = bars.iter().map(|bar| bar.spread.max).fold(f64::MIN_POSITIVE, f64::max);
-        match self {
-            Self::Linear => (0.0, max),
-            Self::Logarithmic => {
-                let min = bars.iter().map(|bar| bar.spread.min).fold(max, f64::min);
-                let below = 10f64.powf(min.max(f64::MIN_POSITIVE).log10().floor());
-                (below, max.max(2.0 * below))
-            }
-        }
-    }
+/// The ends of the axis.
+fn range(bars: &[Bar]) -> (f64, f64) {
+    let max = bars.iter().map(|bar| bar.spread.max).fold(f64::MIN_POSITIVE, f64::max);
+    let min = bars.iter().map(|bar| bar.spread.min).fold(max, f64::min);
+    let below = 10f64.powf(min.max(f64::MIN_POSITIVE).log10().floor());
+    (below, max.max(2.0 * below))
+}
 
-    /// How far along the axis, between 0 and 1.
-    fn place(self, (from, to): (f64, f64), value: f64) -> f64 {
-        let share = match self {
-            Self::Linear => (value - from) / (to - from),
-            Self::Logarithmic => (value / from).log10() / (to / from).log10(),
-        };
-        share.clamp(0.0, 1.0)
-    }
+/// How far along the axis, between 0 and 1.
+fn place((from, to): (f64, f64), value: f64) -> f64 {
+    ((value / from).log10() / (to / from).log10()).clamp(0.0, 1.0)
 }
 
 impl Whose {
@@ -110,20 +90,27 @@ impl fmt::Display for Bars {
             r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="13" fill="#1a202c">"##
         )?;
         writeln!(f, r##"<rect width="{width}" height="{height}" fill="#ffffff"/>"##)?;
-        let scale = match self.scale {
-            Scale::Linear => "",
-            Scale::Logarithmic => " (logarithmic)",
-        };
         writeln!(
             f,
-            r#"<text x="8" y="24" font-size="15" font-weight="bold">{}{scale}</text>"#,
+            r#"<text x="8" y="24" font-size="15" font-weight="bold">{} (logarithmic)</text>"#,
             escaped(&self.title)
         )?;
-        let range = self.scale.range(&self.bars);
+        let legend = [(Whose::Ours, "suibi"), (Whose::Limit, "limits"), (Whose::Peer, "others")];
+        for (at, (whose, name)) in legend.into_iter().enumerate() {
+            let left = LABELS + 80.0 * at as f64;
+            writeln!(
+                f,
+                r#"<circle cx="{:.1}" cy="44" r="5" fill="{}"/><text x="{:.1}" y="48.5">{name}</text>"#,
+                left + 5.0,
+                whose.colour(),
+                left + 15.0
+            )?;
+        }
+        let range = range(&self.bars);
         for (at, bar) in self.bars.iter().enumerate() {
             let top = TOP + LINE * at as f64;
             let (middle, text) = (top + LINE / 2.0, top + LINE / 2.0 + 4.5);
-            let along = |value| LABELS + LENGTH * self.scale.place(range, value);
+            let along = |value| LABELS + LENGTH * place(range, value);
             let Spread { median, min, max } = bar.spread;
             let (min, end, max) = (along(min), along(median), along(max));
             writeln!(
@@ -181,7 +168,7 @@ pub(crate) fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn bars(scale: Scale) -> Bars {
+    fn bars() -> Bars {
         let bar = |label: &str, median, whose| Bar {
             label: label.to_owned(),
             spread: Spread { median, min: median / 2.0, max: median * 2.0 },
@@ -192,7 +179,7 @@ mod tests {
             bar("ours", 10.0, Whose::Ours),
             bar("limit", 100.0, Whose::Limit),
         ];
-        Bars { name: "test", title: "a < b".to_owned(), scale, bars }
+        Bars { name: "test", title: "a < b".to_owned(), bars }
     }
 
     /// The lengths of the bars, as they are in the file.
@@ -202,28 +189,26 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_as_long_as_its_figure() {
-        let [one, ten, hundred] = lengths(&bars(Scale::Linear).to_string())[..] else { panic!() };
-        assert!((hundred - LENGTH / 2.0).abs() < 0.2, "its largest round is the end of the axis");
-        assert!((ten - hundred / 10.0).abs() < 0.2 && (one - hundred / 100.0).abs() < 0.2);
-        let [one, ten, hundred] = lengths(&bars(Scale::Logarithmic).to_string())[..] else {
-            panic!()
-        };
+    fn a_bar_is_as_long_as_the_powers_of_ten_in_its_figure() {
+        let [one, ten, hundred] = lengths(&bars().to_string())[..] else { panic!() };
         assert!((hundred - ten - (ten - one)).abs() < 0.2, "ten times is always as far");
+        // From 0.1, the power below the smallest round, to 200, the largest.
+        let power = LENGTH / 2000f64.log10();
+        assert!((one - power).abs() < 0.2 && (hundred - 3.0 * power).abs() < 0.2);
     }
 
     #[test]
     fn a_picture_is_well_formed_whatever_the_labels_say() {
-        let svg = bars(Scale::Logarithmic).to_string();
+        let svg = bars().to_string();
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         assert!(svg.contains("`echo &gt;&gt; file` &amp; co") && svg.contains("a &lt; b"));
         let (opened, closed) = (svg.matches("<text").count(), svg.matches("</text>").count());
-        assert_eq!((opened, closed), (7, 7));
+        assert_eq!((opened, closed), (10, 10));
         for line in svg.lines() {
             assert_eq!(line.matches('<').count(), line.matches('>').count(), "{line}");
             assert!(line.matches('"').count().is_multiple_of(2), "{line}");
         }
-        let none = Bars { bars: Vec::new(), ..bars(Scale::Linear) }.to_string();
+        let none = Bars { bars: Vec::new(), ..bars() }.to_string();
         assert!(!none.contains("NaN") && !svg.contains("NaN"));
     }
 }

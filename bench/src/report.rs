@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cases::{Case, Figures};
-use crate::plot::{Bar, Bars, Scale, Whose};
+use crate::plot::{Bar, Bars, Whose};
 use crate::table::Facts;
 use crate::{Failure, Options};
 
@@ -58,7 +58,7 @@ struct JsonRow<'a> {
     limit: Option<&'a str>,
     share_of_limit: Option<Spread>,
     cpu_share_by_thread: BTreeMap<&'a str, f64>,
-    microseconds_of_cpu_per_note_afterwards: Spread,
+    microseconds_of_cpu_per_note_afterwards: Option<Spread>,
     answer_microseconds_median: Option<Spread>,
     answer_microseconds_p99: Option<Spread>,
     resident_kib: Option<u64>,
@@ -116,7 +116,6 @@ impl Report {
         Bars {
             name: "servers",
             title: "notes (or echoes) per server CPU-second".to_owned(),
-            scale: Scale::Linear,
             bars: self.rows.iter().filter_map(bar).collect(),
         }
     }
@@ -163,8 +162,11 @@ impl Row {
             limit: self.limit,
             share_of_limit: self.share(report),
             cpu_share_by_thread: threads,
-            microseconds_of_cpu_per_note_afterwards: self
-                .spread(|turn| turn.cpu_after.as_secs_f64() * 1e6 / turn.notes as f64)?,
+            microseconds_of_cpu_per_note_afterwards: Spread::of(
+                self.turns.iter().filter_map(|turn| {
+                    Some(turn.cpu_after?.as_secs_f64() * 1e6 / turn.notes as f64)
+                }),
+            ),
             answer_microseconds_median: answered(0.5),
             answer_microseconds_p99: answered(0.99),
             resident_kib: last.resident_kib,
@@ -205,6 +207,9 @@ impl fmt::Display for Report {
                 (Some(p50), Some(p99)) => format!("{:.0} / {:.0}", p50.median, p99.median),
                 _ => String::new(),
             };
+            let afterwards = row
+                .microseconds_of_cpu_per_note_afterwards
+                .map_or_else(String::new, |spread| format!("{:.1}", spread.median));
             let generator = row
                 .generator_share_of_a_core
                 .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share.median));
@@ -216,14 +221,13 @@ impl fmt::Display for Report {
                 .collect();
             writeln!(
                 f,
-                "| {} | **{}** ({} - {}) | {:.1} | {share} | {} | {answer} | {:.1} | {generator} | {} |",
+                "| {} | **{}** ({} - {}) | {:.1} | {share} | {} | {answer} | {afterwards} | {generator} | {} |",
                 row.case,
                 grouped(rate.median),
                 grouped(rate.min),
                 grouped(rate.max),
                 row.microseconds_of_cpu_per_note.median,
                 grouped(row.notes_per_second.median),
-                row.microseconds_of_cpu_per_note_afterwards.median,
                 threads.join(", "),
             )?;
         }
