@@ -52,7 +52,7 @@ pub(crate) enum Whose {
 }
 
 /// Pixels.
-const LABELS: f64 = 330.0;
+const LABELS: f64 = 430.0;
 const LENGTH: f64 = 480.0;
 const FIGURES: f64 = 90.0;
 const TOP: f64 = 60.0;
