@@ -89,6 +89,11 @@ pub mod extra {
 
 const VERSION: u64 = 1;
 
+/// The longest change without parents: its keys and heads, two ids, a number, two hashes and a time.
+const CHANGE_BYTES: usize = 160;
+/// A content without its text and extras: the keys, the salt and the heads.
+const CONTENT_BYTES: usize = 32;
+
 impl Change {
     /// The bytes that are hashed, stored and sent.
     ///
@@ -99,7 +104,7 @@ impl Change {
         parents.sort_unstable();
         parents.dedup();
         let fields = 6 + usize::from(self.previous.is_some()) + usize::from(!parents.is_empty());
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_room(CHANGE_BYTES + 34 * parents.len());
         writer.map(fields).uint(0).uint(VERSION);
         writer.uint(1).bytes(self.chain.as_bytes()).uint(2).uint(self.seq);
         if let Some(previous) = &self.previous {
@@ -112,7 +117,7 @@ impl Change {
                 writer.bytes(parent.as_bytes());
             }
         }
-        writer.uint(6).text(&self.time.to_string());
+        writer.uint(6).time(self.time);
         writer.uint(7).bytes(self.content.as_bytes());
         writer.into_bytes()
     }
@@ -187,7 +192,11 @@ impl Content {
     ///
     /// Writes what is there, also above the limits; [`check_limits`](Self::check_limits) asks.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let text_len = match &self.body {
+            Body::Text(text) => text.len(),
+            Body::Deleted | Body::Purged => 0,
+        };
+        let mut writer = Writer::with_room(text_len + CONTENT_BYTES + 32 * self.extras.len());
         writer.map(3 + usize::from(!self.extras.is_empty())).uint(0).uint(VERSION);
         writer.uint(1).bytes(&self.salt).uint(2);
         match &self.body {
@@ -218,7 +227,7 @@ impl Content {
         if let Body::Text(text) = &self.body {
             check_len("the text", text.len(), MAX_TEXT_BYTES)?;
         }
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_room(32 * self.extras.len());
         write_extras(&mut writer, &self.extras);
         check_len("the map of extras", writer.into_bytes().len(), MAX_EXTRAS_BYTES)
     }

@@ -13,7 +13,10 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(i32);
 
-const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+/// From 0000-03-01, where the years of the arithmetic begin: a leap day is the last of its year then.
+const EPOCH: i32 = 719_468;
+/// Days of 400 years, after which the calendar repeats.
+const CYCLE: i32 = 146_097;
 
 impl Day {
     /// 0000-01-01.
@@ -43,8 +46,13 @@ impl Day {
         if day == 0 || day > days {
             return Err(DayError::DayOfMonth { year, month, days });
         }
-        let since = first.since(EPOCH).expect("two dates in the calendar have a distance");
-        Ok(Self(since.get_days() + i32::from(day) - 1))
+        let (years, months) = match month {
+            1 | 2 => (i32::from(year) - 1, i32::from(month) + 9),
+            _ => (i32::from(year), i32::from(month) - 3),
+        };
+        let (cycle, year) = (years.div_euclid(400), years.rem_euclid(400));
+        let of_year = days_before_month(months) + i32::from(day) - 1;
+        Ok(Self(cycle * CYCLE + days_before_year(year) + of_year - EPOCH))
     }
 
     /// Days since 1970-01-01, negative before.
@@ -79,16 +87,55 @@ impl Day {
     }
 
     fn date(self) -> Date {
-        EPOCH
-            .checked_add(jiff::Span::new().days(self.0))
-            .expect("a Day lies within the years 0 to 9999, the calendar reaches further")
+        let since = self.0 + EPOCH;
+        let (cycle, in_cycle) = (since.div_euclid(CYCLE), since.rem_euclid(CYCLE));
+        // Without its leap days a year has 365; the last day of four, a hundred and 400 years is one too many.
+        let leap_days = in_cycle / 1_460 - in_cycle / 36_524 + in_cycle / 146_096;
+        let year = (in_cycle - leap_days) / 365;
+        let of_year = in_cycle - days_before_year(year);
+        let months = (of_year * 5 + 2) / 153;
+        let day = of_year - days_before_month(months) + 1;
+        let (year, month) = match months {
+            10 | 11 => (cycle * 400 + year + 1, months - 9),
+            _ => (cycle * 400 + year, months + 3),
+        };
+        // The casts hold: four digits, and two each.
+        jiff::civil::date(year as i16, month as i8, day as i8)
+    }
+
+    /// The text form.
+    pub(crate) fn text(self) -> [u8; 10] {
+        let date = self.date();
+        let mut text = *b"0000-00-00";
+        put_digits(&mut text[..4], i64::from(date.year()));
+        put_digits(&mut text[5..7], i64::from(date.month()));
+        put_digits(&mut text[8..], i64::from(date.day()));
+        text
+    }
+}
+
+/// Days before a year of a cycle that begins with March.
+fn days_before_year(year: i32) -> i32 {
+    year * 365 + year / 4 - year / 100
+}
+
+/// Days before a month of such a year: months of 31 and 30 days take turns, but for July and August, December and
+/// January.
+fn days_before_month(month: i32) -> i32 {
+    (month * 153 + 2) / 5
+}
+
+/// The last digits of a number that is not negative, as many as there is room for.
+pub(crate) fn put_digits(text: &mut [u8], mut number: i64) {
+    for place in text.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let date = self.date();
-        write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day())
+        f.write_str(str::from_utf8(&self.text()).expect("digits and hyphens"))
     }
 }
 
@@ -185,6 +232,22 @@ mod tests {
 
     fn day(text: &str) -> Day {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_arithmetic_is_that_of_the_calendar() {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        for year in 0..=9999 {
+            for month in 1..=12 {
+                let first = jiff::civil::date(year, month, 1);
+                for date in [first, first.last_of_month()] {
+                    let day = Day::from_ymd(year, month as u8, date.day() as u8).unwrap();
+                    assert_eq!(day.days(), date.since(epoch).unwrap().get_days(), "{date}");
+                    assert_eq!(day.date(), date);
+                    assert_eq!(day.to_string(), date.to_string());
+                }
+            }
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::Day;
+use crate::day::put_digits;
 
 /// A note's time: an instant to the millisecond and the offset from UTC at which it was written.
 ///
@@ -87,6 +88,23 @@ impl NoteTime {
         ((minutes / 60) as u8, (minutes % 60) as u8)
     }
 
+    /// The text form.
+    pub(crate) fn text(self) -> [u8; 29] {
+        let (hour, minute) = self.hour_minute();
+        let millis = self.local().rem_euclid(MINUTE);
+        let offset = i64::from(self.offset_minutes.unsigned_abs());
+        let mut text = *b"0000-00-00T00:00:00.000+00:00";
+        text[..10].copy_from_slice(&self.day().text());
+        put_digits(&mut text[11..13], i64::from(hour));
+        put_digits(&mut text[14..16], i64::from(minute));
+        put_digits(&mut text[17..19], millis / 1000);
+        put_digits(&mut text[20..23], millis % 1000);
+        text[23] = if self.offset_minutes < 0 { b'-' } else { b'+' };
+        put_digits(&mut text[24..26], offset / 60);
+        put_digits(&mut text[27..], offset % 60);
+        text
+    }
+
     fn local(self) -> i64 {
         self.millis + i64::from(self.offset_minutes) * MINUTE
     }
@@ -94,19 +112,7 @@ impl NoteTime {
 
 impl fmt::Display for NoteTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (hour, minute) = self.hour_minute();
-        let millis = self.local().rem_euclid(MINUTE);
-        let sign = if self.offset_minutes < 0 { '-' } else { '+' };
-        let offset = self.offset_minutes.unsigned_abs();
-        write!(
-            f,
-            "{}T{hour:02}:{minute:02}:{:02}.{:03}{sign}{:02}:{:02}",
-            self.day(),
-            millis / 1000,
-            millis % 1000,
-            offset / 60,
-            offset % 60
-        )
+        f.write_str(str::from_utf8(&self.text()).expect("all of it is ASCII"))
     }
 }
 

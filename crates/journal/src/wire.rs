@@ -346,6 +346,11 @@ impl Writer {
         Self(Encoder::new(Vec::new()))
     }
 
+    /// With room for so many bytes, so that it need not grow.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self(Encoder::new(Vec::with_capacity(bytes)))
+    }
+
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0.into_writer()
     }
@@ -385,6 +390,10 @@ impl Writer {
     pub(crate) fn text(&mut self, value: &str) -> &mut Self {
         self.0.str(value).expect(NEVER);
         self
+    }
+
+    pub(crate) fn time(&mut self, time: NoteTime) -> &mut Self {
+        self.text(str::from_utf8(&time.text()).expect("all of it is ASCII"))
     }
 
     pub(crate) fn array(&mut self, len: usize) -> &mut Self {

@@ -84,7 +84,7 @@ impl SqliteStore {
     /// [`StoreError::Newer`] and [`StoreError::Foreign`] leave the file as it is.
     pub fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let log = Log::of(options.own_chain);
-        Self::open_with(path, options, log, Chance::System)
+        Self::open_with(path, options, log, Chance::System { left: Vec::new() })
     }
 
     /// [`Self::open`] for a server that may live no longer than one command: it leaves its log to the next one, and does
@@ -100,7 +100,12 @@ impl SqliteStore {
         options: SqliteOptions,
         is_doubted: bool,
     ) -> Result<Self, StoreError> {
-        Self::open_with(path, options, Log::BriefServer { is_doubted }, Chance::System)
+        Self::open_with(
+            path,
+            options,
+            Log::BriefServer { is_doubted },
+            Chance::System { left: Vec::new() },
+        )
     }
 
     /// [`Self::open`] in a simulated world: what this store draws by chance comes from a seed, so that the
