@@ -116,18 +116,39 @@ fn exact(mut tokens: Vec<String>) -> Option<Term> {
 
 /// Folds width, diacritics and case; what is written differently but means the same becomes the same.
 fn fold_word(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+    let mut folded = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, others) = rest.split_at(rest.find(|c| !is_plain(c)).unwrap_or(rest.len()));
+        folded.extend(plain.chars().map(|c| c.to_ascii_lowercase()));
+        let (other, after) = others.split_at(others.find(is_plain).unwrap_or(others.len()));
+        fold_any(other, &mut folded);
+        rest = after;
     }
-    text.nfkd()
+    folded
+}
+
+/// Whether all that a character needs is lower case: no mark that stays goes into one piece with it, nor does what
+/// stands around it. Most texts have nothing else, and the tables of Unicode take longer than the index itself.
+fn is_plain(c: char) -> bool {
+    matches!(c, '\0'..='\x7f' | '\u{4E00}'..='\u{9FFF}')
+}
+
+/// The same for any text.
+fn fold_any(text: &str, folded: &mut String) {
+    if text.is_empty() {
+        return;
+    }
+    let parts = text
+        .nfkd()
         .filter(|c| !is_dropped(*c))
         .flat_map(char::to_lowercase)
         .map(|c| if c == 'ς' { 'σ' } else { c })
         // Lower case can bring marks of its own, and Hangul and kana go back into one piece.
         .nfkd()
         .filter(|c| !is_dropped(*c))
-        .nfc()
-        .collect()
+        .nfc();
+    folded.extend(parts);
 }
 
 /// Marks that are diacritics in the narrow sense, and characters that only change the look.
@@ -140,4 +161,46 @@ fn is_dropped(c: char) -> bool {
         | 0x200B..=0x200D | 0x2060 | 0xFEFF
         | 0xFE00..=0xFE0F | 0xE0100..=0xE01EF // variation selectors
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// All that has ever been said of characters that join, beside those that are plain.
+    const RUDE: &str = "aEz09 -~好龥一鿿e\u{301}\u{323}\u{308}\u{338}\u{3099}\u{309A}\u{200D}\u{FE0F}ÅåİßſKΩςΣ\
+        かヷﾊﾟ가각각ｆＵ２，。　㎏ﬁ½①豈\u{9BE}\u{9C7}\u{D3E}\u{D46}\u{1100}\u{1161}\u{110BA}\u{11099}\u{20E3}";
+
+    proptest! {
+        #[test]
+        fn folding_piece_by_piece_is_folding_the_whole(
+            rude in prop::collection::vec(prop::sample::select(RUDE.chars().collect::<Vec<_>>()), 0..12),
+            any in any::<String>(),
+        ) {
+            for text in [rude.iter().collect::<String>(), any, rude.iter().rev().collect()] {
+                let mut whole = String::new();
+                fold_any(&text, &mut whole);
+                prop_assert_eq!(fold_word(&text), whole, "{:?}", text);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_goes_into_one_piece_with_a_plain_character() {
+        let marks: Vec<char> = (0..=0x10_FFFF)
+            .filter_map(char::from_u32)
+            .filter(|c| !is_plain(*c) && (is_combining_mark(*c) || (is_cjk(*c) && *c < '\u{3400}')))
+            .collect();
+        for plain in ['a', 'Z', '0', '<', '=', '>', '好'] {
+            for mark in &marks {
+                for text in [String::from_iter([plain, *mark]), String::from_iter([*mark, plain])] {
+                    let mut whole = String::new();
+                    fold_any(&text, &mut whole);
+                    assert_eq!(fold_word(&text), whole, "{text:?}");
+                }
+            }
+        }
+    }
 }
