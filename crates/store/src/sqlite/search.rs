@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use suibi_journal::{
     Body, Change, Content, Hash, Note, NoteId, NoteTime, Query, Term, fold_tag, matches,
     parse_search, tags, tokens,
@@ -95,7 +95,7 @@ impl<'c> Search<'c> {
     pub(crate) fn notes(&self, index: Option<&Snapshot<'_>>) -> Result<Vec<Note>, StoreError> {
         let mut found = match index {
             Some(index) if self.behind(index)? <= TAIL => self.indexed(index)?,
-            _ => self.scanned(usize::MAX)?,
+            _ => self.scanned(&self.range)?,
         };
         found.reverse();
         Ok(found.into_iter().map(|found| found.note).collect())
@@ -122,24 +122,38 @@ impl<'c> Search<'c> {
         Ok(last.saturating_sub(index.position))
     }
 
-    /// Looks at the notes of the range, newest first, `most` of them at most.
-    fn scanned(&self, most: usize) -> Result<Vec<Found>, StoreError> {
-        let (mut found, mut seen) = (Vec::new(), 0);
-        self.each_in(&self.range, |note| {
-            seen += 1;
+    /// Looks at every note of a range, newest first.
+    fn scanned(&self, range: &RangeInclusive<i64>) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        self.each_in(range, |note| {
             found.extend(self.fits(&note.note.text).then_some(note));
-            found.len() < self.limit && seen < most
+            found.len() < self.limit
         })?;
         Ok(found)
+    }
+
+    /// The newest part of the range, with [`GLANCE`] notes, whoever wrote them.
+    fn newest(&self) -> Result<RangeInclusive<i64>, StoreError> {
+        let start = self
+            .conn
+            .prepare_cached(
+                "SELECT key FROM notes WHERE key BETWEEN ?1 AND ?2
+                 ORDER BY key DESC LIMIT 1 OFFSET ?3",
+            )?
+            .query_row(params![self.range.start(), self.range.end(), GLANCE as i64 - 1], |row| {
+                row.get(0)
+            })
+            .optional()?;
+        Ok(start.unwrap_or(*self.range.start())..=*self.range.end())
     }
 
     /// Takes what the index offers, newest first, and looks at what it has not seen.
     fn indexed(&self, index: &Snapshot<'_>) -> Result<Vec<Found>, StoreError> {
         let Some(question) = index.question(&self.wanted()?)? else {
-            return self.scanned(usize::MAX);
+            return self.scanned(&self.range);
         };
         if question.is_broad && self.limit < GLANCE {
-            let found = self.scanned(GLANCE)?;
+            let found = self.scanned(&self.newest()?)?;
             if found.len() == self.limit {
                 return Ok(found);
             }
