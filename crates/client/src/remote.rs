@@ -669,15 +669,17 @@ impl Remote {
             if self.stop.is_stopped() {
                 return Err(RemoteError::Stopped);
             }
+            self.send()?;
+            // What came together with the last answer is here already, and no socket tells of it again. It answers no
+            // call: they are dropped before anybody waits.
+            self.take_answer()?;
             if let Some(heard) = self.inbox.pop_front() {
                 return Ok(Some(heard));
             }
             if self.stop.woken.swap(false, Ordering::AcqRel) {
                 return Ok(None);
             }
-            self.send()?;
             self.rest(until)?;
-            // Calls are dropped before anybody waits.
             self.take_answer()?;
             if self.inbox.is_empty() && Instant::now() >= until {
                 return Ok(None);

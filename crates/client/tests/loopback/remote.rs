@@ -152,3 +152,38 @@ fn answers_that_came_together_are_handed_out_without_another_look_at_the_socket(
     assert!(calls.remove(&next(&mut remote)) && calls.remove(&next(&mut remote)));
     assert_eq!(remote.stats().received, received, "what came since waits at the socket");
 }
+
+#[test]
+fn a_notification_that_came_together_with_an_answer_is_told_of_without_another_look_at_the_socket()
+{
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    server.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut remote = Remote::to(&[server.local_addr().unwrap()]).unwrap();
+    let patience = Patience { deadline: Instant::now() + PATIENCE, silence: PATIENCE };
+    let observation = remote.observe(get()).unwrap();
+    let call = remote.begin(get(), false);
+    let error = remote.next_while(patience, &mut || false).unwrap_err();
+    assert!(matches!(error, RemoteError::Gone), "{error}: they are sent, and still under way");
+
+    // The observation was sent first. 2.05 in the acknowledgement, with the token that came.
+    let mut buf = [0; 2048];
+    let mut answers = BTreeMap::new();
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        let (_, client) = server.recv_from(&mut buf).unwrap();
+        let len = 4 + usize::from(buf[0] & 0x0f);
+        (buf[0], buf[1]) = (0x60 | buf[0] & 0x0f, 0x45);
+        if answers.insert(buf[4..len].to_vec(), (client, buf[..len].to_vec())).is_none() {
+            order.push(buf[4..len].to_vec());
+        }
+    }
+    for token in order.iter().rev() {
+        let (client, answer) = &answers[token];
+        server.send_to(answer, client).unwrap();
+    }
+    assert_eq!(remote.next_while(patience, &mut || true).unwrap().0, call);
+    // Awake, it does not wait: what it tells was here before.
+    remote.stopper().wake();
+    let heard = remote.wait(Instant::now() + PATIENCE).unwrap().expect("it is here");
+    assert_eq!(heard.of, observation);
+}
