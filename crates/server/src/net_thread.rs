@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use suibi_net::{ReceiveBatch, StreamReceived};
+use suibi_net::StreamReceived;
 
 use self::sockets::{Listener, Socket, Stream};
 use crate::core::{Core, Done, Job, StreamId};
@@ -84,7 +84,6 @@ impl NetThread {
     /// Serves until told to stop.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         let mut ready = Events::with_capacity(256);
-        let mut batch = ReceiveBatch::new();
         let mut buf = vec![0; STREAM_BYTES];
         while !self.stops.iter().any(StopSignal::is_told) {
             match self.poll.poll(&mut ready, self.patience()) {
@@ -95,9 +94,9 @@ impl NetThread {
             for event in &ready {
                 self.on_ready(now, event);
             }
-            // One batch of each door and a piece of each stream in turn, so that a flood holds up nobody else.
+            // Some datagrams of each door and a piece of each stream in turn, so that a flood holds up nobody else.
             for (door, socket) in self.sockets.iter_mut().enumerate() {
-                socket.receive(&mut batch, |peer, bytes| {
+                socket.receive(|(peer, bytes)| {
                     self.core.handle_datagram(now, door, peer, bytes);
                 })?;
             }

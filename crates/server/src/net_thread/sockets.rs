@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Peer, Transmit};
@@ -9,6 +10,8 @@ use suibi_net::{ReceiveBatch, Received, TcpListener, TcpStream, UdpSocket};
 
 /// So many datagrams may wait for the kernel at one socket; until some are gone, no more are read.
 const MAX_OUTGOING: usize = 4096;
+/// Datagrams that are taken from one socket before it is the turn of something else; one batch may hold 4,096.
+const MAX_TURN: usize = 256;
 /// Streams that are accepted at one listener before it is the turn of something else.
 const MAX_ACCEPTED: usize = 32;
 /// So long nothing is accepted after the process could have no more files.
@@ -18,6 +21,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Socket {
     socket: UdpSocket,
     pub(super) outgoing: VecDeque<Transmit>,
+    /// What the kernel gave last.
+    batch: ReceiveBatch,
+    /// Which of the batch's datagrams wait for another turn.
+    rest: Range<usize>,
     /// Whether there may be something to receive; the kernel tells of it once.
     pub(super) is_readable: bool,
 }
@@ -25,7 +32,8 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn new(socket: UdpSocket) -> Self {
         // What came between binding and watching is not told of.
-        Self { socket, outgoing: VecDeque::new(), is_readable: true }
+        let (outgoing, batch) = (VecDeque::new(), ReceiveBatch::new());
+        Self { socket, outgoing, batch, rest: 0..0, is_readable: true }
     }
 
     /// Whether a turn of [`Self::receive`] may find something.
@@ -33,23 +41,27 @@ impl Socket {
         self.is_readable && self.outgoing.len() < MAX_OUTGOING
     }
 
-    /// Takes one batch of datagrams.
+    /// Takes a turn's datagrams.
     ///
     /// # Errors
     ///
     /// Those of the socket, which then is of no use any more.
-    pub(super) fn receive(
-        &mut self,
-        batch: &mut ReceiveBatch,
-        mut handle: impl FnMut(Peer, &[u8]),
-    ) -> io::Result<()> {
+    pub(super) fn receive(&mut self, handle: impl FnMut((Peer, &[u8]))) -> io::Result<()> {
         if !self.wants_turn() {
             return Ok(());
         }
-        match self.socket.receive(batch)? {
-            Received::Datagrams(_) => batch.iter().for_each(|(peer, bytes)| handle(peer, bytes)),
-            Received::Nothing | Received::Unreachable(_) => self.is_readable = false,
+        if self.rest.is_empty() {
+            match self.socket.receive(&mut self.batch)? {
+                Received::Datagrams(count) => self.rest = 0..count,
+                Received::Nothing | Received::Unreachable(_) => {
+                    self.is_readable = false;
+                    return Ok(());
+                }
+            }
         }
+        let turn = self.rest.len().min(MAX_TURN);
+        self.batch.iter().skip(self.rest.start).take(turn).for_each(handle);
+        self.rest.start += turn;
         Ok(())
     }
 
@@ -126,5 +138,30 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(socket: TcpStream) -> Self {
         Self { socket, is_readable: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_taken_in_turns_and_none_of_it_is_skipped() {
+        let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let [server, mut client] = [(); 2].map(|()| UdpSocket::bind(any).unwrap());
+        let peer = Peer::from(server.local_address());
+        let mut server = Socket::new(server);
+        // More than a turn, and few enough for the kernel's buffer. It leaves those of one length together.
+        let sent: Vec<u8> = (0..=u8::MAX).chain(0..40).collect();
+        let transmit = |byte: &u8| Transmit { peer, bytes: vec![*byte; 2].into() };
+        client.send(&mut sent.iter().map(transmit).collect()).unwrap();
+
+        let mut taken = Vec::new();
+        while server.wants_turn() {
+            let before = taken.len();
+            server.receive(|(_, bytes)| taken.push(bytes[0])).unwrap();
+            assert!(taken.len() - before <= MAX_TURN, "{before} and {}", taken.len());
+        }
+        assert_eq!(taken, sent);
     }
 }
