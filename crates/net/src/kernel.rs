@@ -3,7 +3,7 @@
 //! Datagrams of one size between the same two addresses may pass the kernel as one, and are cut apart late on their way
 //! out (`UDP_SEGMENT`) or not at all on their way in (`UDP_GRO`, udp(7)); on the wire nothing shows of that.
 //!
-//! This is the one file with `unsafe` in it. Each call fills the kernel's structures with pointers into
+//! This is the one file of the program with `unsafe` in it. Each call fills the kernel's structures with pointers into
 //! buffers that live until the call returns, and nothing keeps such a pointer afterwards.
 
 use std::array;

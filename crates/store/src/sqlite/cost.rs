@@ -26,7 +26,7 @@ struct Work {
 
 impl Work {
     /// What a connection has done since the last time.
-    #[expect(unsafe_code, reason = "rusqlite counts for single statements only")]
+    #[expect(unsafe_code, reason = "rusqlite has no count of pages, nor the statements of FTS5")]
     fn of(conn: &Connection) -> Self {
         let mut work = Self::default();
         // SAFETY: the connection is open, and statements of it are asked while nobody else uses it. Each place that is
