@@ -13,6 +13,24 @@ use crate::{
     peers::PeerKey,
 };
 
+/// Where a message was put; by now there may be another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// Of a message that has to be looked for.
+    pub(crate) const UNKNOWN: Self = Self(u32::MAX);
+}
+
+/// Whether a message has been seen lately.
+#[derive(Debug)]
+pub(crate) enum Seen<'a> {
+    /// It is new, and remembered from now on.
+    New(Slot),
+    /// This was done about it.
+    Before(&'a Reaction),
+}
+
 /// What has been done about a message, and will be done again when it comes again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reaction {
@@ -95,7 +113,7 @@ impl Recent {
         }
     }
 
-    /// Remembers a message that is new and gives `None`, or tells what was done about it.
+    /// Remembers a message that is new, or tells what was done about it.
     pub(crate) fn see(
         &mut self,
         now: Instant,
@@ -103,39 +121,46 @@ impl Recent {
         id: MessageId,
         kind: Type,
         fingerprint: u64,
-    ) -> Option<&Reaction> {
+    ) -> Seen<'_> {
         self.forget_due(now);
         if let Some(&slot) = self.index.get(&(peer, id)) {
-            let same = self.entries[slot as usize]
-                .as_ref()
-                .is_some_and(|entry| entry.fingerprint == fingerprint);
-            if same {
-                return self.entries[slot as usize].as_ref().map(|entry| &entry.reaction);
+            let is_same = |entry: &Entry| entry.fingerprint == fingerprint;
+            if self.entries[slot as usize].as_ref().is_some_and(is_same) {
+                let entry =
+                    self.entries[slot as usize].as_ref().expect("it was looked at just now");
+                return Seen::Before(&entry.reaction);
             }
             self.forget(slot);
         }
         let confirmable = kind == Type::Confirmable;
         let lifetime = if confirmable { self.lifetime } else { self.non_lifetime };
-        self.remember(Entry {
+        Seen::New(self.remember(Entry {
             peer,
             id,
             confirmable,
             fingerprint,
             forget_at: now + lifetime,
             reaction: Reaction::Pending,
-        });
-        None
+        }))
     }
 
-    /// What was done about a message, if it is remembered.
-    pub(crate) fn reaction(&self, peer: PeerKey, id: MessageId) -> Option<&Reaction> {
-        let slot = *self.index.get(&(peer, id))?;
+    /// What was done about a message, if it is remembered. Where it was put spares looking for it.
+    pub(crate) fn reaction(&self, peer: PeerKey, id: MessageId, slot: Slot) -> Option<&Reaction> {
+        let slot = self.find(peer, id, slot)?;
         self.entries[slot as usize].as_ref().map(|entry| &entry.reaction)
     }
 
+    fn find(&self, peer: PeerKey, id: MessageId, Slot(slot): Slot) -> Option<u32> {
+        let is_this = |entry: &Entry| entry.peer == peer && entry.id == id;
+        if self.entries.get(slot as usize).and_then(Option::as_ref).is_some_and(is_this) {
+            return Some(slot);
+        }
+        self.index.get(&(peer, id)).copied()
+    }
+
     /// Remembers what was done about a message, unless the message is forgotten already.
-    pub(crate) fn react(&mut self, peer: PeerKey, id: MessageId, reaction: Reaction) {
-        let Some(&slot) = self.index.get(&(peer, id)) else { return };
+    pub(crate) fn react(&mut self, peer: PeerKey, id: MessageId, slot: Slot, reaction: Reaction) {
+        let Some(slot) = self.find(peer, id, slot) else { return };
         let Some(entry) = &mut self.entries[slot as usize] else { return };
         let of_peer = &mut self.by_peer[peer.index as usize];
         let (old, new) = (entry.reaction.len(), reaction.len());
@@ -198,7 +223,7 @@ impl Recent {
         self.by_age.iter().filter_map(|list| list.first()).min_by_key(|slot| self.forget_at(*slot))
     }
 
-    fn remember(&mut self, entry: Entry) {
+    fn remember(&mut self, entry: Entry) -> Slot {
         let peer = entry.peer.index as usize;
         if self.by_peer.len() <= peer {
             self.by_peer.resize(peer + 1, OfPeer { entries: List::EMPTY, bytes: 0 });
@@ -223,6 +248,7 @@ impl Recent {
         self.by_peer[peer].entries.push(&mut self.peer_links, slot);
         self.index.insert((entry.peer, entry.id), slot);
         self.entries[slot as usize] = Some(entry);
+        Slot(slot)
     }
 
     fn forget(&mut self, slot: u32) {

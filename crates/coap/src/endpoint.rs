@@ -24,6 +24,7 @@ use crate::{
     observe::Observations,
     peers::{PeerKey, Peers},
     retransmit::Transmission,
+    short,
     timers::{Timer, TimerKey, Timers},
     wire::{self, DecodeError},
 };
@@ -150,21 +151,28 @@ impl Endpoint {
             }
             return;
         }
-        let message = match wire::decode(&Bytes::copy_from_slice(datagram)) {
+        let message = match wire::decode(&short::copy(datagram)) {
             Ok(message) => message,
             Err(error) => return self.on_malformed(peer, known, Some((kind, id)), error),
         };
         let is_new_exchange = matches!(kind, Type::Confirmable | Type::NonConfirmable);
         if is_new_exchange && code.is_request() {
-            let Some(key) = self.known_or_new(peer) else {
-                self.stats.ignored += 1;
-                return;
+            let key = match known {
+                Some(key) => {
+                    self.peers.touch(key);
+                    key
+                }
+                None => {
+                    let Some(key) = self.new_peer(peer) else {
+                        self.stats.ignored += 1;
+                        return;
+                    };
+                    if let Some(state) = self.peers.get_mut(key) {
+                        state.allowance.receive(datagram.len());
+                    }
+                    key
+                }
             };
-            if known.is_none()
-                && let Some(state) = self.peers.get_mut(key)
-            {
-                state.allowance.receive(datagram.len());
-            }
             self.on_request(now, key, peer, message, fingerprint(datagram));
         } else if is_new_exchange {
             match known {
@@ -354,6 +362,11 @@ impl Endpoint {
             self.peers.touch(key);
             return Some(key);
         }
+        self.new_peer(peer)
+    }
+
+    /// State for a peer that has none; `None` if there is no room for it.
+    fn new_peer(&mut self, peer: Peer) -> Option<PeerKey> {
         if let Some(forgotten) = self.peers.make_room().ok()? {
             self.forget_transfers(forgotten);
         }

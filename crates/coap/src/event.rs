@@ -9,7 +9,9 @@ use std::{
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::{Binding, MessageId, Request, Response, Subject, Token, Type, peers::PeerKey};
+use crate::{
+    Binding, MessageId, Request, Response, Subject, Token, Type, dedup::Slot, peers::PeerKey,
+};
 
 /// The other side of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +56,8 @@ pub struct Exchange {
     pub(crate) peer: PeerKey,
     pub(crate) kind: Type,
     pub(crate) id: MessageId,
+    /// Where the message is remembered.
+    pub(crate) slot: Slot,
     pub(crate) token: Token,
     pub(crate) timer: Option<crate::timers::TimerKey>,
     pub(crate) slicing: crate::blockwise::Slicing,

@@ -106,6 +106,7 @@ mod protection;
 mod request;
 mod response;
 mod retransmit;
+mod short;
 mod signal;
 mod timers;
 mod timing;

@@ -3,7 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
-use crate::{Code, Message, MessageId, OptionNumber, Options, Token, Type};
+use crate::{Code, Message, MessageId, OptionNumber, Options, Token, Type, short};
 
 const VERSION: u8 = 1;
 const PAYLOAD_MARKER: u8 = 0xff;
@@ -150,14 +150,26 @@ impl<'a> Rest<'a> {
 ///
 /// Values of options above 65,804 bytes do not fit the format and are cut; no datagram holds them.
 pub fn encode(message: &Message) -> Bytes {
-    let mut buf = BytesMut::with_capacity(HEADER_LEN + Token::MAX_LEN + max_rest_len(message));
+    let max_len = HEADER_LEN + Token::MAX_LEN + max_rest_len(message);
+    if max_len > short::MAX_LEN {
+        let mut buf = BytesMut::with_capacity(max_len);
+        put(&mut buf, message);
+        return buf.freeze();
+    }
+    let mut buf = [0; short::MAX_LEN];
+    let mut rest = &mut buf[..];
+    put(&mut rest, message);
+    let len = short::MAX_LEN - rest.len();
+    short::copy(&buf[..len])
+}
+
+fn put(buf: &mut impl BufMut, message: &Message) {
     let token = message.token.as_bytes();
     buf.put_u8(VERSION << 6 | (message.kind as u8) << 4 | token.len() as u8);
     buf.put_u8(message.code.byte());
     buf.put_u16(message.id.0);
     buf.put_slice(token);
-    put_rest(&mut buf, message);
-    buf.freeze()
+    put_rest(buf, message);
 }
 
 /// As many bytes as [`put_rest`] writes, or a few more.
@@ -167,7 +179,7 @@ pub(crate) fn max_rest_len(message: &Message) -> usize {
 }
 
 /// Writes options and payload.
-pub(crate) fn put_rest(buf: &mut BytesMut, message: &Message) {
+pub(crate) fn put_rest(buf: &mut impl BufMut, message: &Message) {
     let options = message.options.iter().map(|(number, value)| (number, &value[..]));
     encode_body(options, &message.payload, buf);
 }
@@ -177,11 +189,11 @@ pub(crate) fn put_rest(buf: &mut BytesMut, message: &Message) {
 /// Up to five bytes per option and one before the payload are added. Values are cut as by [`encode`].
 ///
 /// # Panics
-/// If the numbers fall.
+/// If the numbers fall, or the buffer is of fixed length and too short.
 pub fn encode_body<'a>(
     options: impl Iterator<Item = (OptionNumber, &'a [u8])>,
     payload: &[u8],
-    buf: &mut BytesMut,
+    buf: &mut impl BufMut,
 ) {
     let mut previous = 0;
     for (number, value) in options {
@@ -208,7 +220,7 @@ fn nibble(value: usize) -> u8 {
     }
 }
 
-fn put_extended(buf: &mut BytesMut, value: usize) {
+fn put_extended(buf: &mut impl BufMut, value: usize) {
     match value {
         0..=12 => {}
         13..=268 => buf.put_u8((value - 13) as u8),

@@ -1,5 +1,6 @@
 //! Who asks, and what they may do.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -75,7 +76,12 @@ impl Caller {
     pub(crate) fn source(&self) -> String {
         match &self.who {
             Who::Device { name, .. } => name.as_ref().to_owned(),
-            _ => self.address.to_string(),
+            _ => {
+                // Room for most of them, as this is written for each note.
+                let mut address = String::with_capacity(24);
+                write!(address, "{}", self.address).expect("writing to memory does not fail");
+                address
+            }
         }
     }
 

@@ -13,7 +13,7 @@
 //! After a batch of `handle_*`: [`Core::handle_timeout`], then drain [`Core::poll_job`], [`Core::poll_transmit`]
 //! and [`Core::poll_stream`], then ask [`Core::poll_timeout`].
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,10 +43,12 @@ use crate::writer::{WriteDone, WriteJob, Written};
 mod admission;
 mod desk;
 mod streams;
+mod tickets;
 
 use desk::Desk;
 pub use streams::StreamId;
 use streams::Streams;
+use tickets::Tickets;
 
 /// Writes that may wait for their commit, in number and bytes; what comes then is refused.
 const MAX_WRITES: usize = 16_384;
@@ -121,8 +123,7 @@ pub(crate) struct Core {
     /// There is to be nothing new.
     is_ending: bool,
     registry: Registry,
-    waiting: BTreeMap<u64, Waiting>,
-    next_ticket: u64,
+    waiting: Tickets<Waiting>,
     writing: Queue,
     reading: Queue,
     desk: Desk,
@@ -150,8 +151,7 @@ impl Core {
             jobs: VecDeque::new(),
             is_ending: false,
             registry,
-            waiting: BTreeMap::new(),
-            next_ticket: 0,
+            waiting: Tickets::new(),
             writing: Queue::new(MAX_WRITES, MAX_WRITE_BYTES),
             reading: Queue::new(MAX_READS, usize::MAX),
             desk: Desk::new(now),
@@ -337,7 +337,7 @@ impl Core {
 
     /// The answer for whoever waits under this ticket.
     fn on_answer(&mut self, now: Instant, ticket: u64, response: Response) {
-        let Some(Waiting { asker, place, waits_for }) = self.waiting.remove(&ticket) else {
+        let Some(Waiting { asker, place, waits_for }) = self.waiting.take(ticket) else {
             return;
         };
         match waits_for {
@@ -432,9 +432,7 @@ impl Core {
     }
 
     fn wait(&mut self, waits_for: WaitsFor, place: Place, asker: Asker) -> u64 {
-        self.next_ticket += 1;
-        self.waiting.insert(self.next_ticket, Waiting { asker, place, waits_for });
-        self.next_ticket
+        self.waiting.add(Waiting { asker, place, waits_for })
     }
 }
 

@@ -80,8 +80,10 @@ fn a_note_costs_the_net_thread_a_handful_of_allocations() {
     // Until the first answers are forgotten, and tables no longer grow.
     go_on(700);
     let [asked, answered] = go_on(100);
-    println!("{asked:.2} and {answered:.2} allocations a note");
-    assert!(asked < 9.5 && answered < 2.1, "{asked:.2} and {answered:.2} allocations a note");
-    // What was asked and what is answered have to be kept somewhere: less means that nothing counts.
-    assert!(asked >= 1.0 && answered >= 1.0, "{asked:.2} and {answered:.2} allocations a note");
+    // The datagram and the list of its options, which the handler may keep. Of the note, which the writer gets: its
+    // text, where it came from, the name of that and the map that holds the two. Beside these the growth of a tree of
+    // timers, now and then. Less than one means that nothing counts.
+    assert!((1.0..6.5).contains(&asked), "{asked:.2} allocations to take a note in");
+    // The datagram, which is remembered for duplicates.
+    assert!((1.0..1.1).contains(&answered), "{answered:.2} allocations to answer it");
 }

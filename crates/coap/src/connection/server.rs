@@ -7,6 +7,7 @@ use crate::{
     Code, Event, Exchange, Message, MessageId, ObservationId, Observe, OptionNumber, Request,
     Response, Token, Type, UnprotectedRequest,
     blockwise::{self, Block, Slicing},
+    dedup::Slot,
     frame,
     peers::PeerKey,
 };
@@ -23,6 +24,7 @@ impl Connection {
             slicing: Slicing::NONE,
             protected: None,
             is_repeatable: true,
+            slot: Slot::UNKNOWN,
             place: Some(Arc::clone(&self.places)),
         };
         let request = Request { method, options, payload };

@@ -7,7 +7,7 @@ use crate::{
     Code, Event, Message, OptionNumber, ProtectionError, Request, RequestError, RequestId,
     Response, Token, Type, UnprotectedResponse,
     blockwise::{Download, DownloadStep, UploadStep},
-    dedup::Reaction,
+    dedup::{Reaction, Seen, Slot},
     exchange::MAX_REPEATS,
     observe::Newest,
     peers::PeerKey,
@@ -73,7 +73,8 @@ impl Endpoint {
         fingerprint: u64,
     ) {
         self.peers.touch(peer);
-        if let Some(reaction) = self.recent.see(now, peer, message.id, message.kind, fingerprint) {
+        let seen = self.recent.see(now, peer, message.id, message.kind, fingerprint);
+        if let Seen::Before(reaction) = seen {
             self.stats.duplicates += 1;
             if let Reaction::Answer(bytes) = reaction {
                 let bytes = bytes.clone();
@@ -99,7 +100,8 @@ impl Endpoint {
         if message.kind == Type::Confirmable {
             let kind = if is_taken { Type::Acknowledgement } else { Type::Reset };
             let bytes = wire::encode(&Message::empty(kind, message.id));
-            self.recent.react(peer, message.id, Reaction::Answer(bytes.clone()));
+            let answer = Reaction::Answer(bytes.clone());
+            self.recent.react(peer, message.id, Slot::UNKNOWN, answer);
             self.send(peer, bytes);
         }
         let Some(id) = found else {

@@ -7,7 +7,7 @@ use rand::Rng;
 use super::Endpoint;
 use crate::{
     Event, Message, MessageId, ObservationId, RequestError, Type,
-    dedup::Reaction,
+    dedup::{Reaction, Slot},
     peers::PeerKey,
     retransmit::{Purpose, Queued, Transmission},
     timers::Timer,
@@ -239,9 +239,9 @@ impl Endpoint {
 
     /// The peer has waited long enough for its response: it is told to be patient.
     pub(super) fn on_acknowledge(&mut self, peer: PeerKey, id: MessageId) {
-        if matches!(self.recent.reaction(peer, id), Some(Reaction::Pending) | None) {
+        if matches!(self.recent.reaction(peer, id, Slot::UNKNOWN), Some(Reaction::Pending) | None) {
             self.send_empty(peer, Type::Acknowledgement, id);
-            self.recent.react(peer, id, Reaction::Acknowledged);
+            self.recent.react(peer, id, Slot::UNKNOWN, Reaction::Acknowledged);
         }
     }
 

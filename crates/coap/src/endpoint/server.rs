@@ -10,7 +10,7 @@ use crate::{
     Response, Type, UnprotectedRequest,
     allowance::Allowance,
     blockwise::{self, Block, Slicing},
-    dedup::Reaction,
+    dedup::{Reaction, Seen, Slot},
     observe::Observation,
     peers::PeerKey,
     retransmit::Purpose,
@@ -28,15 +28,19 @@ impl Endpoint {
         fingerprint: u64,
     ) {
         let Message { kind, code: method, id, token, options, payload } = message;
-        if let Some(reaction) = self.recent.see(now, key, id, kind, fingerprint) {
-            let reaction = reaction.clone();
-            return self.on_duplicate(key, kind, id, reaction);
-        }
+        let slot = match self.recent.see(now, key, id, kind, fingerprint) {
+            Seen::New(slot) => slot,
+            Seen::Before(reaction) => {
+                let reaction = reaction.clone();
+                return self.on_duplicate(key, kind, id, reaction);
+            }
+        };
         self.forget_later(now);
         let mut exchange = Exchange {
             peer: key,
             kind,
             id,
+            slot,
             token,
             timer: None,
             slicing: Slicing::NONE,
@@ -179,7 +183,7 @@ impl Endpoint {
             // The peer waits for a sign, so it gets one before the timer is due.
             Reaction::Pending | Reaction::Acknowledged => {
                 self.send_empty(key, Type::Acknowledgement, id);
-                self.recent.react(key, id, Reaction::Acknowledged);
+                self.recent.react(key, id, Slot::UNKNOWN, Reaction::Acknowledged);
             }
             Reaction::Answer(bytes) => self.send(key, bytes),
         }
@@ -246,7 +250,8 @@ impl Endpoint {
                 return;
             };
             (message.kind, message.id) = (Type::NonConfirmable, id);
-        } else if self.recent.reaction(key, exchange.id) != Some(&Reaction::Pending) {
+        } else if self.recent.reaction(key, exchange.id, exchange.slot) != Some(&Reaction::Pending)
+        {
             message.kind = Type::Confirmable;
             if !self.is_proven(key) {
                 self.fit(exchange, &mut message);
@@ -258,7 +263,8 @@ impl Endpoint {
         }
         let bytes = self.fit(exchange, &mut message);
         if is_confirmable {
-            self.recent.react(key, exchange.id, Reaction::Answer(bytes.clone()));
+            let answer = Reaction::Answer(bytes.clone());
+            self.recent.react(key, exchange.id, exchange.slot, answer);
         }
         self.send(key, bytes);
     }

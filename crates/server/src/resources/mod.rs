@@ -214,12 +214,11 @@ pub(crate) enum Kind {
 impl Route {
     /// The way of this request, if its path leads to something that knows the method.
     pub(crate) fn find(request: &Request) -> Result<Self, Problem> {
-        let path: Vec<&[u8]> =
-            request.options.get_all(OptionNumber::URI_PATH).map(|segment| &**segment).collect();
+        let path = || request.options.get_all(OptionNumber::URI_PATH).map(|segment| &**segment);
         let written = || request.path_segments().join("/");
         let (resource, segment) = ROUTES
             .iter()
-            .find_map(|(pattern, resource)| Some((*resource, fit(pattern, &path)?)))
+            .find_map(|(pattern, resource)| Some((*resource, fit(pattern, path())?)))
             .ok_or_else(|| {
                 let text =
                     format!("there is no /{}; /.well-known/core lists what is here", written());
@@ -316,18 +315,17 @@ impl fmt::Debug for Route {
 
 /// The open segment (empty where there is none), if the path is one of this pattern. This runs for each request, up to
 /// its line in the table, and copies nothing.
-fn fit<'a>(pattern: &str, path: &[&'a [u8]]) -> Option<&'a [u8]> {
+fn fit<'a>(pattern: &str, mut path: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let mut open: &[u8] = b"";
-    let mut rest = path.iter();
     for part in pattern[1..].split('/') {
-        let segment = *rest.next()?;
+        let segment = path.next()?;
         if part.starts_with('{') {
             open = segment;
         } else if part.as_bytes() != segment {
             return None;
         }
     }
-    rest.next().is_none().then_some(open)
+    path.next().is_none().then_some(open)
 }
 
 fn name(method: Code) -> &'static str {

@@ -318,7 +318,8 @@ fn text(ask: &Ask<'_>) -> Result<String, Problem> {
 
 fn note_write(ask: &Ask<'_>, id: Option<NoteId>, expect: Expect, body: Body) -> Write {
     let source = Extra::Text(ask.caller.source());
-    let extras = Extras::from([(extra::SOURCE.to_owned(), source)]);
+    let mut extras = Extras::new();
+    extras.insert(extra::SOURCE.to_owned(), source);
     Write::Note { id, expect, body, time: None, extras, now: ask.now }
 }
 
