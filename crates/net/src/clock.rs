@@ -1,6 +1,7 @@
 //! The clock on the wall: what time it is, at the offset of this machine's time zone.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -29,29 +30,36 @@ pub fn at(moment: Timestamp) -> Zoned {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let (_, zone) = match &mut *last {
         Some(last) if last.0.elapsed() < BELIEVED => last,
-        last => last.insert((Instant::now(), local_zone())),
+        last => last.insert((Instant::now(), system_zone())),
     };
     moment.to_zoned(zone.clone())
 }
 
 /// This machine's time zone. The usual ones are a file to read; [`TimeZone::system`] knows all others, but first looks
 /// for every name that there is, in twenty directories.
-fn local_zone() -> TimeZone {
-    let name = match env::var("TZ") {
-        Err(env::VarError::NotPresent) => {
-            return read(LOCAL.as_ref()).unwrap_or_else(TimeZone::system);
-        }
-        Ok(name) => name,
-        Err(env::VarError::NotUnicode(_)) => return TimeZone::system(),
-    };
-    if name == "UTC" {
-        return TimeZone::UTC;
+fn system_zone() -> TimeZone {
+    // Where names are looked for elsewhere, the library does it.
+    let zoneinfo = env::var_os("TZDIR").is_none().then_some(NAMED.as_ref());
+    local_zone(env::var_os("TZ").as_deref(), LOCAL.as_ref(), zoneinfo)
+        .unwrap_or_else(TimeZone::system)
+}
+
+/// The time zone that `tz` names, or else the one in `localtime`; `None` where that is not just a file to read.
+fn local_zone(tz: Option<&OsStr>, localtime: &Path, zoneinfo: Option<&Path>) -> Option<TimeZone> {
+    let Some(tz) = tz else { return read(localtime) };
+    match tz.to_str()? {
+        "UTC" => Some(TimeZone::UTC),
+        name if is_name(name) => read(&zoneinfo?.join(name)),
+        _ => None,
     }
-    // Not what may also be a rule (`EST5EDT`), a path, or looked for elsewhere.
-    let is_name =
-        name.contains('/') && name.split('/').all(is_word) && env::var_os("TZDIR").is_none();
-    let named = is_name.then(|| read(&Path::new(NAMED).join(&name))).flatten();
-    named.unwrap_or_else(TimeZone::system)
+}
+
+/// Whether it can only be a name: not what may also be a rule (`EST5EDT`) or a path. Those in `right` count leap seconds,
+/// which our times do not; the library passes over both folders.
+fn is_name(text: &str) -> bool {
+    let folder = text.split_once('/').map(|(folder, _)| folder);
+    folder.is_some_and(|folder| !matches!(folder, "right" | "posix"))
+        && text.split('/').all(is_word)
 }
 
 fn is_word(text: &str) -> bool {
@@ -67,25 +75,67 @@ fn read(path: &Path) -> Option<TimeZone> {
 mod tests {
     use super::*;
 
+    /// A file of a time zone that is always so many hours ahead (RFC 9636 §3).
+    fn tzif(hours: i32) -> Vec<u8> {
+        let counts = [0, 0, 0, 0, 1, 4_u32];
+        let mut part = [&b"TZif2"[..], &[0; 15], &counts.map(u32::to_be_bytes).concat()].concat();
+        part.extend((hours * 3600).to_be_bytes());
+        part.extend(b"\0\0XYZ\0");
+        [&part[..], &part[..], format!("\nXYZ{}\n", -hours).as_bytes()].concat()
+    }
+
+    /// How many hours ahead the time zone is that a file tells of.
+    fn hours(tz: Option<&str>, localtime: &Path, zoneinfo: Option<&Path>) -> Option<i32> {
+        let zone = local_zone(tz.map(OsStr::new), localtime, zoneinfo)?;
+        Some(zone.to_offset(Timestamp::UNIX_EPOCH).seconds() / 3600)
+    }
+
     #[test]
-    fn it_is_the_time_zone_that_the_library_finds_by_its_longer_way() {
-        let (ours, theirs) = (local_zone(), TimeZone::system());
-        for year in (1990..2040).step_by(5) {
-            for month in [1, 7] {
-                let moment = jiff::civil::date(year, month, 1).to_zoned(TimeZone::UTC).unwrap();
-                let offset = |zone: &TimeZone| zone.to_offset(moment.timestamp());
-                assert_eq!(offset(&ours), offset(&theirs), "{year}-{month}");
-            }
+    fn a_name_and_no_name_are_a_file_to_read_and_all_else_is_for_the_library() {
+        let dir = tempfile::tempdir().unwrap();
+        let localtime = dir.path().join("localtime");
+        let zoneinfo = dir.path().join("zoneinfo");
+        fs::write(&localtime, tzif(3)).unwrap();
+        for (name, bytes) in [
+            ("Asia/Shanghai", tzif(8)),
+            ("right/Asia/Shanghai", tzif(9)),
+            ("posix/Asia/Shanghai", tzif(9)),
+            ("EST5EDT", tzif(9)),
+            ("Asia/Torn", tzif(9)[..50].to_vec()),
+        ] {
+            let path = zoneinfo.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
         }
+        let found = |tz| hours(tz, &localtime, Some(&zoneinfo));
+        assert_eq!(found(None), Some(3));
+        assert_eq!(found(Some("UTC")), Some(0));
+        assert_eq!(found(Some("Asia/Shanghai")), Some(8));
+        let path = zoneinfo.join("Asia/Shanghai");
+        for other in [
+            "",
+            "EST5EDT",
+            ":Asia/Shanghai",
+            "right/Asia/Shanghai",
+            "posix/Asia/Shanghai",
+            "Asia/Torn",
+            "Asia/Nowhere",
+            "Asia/../Asia/Shanghai",
+            path.to_str().unwrap(),
+        ] {
+            assert_eq!(found(Some(other)), None, "{other}");
+        }
+        assert_eq!(hours(None, &dir.path().join("gone"), Some(&zoneinfo)), None);
+        assert_eq!(hours(Some("Asia/Shanghai"), &localtime, None), None, "looked for elsewhere");
     }
 
     #[test]
     fn a_name_is_words_with_strokes_between() {
         for name in ["Asia/Shanghai", "America/Argentina/Buenos_Aires", "Etc/GMT+5"] {
-            assert!(name.split('/').all(is_word), "{name}");
+            assert!(is_name(name), "{name}");
         }
-        for name in ["/etc/localtime", "../x/y", "a//b", ":Asia/Shanghai", ""] {
-            assert!(!name.split('/').all(is_word), "{name}");
+        for name in ["/etc/localtime", "../x/y", "a//b", ":Asia/Shanghai", "EST5EDT", ""] {
+            assert!(!is_name(name), "{name}");
         }
     }
 }
