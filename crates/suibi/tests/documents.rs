@@ -19,22 +19,59 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
+/// The names of a document's headings, as links to them have them: small letters, digits and strokes.
+fn anchors(text: &str) -> Vec<String> {
+    let mut is_code = false;
+    let mut anchors: Vec<String> = Vec::new();
+    for line in text.lines() {
+        is_code ^= line.trim_start().starts_with("```");
+        let title = line.trim_start_matches('#');
+        if is_code || title == line || !title.starts_with(' ') {
+            continue;
+        }
+        let is_kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        let anchor: String = title.trim().to_lowercase().chars().filter(is_kept).collect();
+        let anchor = anchor.replace(' ', "-");
+        // The second of one name is `name-1`.
+        let before = anchors.iter().filter(|other| **other == anchor).count();
+        anchors.push(if before > 0 { format!("{anchor}-{before}") } else { anchor });
+    }
+    anchors
+}
+
 #[test]
-fn every_link_leads_to_a_file() {
-    let mut links = 0;
+fn every_link_leads_to_a_file_and_to_a_heading_in_it() {
+    let (mut links, mut headings) = (0, 0);
     for document in documents() {
         let text = fs::read_to_string(&document).unwrap();
+        let name = document.display();
         for part in text.split("](").skip(1) {
-            let target = part.split([')', '#']).next().unwrap();
-            if target.is_empty() || target.contains("://") {
+            let target = part.split(')').next().unwrap();
+            if target.contains("://") {
                 continue;
             }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = match file {
+                "" => document.clone(),
+                file => document.parent().unwrap().join(file),
+            };
             links += 1;
-            let path = document.parent().unwrap().join(target);
-            assert!(path.exists(), "{} links to {target}, which is not there", document.display());
+            assert!(path.exists(), "{name} links to {target}, which is not there");
+            if !heading.is_empty() {
+                headings += 1;
+                let anchors = anchors(&fs::read_to_string(&path).unwrap());
+                let is_there = anchors.iter().any(|anchor| anchor == heading);
+                assert!(is_there, "{name} links to {target}; the headings are {anchors:#?}");
+            }
         }
     }
-    assert!(links > 20, "only {links} links were found");
+    assert!(links > 20 && headings > 5, "only {links} links were found, {headings} to headings");
+}
+
+#[test]
+fn a_heading_is_linked_to_in_small_letters_and_strokes() {
+    let text = "# `suibi log`, and what *it* says\n#no\n```sh\n# no\n```\n## 今天 and RFC 8613\n# A\n# A\n";
+    assert_eq!(anchors(text), ["suibi-log-and-what-it-says", "今天-and-rfc-8613", "a", "a-1"]);
 }
 
 #[test]
