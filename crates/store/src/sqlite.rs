@@ -174,8 +174,7 @@ impl SqliteStore {
         let mut batch =
             Batch::begin(&tx, &mut self.cache, &mut self.chance, &self.options, journal)?;
         let done = work(&mut batch)?;
-        let erased = batch.erased;
-        batch.finish()?;
+        let erased = batch.finish()?;
         tx.commit()?;
         if erased {
             self.traces = Traces::Left(None);

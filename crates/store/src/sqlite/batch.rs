@@ -315,9 +315,11 @@ impl<'t> Batch<'t> {
         Ok(place)
     }
 
-    /// Writes what a batch changes only once. To be followed by the commit.
-    pub(crate) fn finish(mut self) -> Result<(), StoreError> {
-        self.flush()
+    /// Writes what a batch changes only once, and says whether contents were erased, by these last rows perhaps. To be
+    /// followed by the commit.
+    pub(crate) fn finish(mut self) -> Result<bool, StoreError> {
+        self.flush()?;
+        Ok(self.erased)
     }
 
     /// Brings the tables to where the batch is, for who looks into them before its end.

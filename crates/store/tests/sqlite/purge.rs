@@ -107,6 +107,27 @@ fn no_file_has_the_text_after_a_purge() {
 }
 
 #[test]
+fn what_comes_last_in_a_commit_and_is_purged_already_leaves_no_trace_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.db");
+    let mut store = server(&path);
+    let (mut phone, mut admin) = (Device::new("phone"), Device::new("admin"));
+    let create = phone.note(1, NOW, "quokkaword");
+    let purge = admin.change(id(1), &[create.hash()], NOW, Body::Purged);
+    let device = admin.name.to_owned();
+    let purge = Write::Push { device, entries: vec![purge], only_new: false, may_purge: true };
+    pushed(&mut store, purge).remove(0).unwrap();
+
+    pushed(&mut store, phone.push(&[create])).remove(0).unwrap();
+
+    assert_eq!(files_with(dir.path(), "quokkaword"), [""; 0]);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let marks = "SELECT count(*) FROM meta WHERE key = 'erasing'";
+    let marks: u32 = conn.query_row(marks, [], |row| row.get(0)).unwrap();
+    assert_eq!(marks, 0, "nobody has looked for what was erased");
+}
+
+#[test]
 fn what_somebody_still_reads_goes_as_soon_as_they_are_done() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("server.db");
