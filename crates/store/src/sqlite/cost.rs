@@ -242,6 +242,22 @@ fn however_many_words_begin_like_this_the_same_notes_are_found() {
 }
 
 #[test]
+fn a_word_that_the_index_has_cut_within_a_character_is_no_reason_to_look_at_every_note() {
+    let mut journal = Journal::new(SMALL);
+    let note = |text: String| {
+        let (id, expect, extras, now) = (None, Expect::Any, Extras::new(), time(SMALL + 50));
+        let body = Body::Text(text);
+        (HERE, Write::Note { id, expect, body, time: None, extras, now })
+    };
+    let long = format!("z{}", "ж".repeat(20_000));
+    journal.store.commit(vec![note(long), note("zжук".to_owned())]).unwrap();
+    let ask = |reader: &mut SqliteReader, _| Ok(reader.notes(HERE, &words("zж*"))?.len());
+    let (found, work) = journal.work(ask);
+    assert_eq!(found, 2);
+    assert!(work.scanned < i64::from(SMALL), "{work:?}");
+}
+
+#[test]
 fn what_a_note_costs_does_not_grow_with_the_journal() {
     let add = |journal: &mut Journal| {
         let write = |text: &str| Write::Note {

@@ -275,19 +275,24 @@ impl Snapshot<'_> {
         Ok(())
     }
 
-    /// The words that begin like this, quoted, if they are few.
+    /// The words that begin like this, quoted, if they are few, and all of them can be asked for.
     fn beginning_with(&self, start: &str) -> Result<Option<Vec<String>>, StoreError> {
         let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
         let mut words = Vec::new();
         let mut from = start.to_owned();
         while words.len() < MOST_WORDS {
-            let next: Option<String> = statement.query_row([&from], |row| row.get(0)).optional()?;
-            match next.filter(|word| word.starts_with(start)) {
-                Some(word) => {
+            let next = statement
+                .query_row([&from], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))
+                .optional()?
+                .filter(|word| word.starts_with(start.as_bytes()));
+            match next.map(String::from_utf8) {
+                Some(Ok(word)) => {
                     words.push(quoted(&word));
                     // The least that is behind this word.
                     from = word + "\x01";
                 }
+                // FTS5 cuts a word of more than 32,768 bytes, within a character if need be.
+                Some(Err(_)) => return Ok(None),
                 // Nothing begins like this: nor has a note the word itself.
                 None if words.is_empty() => return Ok(Some(vec![quoted(start)])),
                 None => return Ok(Some(words)),
