@@ -58,7 +58,7 @@ pub(crate) fn writer(path: &Path, log: Log) -> Result<Connection, StoreError> {
     use_wal(&conn, path)?;
     flush_commits(&conn, true)?;
     conn.execute_batch("PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;")?;
-    keep_log(&conn, log == Log::Server)?;
+    keep_log(&conn, if log == Log::Server { LONG_LOG } else { SHORT_LOG })?;
     if matches!(log, Log::Server | Log::BriefServer { is_doubted: true }) {
         // The log of a server that was killed may end in what a failing disk never flushed: nobody can tell,
         // so all of it is written to the file, and flushed there, before anything is built on it. A server
@@ -76,10 +76,16 @@ pub(crate) fn flush_commits(conn: &Connection, flush: bool) -> Result<(), StoreE
     Ok(conn.execute_batch(&format!("PRAGMA synchronous = {level}"))?)
 }
 
-/// How long the write-ahead log may become before its pages go to the file: 4,000 pages, or 128, which is a dozen notes
-/// by as many processes. Half of that is what each of them reads on average; emptying it costs one of them two flushes.
-pub(crate) fn keep_log(conn: &Connection, is_long: bool) -> Result<(), StoreError> {
-    let pages = if is_long { 4000 } else { 128 };
+/// Of a server, in pages; and while a replica takes many pages of the feed.
+pub(crate) const LONG_LOG: u32 = 4000;
+/// A dozen notes by as many processes. Half of that is what each of them reads on average; emptying it costs one of them
+/// two flushes.
+pub(crate) const SHORT_LOG: u32 = 128;
+/// Nothing is brought to the file by itself.
+pub(crate) const WHOLE_LOG: u32 = 0;
+
+/// How many pages long the write-ahead log may become before they go to the file.
+pub(crate) fn keep_log(conn: &Connection, pages: u32) -> Result<(), StoreError> {
     conn.query_row(&format!("PRAGMA wal_autocheckpoint = {pages}"), [], |_| Ok(()))?;
     Ok(())
 }

@@ -101,10 +101,18 @@ impl SqliteStore {
     /// A long run of pages gets a long log, as a server has, and its end makes it short again.
     fn expect_more(&mut self, more: bool) -> Result<(), StoreError> {
         if self.expects_more != more {
-            open::keep_log(&self.conn, more || self.options.own_chain == OwnChain::Fresh)?;
+            open::keep_log(&self.conn, self.log_pages(more))?;
             self.expects_more = more;
         }
         Ok(())
+    }
+
+    /// How long the log may become.
+    fn log_pages(&self, expects_more: bool) -> u32 {
+        match expects_more || self.options.own_chain == OwnChain::Fresh {
+            true => open::LONG_LOG,
+            false => open::SHORT_LOG,
+        }
     }
 
     /// How far the server's feed has been read.
@@ -184,13 +192,20 @@ impl SqliteStore {
     }
 
     /// A write that nobody relies on: whole or not at all, and durable with the next one that is flushed.
+    ///
+    /// The log stays as it is after that, however long: emptying it begins with a flush whose failure SQLite keeps to
+    /// itself, and the next flush would succeed behind what is not on the disk.
     fn write_unflushed<T>(
         &mut self,
         work: impl FnOnce(&mut Batch<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        open::keep_log(&self.conn, open::WHOLE_LOG)?;
         open::flush_commits(&self.conn, false)?;
         let done = self.write(JournalId::FIRST, work);
-        if let Err(error) = open::flush_commits(&self.conn, true) {
+        let pages = self.log_pages(self.expects_more);
+        let as_before =
+            open::flush_commits(&self.conn, true).and_then(|()| open::keep_log(&self.conn, pages));
+        if let Err(error) = as_before {
             self.heed(&StoreError::Broken(error.to_string()));
         }
         done

@@ -147,6 +147,7 @@ impl Story for ReplicaStory {
                 96 => {
                     store.reader().unwrap().catch_up(1_000).unwrap();
                 }
+                97 => store.set_meta_unflushed("guess", "not promised").unwrap(),
                 _ => {
                     drop(store);
                     store = try_open(&path, Self::OWN_CHAIN).unwrap();
@@ -185,7 +186,15 @@ impl Story for ReplicaStory {
 impl Writes for ReplicaStory {
     fn write_some(&mut self, store: &mut SqliteStore, rng: &mut StdRng) -> Result<(), StoreError> {
         let mut promise = self.last().clone();
-        promise.own.extend(self.write(store, rng)?);
+        match rng.random_range(0..10) {
+            0..2 => {
+                let waiting = store.outbox(600)?;
+                let receipts = self.push(Moment::default(), &waiting);
+                store.apply_receipts(&receipts)?;
+            }
+            2 => store.set_meta_unflushed("guess", &format!("{}", rng.random::<u32>()))?,
+            _ => promise.own.extend(self.write(store, rng)?),
+        }
         self.promises.push((Moment::default(), Moment::default(), promise));
         Ok(())
     }
