@@ -62,7 +62,7 @@ pub(crate) struct Writer {
     reader: Box<dyn Reader>,
     open: Open,
     broken: bool,
-    /// Whether the disk has never failed it.
+    /// Whether no store before this one has failed.
     is_sound: bool,
 }
 
@@ -76,7 +76,7 @@ impl Writer {
 
     /// Whether all that it has written is on the disk, as far as the disk says.
     pub(crate) fn is_sound(&self) -> bool {
-        self.is_sound && !self.broken
+        self.is_sound && !self.broken && self.store.is_sound()
     }
 
     /// A reader for another thread.

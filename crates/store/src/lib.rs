@@ -219,6 +219,11 @@ pub trait Store: Send {
         audit: Option<&AuditEntry>,
     ) -> Result<Result<AccessDone, AccessRefused>, StoreError>;
 
+    /// Whether all that can be read is on the disk, as far as the disk says: what stood there when the store was
+    /// opened, and what was written since. Otherwise whoever opens it next has to doubt it, though the last commit
+    /// may have been `Ok`.
+    fn is_sound(&self) -> bool;
+
     /// A reader of its own, for another thread. It sees each commit from the moment it returns.
     ///
     /// # Errors

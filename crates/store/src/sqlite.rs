@@ -69,6 +69,8 @@ pub struct SqliteStore {
     chance: Chance,
     options: SqliteOptions,
     path: PathBuf,
+    /// Whether nothing in the log was in doubt once it was open.
+    is_settled: bool,
     /// Why nothing may be written any more.
     broken: Option<String>,
     /// Whether the last page of a server's feed was not its end.
@@ -123,10 +125,12 @@ impl SqliteStore {
         chance: Chance,
     ) -> Result<Self, StoreError> {
         let mut conn = open::writer(path, log)?;
+        let is_settled = open::settle_log(&conn, log);
         migrate::migrate(&mut conn, path, migrate::MIGRATIONS)?;
         let (cache, path) = (Cache::default(), path.to_owned());
         let (broken, expects_more, traces) = (None, false, Traces::Unknown);
-        let mut store = Self { conn, cache, chance, options, path, broken, expects_more, traces };
+        let mut store =
+            Self { conn, cache, chance, options, path, is_settled, broken, expects_more, traces };
         if store.options.own_chain == OwnChain::Fresh {
             store.look_for_traces();
         }
@@ -208,6 +212,10 @@ impl Store for SqliteStore {
         self.write(JournalId::FIRST, |batch| access::change(batch.tables()?, change, audit))
     }
 
+    fn is_sound(&self) -> bool {
+        self.is_settled && self.broken.is_none()
+    }
+
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         Ok(Box::new(SqliteReader::new(&self.path, self.options.own_chain)))
     }
@@ -233,8 +241,10 @@ mod tests {
             let error = store.commit(Vec::new()).unwrap_err();
             assert!(matches!(error, StoreError::Broken(_)), "{error}");
         }
+        assert!(!store.is_sound());
         assert_eq!(store.reader().unwrap().count(JournalId::FIRST).unwrap(), 0);
         let mut store = SqliteStore::open(&path, options).unwrap();
         store.commit(Vec::new()).unwrap();
+        assert!(store.is_sound());
     }
 }

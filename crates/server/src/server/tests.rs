@@ -51,6 +51,10 @@ impl Store for Troubled {
         self.store.change_access(change, audit)
     }
 
+    fn is_sound(&self) -> bool {
+        self.store.is_sound()
+    }
+
     fn reader(&self) -> Result<Box<dyn Reader>, StoreError> {
         self.store.reader()
     }

@@ -59,15 +59,22 @@ pub(crate) fn writer(path: &Path, log: Log) -> Result<Connection, StoreError> {
     flush_commits(&conn, true)?;
     conn.execute_batch("PRAGMA cache_size = -16384; PRAGMA secure_delete = ON;")?;
     keep_log(&conn, if log == Log::Server { LONG_LOG } else { SHORT_LOG })?;
-    if matches!(log, Log::Server | Log::BriefServer { is_doubted: true }) {
-        // The log of a server that was killed may end in what a failing disk never flushed: nobody can tell,
-        // so all of it is written to the file, and flushed there, before anything is built on it. A server
-        // that closed its file has left no log. A replica is opened too often for that.
-        if let Err(error) = empty_log(&conn) {
-            tracing::debug!(%error, "the log stays");
-        }
-    }
     Ok(conn)
+}
+
+/// Gets rid of a log that is in doubt. `false`: it is still there, and still in doubt.
+///
+/// The log of a server that was killed may end in what a failing disk never flushed: nobody can tell, so all of it is
+/// written to the file, and flushed there, before anything is built on it. A server that closed its file has left no
+/// log. A replica is opened too often for that.
+pub(crate) fn settle_log(conn: &Connection, log: Log) -> bool {
+    if !matches!(log, Log::Server | Log::BriefServer { is_doubted: true }) {
+        return true;
+    }
+    empty_log(conn).unwrap_or_else(|error| {
+        tracing::debug!(%error, "the log stays");
+        false
+    })
 }
 
 /// Whether each commit is flushed to the disk before it counts. The log keeps their order in any case.

@@ -5,13 +5,16 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use suibi_journal::{Body, Extras, Hash};
 use suibi_sim::{Disk, Fault, Moment};
-use suibi_store::{OwnChain, SqliteStore, Store, StoreError};
+use suibi_store::{
+    Expect, Outcome, OwnChain, SqliteOptions, SqliteStore, Store, StoreError, Write,
+};
 
 use crate::replica_story::ReplicaStory;
 use crate::server_story::ServerStory;
 use crate::whole::whole;
-use crate::{HERE, Story, first_seed, try_open};
+use crate::{HERE, Story, first_seed, some_text, some_time, try_open};
 
 /// What goes on while a disk fails.
 const COMMITS: usize = 12;
@@ -152,4 +155,113 @@ fn a_server_whose_disk_fails_promises_nothing_that_it_does_not_keep() {
 #[test]
 fn a_replica_whose_disk_fails_promises_nothing_that_it_does_not_keep() {
     every_call_may_fail::<ReplicaStory>();
+}
+
+/// A server for a command: it opens the store with what the one before said of the log, adds a note and purges another
+/// one. Gives what it has promised to keep, and whether it says that the log is in order.
+fn one_command(
+    disk: &Disk,
+    is_doubted: bool,
+    rng: &mut StdRng,
+) -> Result<(Vec<Hash>, bool), StoreError> {
+    let options = SqliteOptions { own_chain: OwnChain::Fresh, device: "server".to_owned() };
+    let mut store = SqliteStore::open_briefly(&disk.path("server.db"), options, is_doubted)?;
+    let mut promised = Vec::new();
+    let mut last = None;
+    for _ in 0..3 {
+        let (id, expect, extras, now) = (None, Expect::Any, Extras::new(), some_time(rng));
+        let body = Body::Text(some_text(rng));
+        let mut writes = vec![(HERE, Write::Note { id, expect, body, time: None, extras, now })];
+        writes.extend(last.take().map(|note| (HERE, Write::Purge { note, now, audit: None })));
+        let Ok(outcomes) = store.commit(writes) else { continue };
+        for outcome in outcomes {
+            let Outcome::Note(Ok(written)) = outcome else { panic!("a note was refused") };
+            promised.push(written.receipt.hash);
+            last = last.or(written.created.then_some(written.id));
+        }
+    }
+    Ok((promised, store.is_sound()))
+}
+
+#[test]
+fn a_server_for_a_command_leaves_no_log_in_doubt_without_saying_so() {
+    let rng = &mut StdRng::seed_from_u64(first_seed().0);
+    let begin = Disk::new();
+    one_command(&begin, true, rng).unwrap();
+    let (mut doubted, mut unsound_though_kept) = (0, 0);
+    let calls = {
+        let undisturbed = Disk::copy_of(begin.directory());
+        one_command(&undisturbed, false, rng).unwrap();
+        undisturbed.calls()
+    };
+    for fault in [Fault::Unflushed, Fault::Broken] {
+        for after in 0..calls {
+            // One command meets a disk that fails, perhaps the next as well; then the disk is well again.
+            let disk = Disk::copy_of(begin.directory());
+            disk.fail(fault, after, 1);
+            let Ok((mut promised, is_sound)) = one_command(&disk, false, rng) else { continue };
+            doubted += u32::from(!is_sound);
+            unsound_though_kept += u32::from(!is_sound && promised.len() == 5);
+            let disk = disk.killed_with_memory();
+            let mut is_doubted = !is_sound;
+            for may_fail in [true, false] {
+                if may_fail && rng.random_bool(0.5) {
+                    disk.fail(Fault::Unflushed, 0, rng.random_range(1..3));
+                } else {
+                    disk.heal();
+                }
+                let Ok((more, is_sound)) = one_command(&disk, is_doubted, rng) else { continue };
+                promised.extend(more);
+                is_doubted = !is_sound;
+            }
+            assert!(!is_doubted, "{fault:?} after {after}: the disk is well, and nobody reads");
+            let left = disk.cut(disk.moment(), rng);
+            let store = try_open(&left.path("server.db"), OwnChain::Fresh).unwrap();
+            let feed = whole(&store, &left.path("server.db")).unwrap();
+            for hash in promised {
+                let is_there = feed.entries.iter().any(|(_, entry)| entry.hash() == hash);
+                assert!(is_there, "{fault:?} after {after}: {} is lost", hash.short());
+            }
+        }
+    }
+    assert!(doubted > 5 && unsound_though_kept > 0, "{doubted}, {unsound_though_kept}");
+}
+
+#[test]
+fn a_log_that_somebody_still_reads_stays_in_doubt() {
+    let disk = Disk::new();
+    let path = disk.path("server.db");
+    let open = |is_doubted| {
+        let options = SqliteOptions { own_chain: OwnChain::Fresh, device: String::new() };
+        SqliteStore::open_briefly(&path, options, is_doubted).unwrap()
+    };
+    open(true).commit(Vec::new()).unwrap();
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("BEGIN; SELECT count(*) FROM meta").unwrap();
+    assert!(open(false).is_sound());
+    assert!(!open(true).is_sound());
+    conn.execute_batch("COMMIT").unwrap();
+    assert!(open(true).is_sound());
+}
+
+#[test]
+fn a_flush_that_fails_is_heard_of_though_what_it_was_for_needed_none() {
+    let disk = Disk::new();
+    let mut store = try_open(&disk.path("replica.db"), OwnChain::Kept).unwrap();
+    let rng = &mut StdRng::seed_from_u64(1);
+    let mut note = |store: &mut SqliteStore| {
+        let (id, expect, extras, now) = (None, Expect::Any, Extras::new(), some_time(rng));
+        let body = Body::Text("a note".to_owned());
+        store.commit(vec![(HERE, Write::Note { id, expect, body, time: None, extras, now })])
+    };
+    note(&mut store).unwrap();
+
+    // More than the log of a replica is to hold. Nobody would hear of a flush before it is emptied; after that one the
+    // next would go well, behind what is not on the disk.
+    disk.fail(Fault::Unflushed, 0, 1);
+    (0..200).for_each(|guess| store.set_meta_unflushed("guess", &guess.to_string()).unwrap());
+    let kept = note(&mut store);
+
+    assert!(matches!(kept, Err(StoreError::Broken(_))), "{kept:?}");
+    assert!(!store.is_sound());
 }
