@@ -228,7 +228,7 @@ const GOALS: &[Goal] = &[
         what: "server memory per further known client",
         bound: AtMost(2.0),
         unit: Unit::Kibibytes,
-        of: Fact("server memory per known client, KiB"),
+        of: Fact("many clients, OSCORE, 10,000 devices, KiB each"),
         beside: &[],
     },
     Goal {
