@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use machinery::{BOUND, Home, PATIENCE, Server, run};
+use machinery::{BOUND, Home, PATIENCE, Server, run, run_by};
 
 /// What a command did.
 #[derive(Debug, Default)]
@@ -36,13 +36,7 @@ fn trace(home: &Home, program: &Command) -> Trace {
     let calls = "trace=?open,openat,fsync,fdatasync,?sync_file_range,?sync_file_range2,msync,\
                  clone,?clone3,?fork,?vfork";
     command.args(["-f", "-y", "-e", calls, "-e", "signal=none", "-o"]).arg(&log);
-    command.arg(program.get_program()).args(program.get_args()).env_clear();
-    for (name, value) in program.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    let finished = run(&mut command, b"", BOUND.max(PATIENCE));
+    let finished = run(&mut run_by(command, program), b"", BOUND.max(PATIENCE));
     assert!(
         finished.status.success(),
         "strace has to be allowed to trace (in a container: --cap-add=SYS_PTRACE); {finished:#?}"

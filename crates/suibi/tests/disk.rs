@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use machinery::wire::GET;
-use machinery::{BOUND, Home, Server, Wire, assert_each_once, run, told};
+use machinery::{BOUND, Home, Server, Wire, assert_each_once, run, run_by, told};
 
 /// The largest file that the limited server may write, in KiB. Large enough to start, too small to
 /// go on for long.
@@ -26,17 +26,7 @@ fn limited(program: &Command) -> Command {
 fn limited_to(kib: u32, program: &Command) -> Command {
     let mut command = Command::new("bash");
     command.arg("-c").arg(format!("ulimit -f {kib}; exec \"$@\"")).arg("bash");
-    command.arg(program.get_program()).args(program.get_args());
-    command.env_clear();
-    for (name, value) in program.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    if let Some(dir) = program.get_current_dir() {
-        command.current_dir(dir);
-    }
-    command
+    run_by(command, program)
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use log::{Log, find};
-use machinery::{Home, PATIENCE, Server, Wire, run, wait_until};
+use machinery::{Home, PATIENCE, Server, Wire, run, run_by, wait_until};
 
 /// The calls that write, flush and send, whichever of them a later version takes.
 const CALLS: &str = "trace=write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,sync_file_range,msync,\
@@ -32,17 +32,7 @@ fn traced(program: &Command, log: &Path) -> Command {
     let mut command = Command::new("strace");
     // Of all threads, with the paths of files; every string whole, each byte of it as two digits.
     command.args(["-f", "-y", "-xx", "-s", "100000", "-e", CALLS, "-o"]).arg(log);
-    command.arg(program.get_program()).args(program.get_args());
-    command.env_clear();
-    for (name, value) in program.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    if let Some(dir) = program.get_current_dir() {
-        command.current_dir(dir);
-    }
-    command
+    run_by(command, program)
 }
 
 /// A server under `strace`. To end it, the signal has to go to the server, not to `strace`.

@@ -22,7 +22,7 @@ use suibi_journal::Query;
 use suibi_store::{JournalId, OwnChain, SqliteOptions, SqliteStore, Store as _};
 
 pub(crate) use home::Home;
-pub(crate) use process::{Finished, run};
+pub(crate) use process::{Finished, run, run_by};
 pub(crate) use server::Server;
 pub(crate) use terminal::Terminal;
 pub(crate) use watch::Watch;

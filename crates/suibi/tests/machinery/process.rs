@@ -73,6 +73,17 @@ pub(crate) fn run(command: &mut Command, input: &[u8], bound: Duration) -> Finis
     Finished { status, out, err, took }
 }
 
+/// What `runner`, a program that starts another one, makes of `program`: with its arguments, its environment and nothing
+/// else, in its directory.
+pub(crate) fn run_by(mut runner: Command, program: &Command) -> Command {
+    runner.arg(program.get_program()).args(program.get_args()).env_clear();
+    runner.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    if let Some(dir) = program.get_current_dir() {
+        runner.current_dir(dir);
+    }
+    runner
+}
+
 fn read_all(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
