@@ -9,11 +9,15 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// The Markdown files of the root and of docs/.
+/// The Markdown files of the root, of docs/ and of the folders in it.
 fn documents() -> Vec<PathBuf> {
-    let entries = [root(), root().join("docs")].map(|folder| fs::read_dir(folder).unwrap());
-    let mut found: Vec<_> =
-        entries.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let entries = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let docs = root().join("docs");
+    let mut found = [entries(&root()), entries(&docs)].concat();
+    let folders = entries(&docs).into_iter().filter(|path| path.is_dir());
+    found.extend(folders.flat_map(|folder| entries(&folder)));
     found.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     found.sort();
     found
