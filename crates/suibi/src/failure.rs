@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::say::failure as say;
+
 /// What the shell is told. The numbers are documented in `docs/cli.md` and never change meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -37,11 +39,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), causes: Vec::new(), hint: None }
+    pub(crate) fn new(exit: Exit, what: impl fmt::Display) -> Self {
+        Self { exit, what: what.to_string(), causes: Vec::new(), hint: None }
     }
 
-    pub(crate) fn usage(what: impl Into<String>) -> Self {
+    pub(crate) fn usage(what: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, what)
     }
 
@@ -67,8 +69,8 @@ impl Failure {
         }
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
         self
     }
 
@@ -86,12 +88,12 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use crate::render::style::{ERROR, HINT};
-        write!(f, "{ERROR}error:{ERROR:#} {}", self.what)?;
+        write!(f, "{ERROR}{}{ERROR:#} {}", say::Error, self.what)?;
         for cause in &self.causes {
-            write!(f, "\n{HINT}caused by:{HINT:#} {cause}")?;
+            write!(f, "\n{HINT}{}{HINT:#} {cause}", say::Cause)?;
         }
         if let Some(hint) = &self.hint {
-            write!(f, "\n{HINT}hint:{HINT:#} {hint}")?;
+            write!(f, "\n{HINT}{}{HINT:#} {hint}", say::Hint)?;
         }
         Ok(())
     }
@@ -103,7 +105,7 @@ impl From<io::Error> for Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Self::silent(Exit::Done);
         }
-        Self::new(Exit::Data, "cannot read or write").because(&error)
+        Self::new(Exit::Data, say::CannotReadOrWrite).because(&error)
     }
 }
 

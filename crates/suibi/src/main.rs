@@ -3,13 +3,18 @@
 //! `main` only hands over: what the words mean is in [`cli`], where values come from in [`settings`],
 //! how notes look in [`render`].
 
+#[cfg(test)]
+#[path = "../build/catalogue.rs"]
+mod catalogue;
 mod cli;
 mod clock;
 mod day_words;
 mod failure;
 mod happened;
+mod lang;
 mod prompt;
 mod render;
+mod say;
 mod session;
 mod settings;
 mod story;

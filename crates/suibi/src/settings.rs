@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Value};
 
 use crate::failure::{Exit, Failure};
+use crate::lang;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,7 @@ pub(crate) enum Key {
     DataDir,
     Device,
     Color,
+    Lang,
     Listen,
     InsecureCoap,
     Plain,
@@ -50,12 +52,13 @@ pub(crate) enum Kind {
 pub(crate) const PLAIN_MAX: (u64, u64) = (16, 65_507);
 
 impl Key {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Server,
         Self::Insecure,
         Self::DataDir,
         Self::Device,
         Self::Color,
+        Self::Lang,
         Self::Listen,
         Self::InsecureCoap,
         Self::Plain,
@@ -73,6 +76,7 @@ impl Key {
             Self::DataDir => "data-dir",
             Self::Device => "device",
             Self::Color => "color",
+            Self::Lang => "lang",
             Self::Listen => "listen",
             Self::InsecureCoap => "insecure-coap",
             Self::Plain => "plain",
@@ -94,6 +98,7 @@ impl Key {
             Self::DataDir | Self::Device => Kind::Text,
             Self::Insecure | Self::PlainAnyone => Kind::Switch,
             Self::Color => Kind::Choice(&["auto", "always", "never"]),
+            Self::Lang => Kind::Choice(lang::CHOICES),
             Self::Listen | Self::InsecureCoap | Self::Plain => Kind::List,
             Self::PlainWords => Kind::Choice(&["course", "compat"]),
             Self::PlainReply => Kind::Choice(&["auto", "always", "never"]),

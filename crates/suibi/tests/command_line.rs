@@ -248,6 +248,7 @@ fn every_setting_is_listed_with_its_origin() {
     data-dir = ~/data/suibi  # default
     device = desk  # ~/config/suibi/config.toml
     color = auto  # default
+    lang = auto  # default
     plain = 127.0.0.1:4242  # ~/config/suibi/config.toml
     plain-words = course  # default
     plain-reply = auto  # default
@@ -280,6 +281,11 @@ fn every_setting_is_listed_with_its_origin() {
         },
         {
           "key": "color",
+          "value": "auto",
+          "origin": "default"
+        },
+        {
+          "key": "lang",
           "value": "auto",
           "origin": "default"
         },

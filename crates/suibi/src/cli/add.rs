@@ -12,6 +12,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{NoteJson, VERSION};
 use crate::render::saved;
+use crate::say::add as say;
 use crate::session;
 
 /// `suibi add`.
@@ -57,32 +58,25 @@ pub(super) fn run_words(words: Vec<OsString>, context: &mut Context) -> Result<E
     add(text.trim(), context)
 }
 
-/// What to do about text in another encoding.
-pub(super) const RECODE: &str =
-    "text has to be UTF-8; what is in another encoding can be converted: iconv -f GB18030 -t UTF-8";
-
 fn recode(failure: Failure) -> Failure {
-    failure.hint(RECODE)
+    failure.hint(say::Recode)
 }
 
 /// The text that `bytes` are. What is no UTF-8 is refused whole: a guess at it could not be undone.
 pub(super) fn readable(bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to() + 1;
-        Failure::usage(format!("this is not UTF-8 (byte {at} is wrong); it was not written"))
+        Failure::usage(say::NotUtf8 { at })
     })
 }
 
 /// Why `text` cannot be a note.
 pub(crate) fn check(text: &str) -> Result<(), Failure> {
     if text.trim().is_empty() {
-        return Err(Failure::usage("there is nothing to write down").hint("suibi had a good idea"));
+        return Err(Failure::usage(say::NothingToWrite).hint(say::NothingToWriteHint));
     }
     if text.len() > MAX_TEXT_BYTES {
-        return Err(Failure::usage(format!(
-            "a note has at most {MAX_TEXT_BYTES} bytes (1 MiB), this one has {}; nothing was written",
-            text.len()
-        )));
+        return Err(Failure::usage(say::TooLong { most: MAX_TEXT_BYTES, has: text.len() }));
     }
     Ok(())
 }

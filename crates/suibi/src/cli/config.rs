@@ -146,7 +146,7 @@ fn effective(key: Key, settings: &Settings) -> Result<Option<Found>, Failure> {
         Key::DataDir => settings.data_dir()?.display().to_string(),
         Key::Device => settings.device()?,
         Key::Insecure | Key::PlainAnyone => "false".to_owned(),
-        Key::Color | Key::PlainReply => "auto".to_owned(),
+        Key::Color | Key::Lang | Key::PlainReply => "auto".to_owned(),
         Key::PlainWords => "course".to_owned(),
         Key::PlainMax => "1024".to_owned(),
     };

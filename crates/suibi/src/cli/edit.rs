@@ -12,6 +12,7 @@ use super::{Context, add};
 use crate::failure::{Exit, Failure};
 use crate::render::json::EditedJson;
 use crate::render::saved::done;
+use crate::say;
 use crate::session::{self, Session};
 use crate::story::{Story, minute, written_at};
 use draft::Draft;
@@ -92,7 +93,7 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
     } else {
         words.join(OsStr::new(" ")).into_encoded_bytes()
     };
-    let text = add::readable(bytes).map_err(|failure| failure.hint(add::RECODE))?;
+    let text = add::readable(bytes).map_err(|failure| failure.hint(say::add::Recode))?;
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
@@ -173,8 +174,10 @@ fn write(
     if context.ui.json {
         context.ui.json(&EditedJson::new(&wrote.story, true, wrote.waiting))?;
     } else {
-        let deed = if story.folded.conflict { "settled" } else { "edited" };
-        context.ui.say(done(deed, &note, wrote.waiting));
+        context.ui.say(match story.folded.conflict {
+            true => done(say::saved::Settled, &note, wrote.waiting),
+            false => done(say::saved::Edited, &note, wrote.waiting),
+        });
     }
     end(note.waiting, context)
 }

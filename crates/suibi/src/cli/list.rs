@@ -1,5 +1,6 @@
 //! `suibi log`, `today`, `on` and `search`: notes by day and by word.
 
+use std::fmt::Display;
 use std::io::Write as _;
 
 use clap::Args;
@@ -11,6 +12,7 @@ use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::render::json::NotesJson;
 use crate::render::listing::Listing;
+use crate::say::list as say;
 use crate::session::{self, Session};
 
 /// A listing of fewer notes is made in one piece.
@@ -99,22 +101,16 @@ pub(super) fn log(args: LogArgs, context: &mut Context) -> Result<Exit, Failure>
         ..Query::default()
     };
     let narrowed = query.since.is_some() || query.until.is_some() || query.tag.is_some();
-    let empty = if narrowed || args.shown.from.is_some() {
-        "no notes match"
+    if narrowed || args.shown.from.is_some() {
+        show(query, &args.shown, say::NoneMatch, context)
     } else {
-        "no notes yet — write one: suibi had a good idea"
-    };
-    show(query, &args.shown, empty, context)
+        show(query, &args.shown, say::NoneYet, context)
+    }
 }
 
 pub(super) fn today(args: DayArgs, context: &mut Context) -> Result<Exit, Failure> {
     let today = clock::today()?;
-    show(
-        Query::on(today),
-        &args.shown,
-        "nothing yet today — write one: suibi had a good idea",
-        context,
-    )
+    show(Query::on(today), &args.shown, say::NoneToday, context)
 }
 
 pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
@@ -126,7 +122,7 @@ pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
             shape::quoted(&words)
         ))
     })?;
-    show(Query::on(day), &args.shown, &format!("no notes on {day}"), context)
+    show(Query::on(day), &args.shown, say::NoneOn { day }, context)
 }
 
 pub(super) fn search(args: SearchArgs, context: &mut Context) -> Result<Exit, Failure> {
@@ -136,15 +132,14 @@ pub(super) fn search(args: SearchArgs, context: &mut Context) -> Result<Exit, Fa
         false => word.clone(),
     };
     let text = args.words.iter().map(phrase).collect::<Vec<_>>().join(" ");
-    let empty = format!("no note has {text}");
-    let query = Query { text: Some(text), limit: args.limit, ..Query::default() };
-    show(query, &args.shown, &empty, context)
+    let query = Query { text: Some(text.clone()), limit: args.limit, ..Query::default() };
+    show(query, &args.shown, say::NoneWith { words: text }, context)
 }
 
 fn show(
     mut query: Query,
     shown: &Shown,
-    empty: &str,
+    empty: impl Display,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     query.from.clone_from(&shown.from);

@@ -38,8 +38,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use suibi_journal::Rights;
 
 use crate::failure::{Exit, Failure};
+use crate::lang;
 use crate::prompt;
 use crate::render::style::HINT;
+use crate::say;
 use crate::settings::{Key, Settings};
 use crate::ui::Ui;
 use shape::Shape;
@@ -91,6 +93,9 @@ struct Global {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN")]
     color: Option<ColorWhen>,
+    /// Speak this language: en, zh, or auto for that of the locale
+    #[arg(long, global = true, value_name = "LANG")]
+    lang: Option<String>,
     /// End with code 3 when a note is kept here but not yet on the server
     #[arg(long, global = true)]
     require_server: bool,
@@ -293,9 +298,9 @@ fn rights_in_short(rights: Rights) -> String {
 /// How many notes: `-n N`.
 fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("no notes at all is nothing to ask for; N is 1 or more".to_owned()),
+        Ok(0) => Err(say::list::LimitOfNone.to_string()),
         Ok(count) => Ok(count),
-        Err(_) => Err("N is a whole number, 1 or more".to_owned()),
+        Err(_) => Err(say::list::LimitNoNumber.to_string()),
     }
 }
 
@@ -303,6 +308,8 @@ fn context(global: &Global) -> Result<Context, Failure> {
     let mut settings = Settings::load()?;
     // After `verify` and `backup` the bare word names no server.
     settings.flag(Key::Server, global.server.clone().filter(|server| !server.is_empty()));
+    settings.flag(Key::Lang, global.lang.clone());
+    lang::settle(&settings)?;
     settings.flag(Key::DataDir, global.data_dir.clone());
     settings.flag(Key::Insecure, global.insecure.then(|| "true".to_owned()));
     let color = match global.color {

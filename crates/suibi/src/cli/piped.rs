@@ -8,6 +8,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::saved;
 use crate::render::style::HINT;
+use crate::say;
 use crate::session::{self, Session};
 
 /// How long the end waits for the server's word about the last lines.
@@ -29,7 +30,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
         let line = match add::readable(bytes) {
             Ok(line) => line,
             Err(why) => {
-                context.ui.complain(format_args!("line {number}: {why}"));
+                context.ui.complain(say::add::LineRefused { number, why });
                 refused += 1;
                 is_recoding_needed = true;
                 continue;
@@ -45,18 +46,22 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
                 kept += 1;
             }
             Err(why) => {
-                context.ui.complain(format_args!("line {number}: {why}"));
+                context.ui.complain(say::add::LineRefused { number, why });
                 refused += 1;
             }
         }
     }
     if is_recoding_needed {
-        context.ui.complain(format_args!("{HINT}hint:{HINT:#} {}", add::RECODE));
+        context.ui.complain(format_args!(
+            "{HINT}{}{HINT:#} {}",
+            say::failure::Hint,
+            say::add::Recode
+        ));
     }
     let waiting = wait_for_the_server(&mut session, || while events.try_recv().is_ok() {})?;
     session.stop_live();
     if kept == 0 && refused == 0 {
-        context.ui.say("nothing came in, nothing was written");
+        context.ui.say(say::add::NothingCameIn);
     } else if kept > 0 {
         context.ui.say(saved::summary(kept, waiting));
     }

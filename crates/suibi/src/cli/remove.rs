@@ -1,5 +1,7 @@
 //! `suibi rm` and `suibi restore`: out of sight, and back.
 
+use std::fmt::Display;
+
 use clap::Args;
 use suibi_journal::Note;
 
@@ -11,6 +13,7 @@ use crate::render::json::WrittenJson;
 use crate::render::saved::done;
 use crate::render::story::beginning;
 use crate::render::style::DIM;
+use crate::say;
 use crate::session::{self, Session, Wrote};
 use crate::story::Story;
 
@@ -47,7 +50,7 @@ pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Fa
         } else {
             let wrote = session.remove(&story)?;
             let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, &mut session)?) };
-            tell("deleted", &story, &wrote, context);
+            tell(say::saved::Deleted, &story, &wrote, context);
             after.push(wrote);
             context.ui.say(format_args!("{DIM}  to bring it back: suibi restore {name}{DIM:#}"));
         }
@@ -73,7 +76,7 @@ pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, 
         let Some(wrote) = session.restore(&story)? else {
             return Err(changed_meanwhile(&story, &mut session)?);
         };
-        tell("restored", &story, &wrote, context);
+        tell(say::saved::Restored, &story, &wrote, context);
         after.push(wrote);
     }
     finish(after, &mut session, context)
@@ -87,7 +90,7 @@ fn look(words: &[String], context: &Context) -> Result<(Session, Vec<Story>), Fa
     Ok((session, stories))
 }
 
-fn tell(deed: &str, story: &Story, wrote: &Wrote, context: &Context) {
+fn tell(deed: impl Display, story: &Story, wrote: &Wrote, context: &Context) {
     if let Some(trouble) = &wrote.trouble {
         context.ui.complain(trouble);
     }

@@ -21,7 +21,7 @@ pub(super) const RESERVED: &[&str] =
     &["undo", "stats", "import", "export", "doctor", "completions", "man", "init"];
 
 /// Global options that take their value from the next word.
-pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color"];
+pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color", "--lang"];
 
 /// Global options, as they would stand among the words of a note by mistake.
 pub(super) const OPTIONS: &[&str] = &[
@@ -30,6 +30,7 @@ pub(super) const OPTIONS: &[&str] = &[
     "--data-dir",
     "--json",
     "--color",
+    "--lang",
     "--quiet",
     "--verbose",
     "--require-server",

@@ -1,0 +1,11 @@
+saved = 已保存
+edited = 已修改
+settled = 已定稿
+deleted = 已删除
+restored = 已恢复
+kept = 已保存
+here = { $deed }，暂存本机，尚未送达服务器
+waiting = （待发 { $notes } 条）
+several-saved = 已保存 { $notes } 条随笔
+several-kept = 已保存 { $notes } 条随笔，暂存本机，尚未送达服务器
+delivered = { $notes } 条待发的随笔已送达服务器
