@@ -63,6 +63,9 @@ fn help_of_every_command() {
         "audit",
         "demo",
         "config",
+        "init",
+        "completions",
+        "man",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = home.suibi(&arguments).expect_success();
@@ -95,6 +98,9 @@ fn a_command_with_words_that_do_not_fit_does_nothing_and_offers_the_note() {
         (&["purge", "everything"], "suibi add purge everything"),
         (&["verify", "that", "it", "works"], "suibi add verify that it works"),
         (&["backup", "the", "server"], "suibi add backup the server"),
+        (&["init", "the", "project"], "suibi add init the project"),
+        (&["completions", "are", "nice"], "suibi add completions are nice"),
+        (&["man", "of", "the", "year"], "suibi add man of the year"),
         (&["history", "1284", "1285"], "suibi add history 1284 1285"),
     ] {
         let refused = home.suibi(line).expect_refusal(&[2]);

@@ -4,6 +4,7 @@
 
 mod machinery;
 
+use std::fs;
 use std::process::Command;
 
 use machinery::{Home, Server, Terminal, assert_each_once};
@@ -113,4 +114,77 @@ fn a_server_that_dies_and_comes_back_costs_no_line() {
         &server.notes(),
         &["before", "while nobody answers", "after"].map(String::from),
     );
+}
+
+/// What `suibi init` is for, in each shell as its documentation says to set it up.
+#[test]
+fn shells_keep_no_note_in_their_history_and_complete_commands() {
+    for (shell, program, startup, lines, history) in [
+        (
+            "bash",
+            "bash --noprofile --rcfile startup -i",
+            "startup",
+            "PS1='ready> '; HISTFILE=~/history\neval \"$(suibi init bash --alias jot)\"\n",
+            "history",
+        ),
+        (
+            "zsh",
+            "zsh -i",
+            ".zshrc",
+            "PS1='ready> '; HISTFILE=~/history; HISTSIZE=99; SAVEHIST=99\nautoload -Uz compinit; compinit -uD\n\
+             eval \"$(suibi init zsh --alias jot)\"\n",
+            "history",
+        ),
+        (
+            "fish",
+            "fish -i",
+            "config/fish/config.fish",
+            "function fish_prompt; echo 'ready> '; end; set fish_greeting\n\
+             suibi init fish --alias jot | source\n",
+            "data/fish/fish_history",
+        ),
+    ] {
+        let home = Home::new();
+        let programs = home.path().join("programs");
+        fs::create_dir_all(&programs).unwrap();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_suibi"), programs.join("suibi")).unwrap();
+        let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+        let startup = home.path().join(startup);
+        fs::create_dir_all(startup.parent().unwrap()).unwrap();
+        fs::write(startup, lines).unwrap();
+        let terminal = Terminal::open_program(&home, program, (80, 24), &[("PATH", &path)]);
+        terminal.expect("ready>");
+
+        let diary = [
+            "suibi diary one",
+            "true && suibi diary two",
+            "true;suibi diary three",
+            "echo diary four | suibi",
+            "jot diary five",
+            "suibi 'diary six\nand its second line'",
+            "suibi search diary ",
+        ];
+        for (at, line) in diary.iter().enumerate() {
+            terminal.line(line);
+            // The first character of a line: not where it is typed.
+            terminal.line(&format!("echo step{at}"));
+            terminal.expect(&format!("\nstep{at}"));
+        }
+        terminal.typed("suibi completi");
+        terminal.key("Tab");
+        terminal.expect("suibi completions");
+        terminal.typed("ba");
+        terminal.key("Tab");
+        terminal.expect("suibi completions bash");
+        terminal.key("C-u");
+        terminal.line("exit");
+        terminal.expect("ended 0");
+
+        let kept = fs::read_to_string(home.path().join(history)).unwrap();
+        assert!(!kept.contains("diary") && !kept.contains("second line"), "{shell}: {kept}");
+        for at in 0..diary.len() {
+            assert!(kept.contains(&format!("echo step{at}")), "{shell}: {kept}");
+        }
+        assert_eq!(home.log().len(), 6, "{shell}");
+    }
 }

@@ -12,6 +12,7 @@ mod edit;
 mod invite;
 mod join;
 mod list;
+mod man;
 mod names;
 mod owner;
 mod piped;
@@ -20,6 +21,7 @@ mod purge;
 mod remove;
 mod serve;
 mod shape;
+mod shells;
 mod show;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -168,6 +170,12 @@ enum Command {
     /// Look at settings and change them
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print what your shell reads at its start: no notes in its history, completions
+    Init(shells::InitArgs),
+    /// Print the completions of a shell, for a package
+    Completions(shells::CompletionsArgs),
+    /// Show a manual page, or write all of them into a directory
+    Man(man::ManArgs),
 }
 
 /// What a command needs besides its own arguments.
@@ -351,7 +359,19 @@ fn start_log(verbose: u8) {
         .try_init();
 }
 
+/// The whole command line, as help, manual pages and completions tell of it.
+fn tree() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
+    // What a shell reads at its start needs no settings, and bears it that they are wrong.
+    match &cli.command {
+        Some(Command::Init(args)) => return shells::init(args),
+        Some(Command::Completions(args)) => return shells::completions(args, tree()),
+        Some(Command::Man(args)) => return man::run(args, tree()),
+        _ => {}
+    }
     let mut context = context(&cli.global)?;
     let exit = match cli.command {
         None if io::stdin().is_terminal() => prompt::run(&mut context),
@@ -380,6 +400,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Audit(args)) => audit::run(args, &mut context),
         Some(Command::Demo(args)) => demo::run(args, &mut context),
         Some(Command::Config(command)) => config::run(command, &context.settings, &mut context.ui),
+        Some(Command::Init(_) | Command::Completions(_) | Command::Man(_)) => Ok(Exit::Done),
     }?;
     context.ui.flush()?;
     Ok(exit)

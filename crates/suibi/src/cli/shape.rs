@@ -11,14 +11,39 @@ use crate::failure::Failure;
 
 /// Commands with their other names. A test holds this against what clap knows.
 pub(super) const COMMANDS: &[&str] = &[
-    "add", "log", "list", "today", "on", "search", "show", "history", "edit", "rm", "restore",
-    "purge", "tags", "sync", "status", "verify", "backup", "watch", "serve", "invite", "join",
-    "devices", "audit", "demo", "config", "help",
+    "add",
+    "log",
+    "list",
+    "today",
+    "on",
+    "search",
+    "show",
+    "history",
+    "edit",
+    "rm",
+    "restore",
+    "purge",
+    "tags",
+    "sync",
+    "status",
+    "verify",
+    "backup",
+    "watch",
+    "serve",
+    "invite",
+    "join",
+    "devices",
+    "audit",
+    "demo",
+    "config",
+    "init",
+    "completions",
+    "man",
+    "help",
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
-pub(super) const RESERVED: &[&str] =
-    &["undo", "stats", "import", "export", "doctor", "completions", "man", "init"];
+pub(super) const RESERVED: &[&str] = &["undo", "stats", "import", "export", "doctor"];
 
 /// Global options that take their value from the next word.
 pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color", "--lang"];

@@ -21,13 +21,24 @@ impl Terminal {
     pub(crate) fn open_with(
         home: &Home,
         arguments: &str,
+        size: (u32, u32),
+        environment: &[(&str, &str)],
+    ) -> Self {
+        let program = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_suibi"));
+        Self::open_program(home, &program, size, environment)
+    }
+
+    /// The same with any program, in the words of a shell.
+    pub(crate) fn open_program(
+        home: &Home,
+        program: &str,
         (columns, rows): (u32, u32),
         environment: &[(&str, &str)],
     ) -> Self {
         let socket = home.path().join("tmux").display().to_string();
         let terminal = Self { socket };
-        let program = home.command(&[]);
-        let variables: String = program
+        let variables: String = home
+            .command(&[])
             .get_envs()
             .filter(|(name, _)| *name != "NO_COLOR")
             .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
@@ -35,9 +46,8 @@ impl Terminal {
             .map(|(name, value)| format!("{name}='{value}' "))
             .collect();
         let line = format!(
-            "trap : INT; cd '{}'; env -i {variables} TERM=\"$TERM\" TZ=Asia/Shanghai SUIBI_DEVICE=laptop '{}' {arguments}; echo \"ended $?\"; sleep 600",
+            "trap : INT; cd '{}'; env -i {variables} TERM=\"$TERM\" TZ=Asia/Shanghai SUIBI_DEVICE=laptop {program}; echo \"ended $?\"; sleep 600",
             home.path().display(),
-            env!("CARGO_BIN_EXE_suibi"),
         );
         terminal.tmux(&[
             "-f",
