@@ -38,22 +38,6 @@ impl Exit {
         Self::Data,
         Self::Interrupted,
     ];
-
-    /// What it tells the shell, for manual pages.
-    pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::NothingMatched => "nothing matched, or nothing was done",
-            Self::Usage => "the command line or the configuration cannot be understood",
-            Self::KeptLocally => {
-                "kept on this device, not yet on the server, with --require-server"
-            }
-            Self::NotAllowed => "the server does not let this device in, or not do this",
-            Self::Network => "no server in reach, or an address that cannot be listened on",
-            Self::Data => "a file, or standard input or output, cannot be read or written",
-            Self::Interrupted => "left with Ctrl-C",
-        }
-    }
 }
 
 /// Why a command ends without having done what was asked.

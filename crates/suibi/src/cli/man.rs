@@ -11,6 +11,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 use super::shape;
 use crate::failure::{Exit, Failure};
+use crate::say::man as say;
 use crate::settings::Key;
 
 /// `suibi man`.
@@ -30,8 +31,8 @@ pub(super) fn run(args: &ManArgs, tree: Command) -> Result<Exit, Failure> {
     tree.build();
     if let Some(directory) = &args.out {
         return write_all(&tree, directory).map_err(|error| {
-            Failure::new(Exit::Data, format!("cannot write into {}", directory.display()))
-                .because(&error)
+            let directory = directory.display();
+            Failure::new(Exit::Data, say::CannotWrite { directory }).because(&error)
         });
     }
     let mut command = &tree;
@@ -48,8 +49,8 @@ pub(super) fn run(args: &ManArgs, tree: Command) -> Result<Exit, Failure> {
 fn no_page(words: &[String]) -> Failure {
     let words: Vec<_> = std::iter::once("man".to_owned()).chain(words.iter().cloned()).collect();
     let words: Vec<_> = words.into_iter().map(Into::into).collect();
-    Failure::usage(format!("there is no page about `{}`", shape::quoted(&words[1..])))
-        .hint(format!("to write it as a note: suibi add {}", shape::quoted(&words)))
+    Failure::usage(say::NoPage { words: shape::quoted(&words[1..]) })
+        .hint(say::WriteAsNote { words: shape::quoted(&words) })
 }
 
 fn write_all(command: &Command, directory: &Path) -> io::Result<Exit> {
@@ -130,31 +131,49 @@ fn surroundings() -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["EXIT STATUS"]);
     for exit in Exit::ALL {
-        roff.control("TP", []).text([bold((exit as u8).to_string())]).text([roman(exit.meaning())]);
+        roff.control("TP", []).text([bold((exit as u8).to_string())]).text([roman(meaning(exit))]);
     }
     roff.control("SH", ["ENVIRONMENT"]);
     for key in Key::ALL {
-        roff.control("TP", [])
-            .text([bold(key.variable())])
-            .text([roman("the setting "), bold(key.name())]);
+        roff.control("TP", []).text([bold(key.variable())]).text([
+            roman(say::TheSetting.to_string()),
+            roman(" "),
+            bold(key.name()),
+        ]);
     }
-    for (name, what) in [
-        ("SUIBI_CONFIG", "another configuration file"),
-        ("SUIBI_LOG", "which log lines are written to standard error"),
-        ("VISUAL, EDITOR", "the editor of suibi edit"),
-        ("NO_COLOR, CLICOLOR, CLICOLOR_FORCE", "whether there are colours"),
-        ("TZ", "the time zone"),
-    ] {
-        roff.control("TP", []).text([bold(name)]).text([roman(what)]);
-    }
+    let rows = |roff: &mut Roff, rows: &[(&str, String)]| {
+        for (name, what) in rows {
+            roff.control("TP", []).text([bold(*name)]).text([roman(what)]);
+        }
+    };
+    let variables = [
+        ("SUIBI_CONFIG", say::OtherConfiguration.to_string()),
+        ("SUIBI_LOG", say::LogLines.to_string()),
+        ("VISUAL, EDITOR", say::Editor.to_string()),
+        ("NO_COLOR, CLICOLOR, CLICOLOR_FORCE", say::Colours.to_string()),
+        ("TZ", say::TimeZone.to_string()),
+    ];
+    rows(&mut roff, &variables);
     roff.control("SH", ["FILES"]);
-    for (name, what) in [
-        ("~/.config/suibi/config.toml", "settings; see suibi-config(1)"),
-        ("~/.local/share/suibi/", "the notes of this device, and what it has joined"),
-    ] {
-        roff.control("TP", []).text([bold(name)]).text([roman(what)]);
-    }
+    let files = [
+        ("~/.config/suibi/config.toml", say::SettingsFile.to_string()),
+        ("~/.local/share/suibi/", say::DataFiles.to_string()),
+    ];
+    rows(&mut roff, &files);
     roff
+}
+
+fn meaning(exit: Exit) -> String {
+    match exit {
+        Exit::Done => say::ExitDone.to_string(),
+        Exit::NothingMatched => say::ExitNothingMatched.to_string(),
+        Exit::Usage => say::ExitUsage.to_string(),
+        Exit::KeptLocally => say::ExitKeptLocally.to_string(),
+        Exit::NotAllowed => say::ExitNotAllowed.to_string(),
+        Exit::Network => say::ExitNetwork.to_string(),
+        Exit::Data => say::ExitData.to_string(),
+        Exit::Interrupted => say::ExitInterrupted.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use clap_complete::generate;
 
 use crate::failure::{Exit, Failure};
 use crate::render::style::HINT;
+use crate::say::shells as say;
 use crate::settings::Key;
 
 /// A shell that can be told.
@@ -52,7 +53,7 @@ fn another_name(name: &str) -> Result<String, String> {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic());
     match is_plain && begins && name != "suibi" {
         true => Ok(name.to_owned()),
-        false => Err("a name has letters, digits, - and _, and begins with a letter".to_owned()),
+        false => Err(say::NameNoGood.to_string()),
     }
 }
 
@@ -117,13 +118,12 @@ pub(super) fn init(args: &InitArgs) -> Result<Exit, Failure> {
     io::stdout().write_all(script(args.shell, args.alias.as_deref()).as_bytes())?;
     if io::stdout().is_terminal() {
         let (line, file) = match args.shell {
-            Shell::Bash => ("eval \"$(suibi init bash)\"", "~/.bashrc"),
-            Shell::Zsh => ("eval \"$(suibi init zsh)\"", "~/.zshrc, after compinit"),
-            Shell::Fish => ("suibi init fish | source", "~/.config/fish/config.fish"),
+            Shell::Bash => ("eval \"$(suibi init bash)\"", "~/.bashrc".to_owned()),
+            Shell::Zsh => ("eval \"$(suibi init zsh)\"", say::Zshrc.to_string()),
+            Shell::Fish => ("suibi init fish | source", "~/.config/fish/config.fish".to_owned()),
         };
-        super::complain(format_args!(
-            "{HINT}hint:{HINT:#} this is for your shell, not for you; put this line into {file}: {line}"
-        ));
+        let hint = crate::say::failure::Hint;
+        super::complain(format_args!("{HINT}{hint}{HINT:#} {}", say::NotForYou { file, line }));
     }
     Ok(Exit::Done)
 }

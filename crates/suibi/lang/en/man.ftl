@@ -1,0 +1,20 @@
+no-page = there is no page about `{ $words }`
+write-as-note = to write it as a note: suibi add { $words }
+cannot-write = cannot write into { $directory }
+the-setting = the setting
+other-configuration = another configuration file
+log-lines = which log lines are written to standard error
+editor = the editor of suibi edit
+colours = whether there are colours
+time-zone = the time zone
+settings-file = settings; see suibi-config(1)
+data-files = the notes of this device, and what it has joined
+# What exit codes mean, in a few words; docs/cli.md says more.
+exit-done = done
+exit-nothing-matched = nothing matched, or nothing was done
+exit-usage = the command line or the configuration cannot be understood
+exit-kept-locally = kept on this device, not yet on the server, with --require-server
+exit-not-allowed = the server does not let this device in, or not do this
+exit-network = no server in reach, or an address that cannot be listened on
+exit-data = a file, or standard input or output, cannot be read or written
+exit-interrupted = left with Ctrl-C
