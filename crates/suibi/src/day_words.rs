@@ -3,7 +3,9 @@
 use suibi_journal::day::{self, DayError};
 use suibi_journal::{Day, Weekday};
 
-/// Each weekday with its names; Monday first.
+use crate::say::listing as say;
+
+/// Each weekday with the names by which it is understood; Monday first.
 const WEEKDAYS: [(Weekday, &str, char); 7] = [
     (Weekday::Monday, "Monday", '一'),
     (Weekday::Tuesday, "Tuesday", '二'),
@@ -38,16 +40,23 @@ pub(crate) fn parse(text: &str, today: Day) -> Result<Day, DayError> {
 }
 
 /// `Monday`, `Tuesday` …
-pub(crate) fn weekday_name(day: Day) -> &'static str {
-    let wanted = day.weekday();
-    WEEKDAYS.iter().find(|(weekday, ..)| *weekday == wanted).expect("all seven are there").1
+pub(crate) fn weekday_name(day: Day) -> String {
+    match day.weekday() {
+        Weekday::Monday => say::Monday.to_string(),
+        Weekday::Tuesday => say::Tuesday.to_string(),
+        Weekday::Wednesday => say::Wednesday.to_string(),
+        Weekday::Thursday => say::Thursday.to_string(),
+        Weekday::Friday => say::Friday.to_string(),
+        Weekday::Saturday => say::Saturday.to_string(),
+        Weekday::Sunday => say::Sunday.to_string(),
+    }
 }
 
 /// `today`, `yesterday`, or nothing.
-pub(crate) fn near_name(day: Day, today: Day) -> Option<&'static str> {
+pub(crate) fn near_name(day: Day, today: Day) -> Option<String> {
     match today.days() - day.days() {
-        0 => Some("today"),
-        1 => Some("yesterday"),
+        0 => Some(say::Today.to_string()),
+        1 => Some(say::Yesterday.to_string()),
         _ => None,
     }
 }
@@ -143,7 +152,7 @@ mod tests {
     fn a_day_knows_its_weekday() {
         assert_eq!(weekday_name(day("2026-11-23")), "Monday");
         assert_eq!(weekday_name(day("1969-12-31")), "Wednesday");
-        assert_eq!(near_name(day("2026-11-22"), day("2026-11-23")), Some("yesterday"));
+        assert_eq!(near_name(day("2026-11-22"), day("2026-11-23")).as_deref(), Some("yesterday"));
         assert_eq!(near_name(day("2026-11-24"), day("2026-11-23")), None);
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::errors::told;
 use crate::say::failure as say;
 
 /// What the shell is told. The numbers are documented in `docs/cli.md` and never change meaning.
@@ -64,7 +65,7 @@ impl Failure {
     pub(crate) fn because(mut self, error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
-            let text = error.to_string();
+            let text = told(error);
             let above = self.causes.last().unwrap_or(&self.what);
             if !above.contains(&text) {
                 self.causes.push(text);

@@ -8,6 +8,7 @@ use crate::render::listing::{Listing, source};
 use crate::render::story::beginning;
 use crate::render::style::{DIM, WAITING};
 use crate::render::wrap::columns;
+use crate::say::listing as say;
 use crate::story::{Deed, Story};
 
 /// Columns of the text of a note that is gone.
@@ -94,8 +95,8 @@ impl Happened {
         let source_columns = Some(columns(&source(&shown)));
         let what = match self.deed {
             Deed::Written | Deed::Erased => None,
-            Deed::Purged => Some("erased for good"),
-            deed => Some(deed.word()),
+            Deed::Purged => Some(say::ErasedForGood.to_string()),
+            deed => Some(deed.said()),
         };
         let text = match self.deed {
             Deed::Deleted => beginning(&self.note.text, TEXT_COLUMNS),
@@ -108,10 +109,8 @@ impl Happened {
             line.insert_str(line.len() - 1, &format!(" {DIM}· {what}{DIM:#}"));
         }
         if self.note.conflict && listing.marks {
-            let name = &self.name;
-            line.push_str(&format!(
-                "       {WAITING}suibi show {name} tells them apart, suibi edit {name} settles it{WAITING:#}\n"
-            ));
+            let settle = say::Settle { name: &self.name };
+            line.push_str(&format!("       {WAITING}{settle}{WAITING:#}\n"));
         }
         line
     }

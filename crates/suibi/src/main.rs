@@ -9,6 +9,7 @@ mod catalogue;
 mod cli;
 mod clock;
 mod day_words;
+mod errors;
 mod failure;
 mod happened;
 mod lang;

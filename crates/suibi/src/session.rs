@@ -10,8 +10,10 @@ use suibi_client::{
 use suibi_journal::{ChainId, Day, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
 use suibi_store::{JournalId, Reader, StoreError};
 
+use crate::errors::{self, told};
 use crate::failure::{Exit, Failure};
 use crate::happened::Witness;
+use crate::say::session as say;
 use crate::settings::Settings;
 use crate::story::Story;
 use crate::ui::Ui;
@@ -51,10 +53,6 @@ pub(crate) struct Wrote {
     /// Why it waits, when that is more than a server out of reach.
     pub(crate) trouble: Option<String>,
 }
-
-/// What helps where the right `admin` is missing.
-pub(crate) const ADMIN_HINT: &str =
-    "do it on the machine where the server runs, or on a device with the right `admin`";
 
 /// Opens this device's replica. Nobody on the network is asked.
 ///
@@ -214,13 +212,12 @@ impl Session {
     /// Fetches what is new before a listing, for a moment only; what this device has is shown in any case.
     pub(crate) fn refresh(&mut self, ui: &Ui) {
         if !self.rights().read {
-            ui.say("this device is a drop: it shows what was written here, and nothing else");
+            ui.say(say::ADrop);
         }
         let outcome = self.client.sync(REFRESH_WITHIN, |_| {});
         let waiting = match self.client.waiting() {
             Ok(0) | Err(_) => None,
-            Ok(1) => Some("1 note waits for the server".to_owned()),
-            Ok(notes) => Some(format!("{notes} notes wait for the server")),
+            Ok(notes) => Some(say::NotesWait { notes }),
         };
         let Err(error) = outcome else {
             if let Some(waiting) = waiting {
@@ -229,11 +226,14 @@ impl Session {
             return;
         };
         tracing::info!("no news from the server: {}", chain(&error));
-        let waiting = waiting.map(|waiting| format!("; {waiting}")).unwrap_or_default();
+        let and = |what: String| match &waiting {
+            Some(waiting) => crate::say::common::And { what, more: waiting }.to_string(),
+            None => what,
+        };
         if !is_worth_a_word(&error) {
-            ui.say(format_args!("the server did not answer; this is what is kept here{waiting}"));
+            ui.say(and(say::NoAnswer.to_string()));
         } else {
-            ui.complain(format_args!("no news from the server: {}{waiting}", chain(&error)));
+            ui.complain(and(say::NoNews { why: chain(&error) }.to_string()));
         }
     }
 
@@ -313,7 +313,7 @@ impl Session {
 /// Why a change waits, when that is more than a server out of reach.
 fn trouble(added: &Added) -> Option<String> {
     match added.refused.first() {
-        Some(refused) => Some(format!("the server does not take it: {}", refused.refusal)),
+        Some(refused) => Some(say::NotTaken { why: errors::refusal(&refused.refusal) }.to_string()),
         None => added.trouble.as_ref().filter(|error| is_worth_a_word(error)).map(|it| chain(it)),
     }
 }
@@ -353,13 +353,13 @@ fn is_worth_a_word(error: &ClientError) -> bool {
 }
 
 /// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = told(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let text = cause.to_string();
+        let text = told(cause);
         if !line.contains(&text) {
-            line = format!("{line}: {text}");
+            line = crate::say::common::Because { what: line, why: text }.to_string();
         }
         next = cause.source();
     }
@@ -370,64 +370,51 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 pub(crate) fn failure(error: &ClientError) -> Failure {
     match error {
         ClientError::Store(error) => store_failure(error),
-        ClientError::Note(error) => {
-            Failure::usage("the note cannot be kept; nothing was written").because(error)
-        }
-        ClientError::Receipt(_) => Failure::usage(error.to_string())
-            .hint("it is the end of the line that confirmed the note: suibi verify 1284"),
+        ClientError::Note(error) => Failure::usage(say::NoteCannotBeKept).because(error),
+        ClientError::Receipt(_) => Failure::usage(told(error)).hint(say::ReceiptHint),
         ClientError::NotAdmin { .. } => {
-            Failure::new(Exit::NotAllowed, error.to_string()).hint(ADMIN_HINT)
+            Failure::new(Exit::NotAllowed, told(error)).hint(say::AdminHint)
         }
         ClientError::Changed(_) | ClientError::NotDeleted(_) | ClientError::NothingToRestore(_) => {
-            Failure::new(Exit::NothingMatched, format!("{error}; nothing was written"))
+            Failure::new(Exit::NothingMatched, say::NothingWritten { what: told(error) })
         }
-        ClientError::Device(_) => Failure::usage("this device cannot have that name")
-            .because(error)
-            .hint("choose another one: suibi config set device NAME"),
+        ClientError::Device(_) => {
+            Failure::usage(say::DeviceName).because(error).hint(say::DeviceNameHint)
+        }
         ClientError::Files(_) | ClientError::NotJoined(_) => {
-            Failure::new(Exit::Data, "what this machine has joined cannot be told")
+            Failure::new(Exit::Data, say::MembershipUnknown)
                 .because(error)
-                .hint("nothing was written; suibi join --again LINE joins anew")
+                .hint(say::MembershipHint)
         }
-        ClientError::Revoked { .. } => Failure::new(Exit::NotAllowed, error.to_string()).hint(
-            "what you wrote is kept on this device; with a new invite it goes along: suibi join --again LINE",
-        ),
+        ClientError::Revoked { .. } => {
+            Failure::new(Exit::NotAllowed, told(error)).hint(say::RevokedHint)
+        }
         ClientError::ReadOnly { .. } => {
-            Failure::new(Exit::NotAllowed, format!("{error}; nothing was written"))
-                .hint("another invite can allow it: suibi invite --rights read,write on the server")
+            Failure::new(Exit::NotAllowed, say::NothingWritten { what: told(error) })
+                .hint(say::RightsHint)
         }
-        ClientError::WriteOnly { .. } => Failure::new(Exit::NotAllowed, error.to_string())
-            .hint("another invite can allow it: suibi invite --rights read,write on the server"),
-        ClientError::Unanswered { .. } => Failure::new(Exit::Network, "the server does not answer")
-            .because(error)
-            .hint("what you wrote is kept on this device; suibi devices on the server shows whether it knows this one"),
-        ClientError::Remote(_) | ClientError::Sync(_) | ClientError::Place(_) => Failure::new(
-            Exit::Network,
-            "the server is out of reach",
-        )
-        .because(error)
-        .hint(
-            "what you wrote is kept on this device; suibi status shows where the server should be",
-        ),
-        _ => Failure::new(Exit::Network, "no server on this machine")
-            .because(error)
-            .hint("what you wrote is kept on this device"),
+        ClientError::WriteOnly { .. } => {
+            Failure::new(Exit::NotAllowed, told(error)).hint(say::RightsHint)
+        }
+        ClientError::Unanswered { .. } => {
+            Failure::new(Exit::Network, say::Unanswered).because(error).hint(say::UnansweredHint)
+        }
+        ClientError::Remote(_) | ClientError::Sync(_) | ClientError::Place(_) => {
+            Failure::new(Exit::Network, say::OutOfReach).because(error).hint(say::OutOfReachHint)
+        }
+        _ => Failure::new(Exit::Network, say::NoServerHere).because(error).hint(say::KeptHint),
     }
 }
 
 /// What a person is told about files that cannot be used.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let hint = match error {
-        StoreError::Full => "make room on the disk and try again",
-        StoreError::ReadOnly(_) => "suibi needs to write there; --data-dir names another directory",
-        StoreError::Corrupt(_) | StoreError::Foreign(_) => {
-            "suibi sync puts a damaged file aside, makes a new one from the server, and keeps what waits"
-        }
-        StoreError::Newer { .. } => "another suibi on this machine is newer; use that one",
-        StoreError::Busy => "another suibi is busy with the same files; try again",
-        _ => "suibi status names the files",
+        StoreError::Full => say::FullHint.to_string(),
+        StoreError::ReadOnly(_) => say::ReadOnlyHint.to_string(),
+        StoreError::Corrupt(_) | StoreError::Foreign(_) => say::DamagedHint.to_string(),
+        StoreError::Newer { .. } => say::NewerHint.to_string(),
+        StoreError::Busy => say::BusyHint.to_string(),
+        _ => say::FilesHint.to_string(),
     };
-    Failure::new(Exit::Data, "the notes kept on this device cannot be used")
-        .because(error)
-        .hint(hint)
+    Failure::new(Exit::Data, say::StoreUnusable).because(error).hint(hint)
 }

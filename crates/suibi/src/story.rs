@@ -7,6 +7,8 @@ use suibi_journal::{
 };
 use suibi_store::Revision;
 
+use crate::say::deeds as say;
+
 /// A note with all its revisions, deleted and erased ones as well.
 #[derive(Debug)]
 pub(crate) struct Story {
@@ -31,7 +33,19 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    /// One word for it, for people and programs alike.
+    /// One word for it, for people.
+    pub(crate) fn said(self) -> String {
+        match self {
+            Self::Written => say::Written.to_string(),
+            Self::Edited => say::Edited.to_string(),
+            Self::Deleted => say::Deleted.to_string(),
+            Self::Restored => say::Restored.to_string(),
+            Self::Erased => say::Erased.to_string(),
+            Self::Purged => say::Purged.to_string(),
+        }
+    }
+
+    /// One word for it, for programs.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Written => "written",

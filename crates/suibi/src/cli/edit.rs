@@ -12,7 +12,7 @@ use super::{Context, add};
 use crate::failure::{Exit, Failure};
 use crate::render::json::EditedJson;
 use crate::render::saved::done;
-use crate::say;
+use crate::say::{edit as say, saved as deed};
 use crate::session::{self, Session};
 use crate::story::{Story, minute, written_at};
 use draft::Draft;
@@ -67,10 +67,7 @@ pub(super) fn run(args: EditArgs, context: &mut Context) -> Result<Exit, Failure
     drop(session);
     let draft = Draft::new(&context.settings.journal_dir()?, &story)?;
     if let Some(earlier) = draft.earlier() {
-        context.ui.say(format_args!(
-            "a text of this note that was not written is in {}",
-            earlier.display()
-        ));
+        context.ui.say(say::EarlierText { file: earlier.display() });
     }
     let text = draft.edit()?;
     let mut session = session::open(&context.settings)?;
@@ -83,8 +80,7 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
         if io::stdin().is_terminal() && io::stdout().is_terminal() {
             return Ok(None);
         }
-        return Err(Failure::usage("no text, and no terminal for an editor; nothing was done")
-            .hint("from standard input: suibi edit NOTE -"));
+        return Err(Failure::usage(say::NoText).hint(say::NoTextHint));
     }
     let bytes = if words == ["-"] {
         let mut bytes = Vec::new();
@@ -93,7 +89,7 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
     } else {
         words.join(OsStr::new(" ")).into_encoded_bytes()
     };
-    let text = add::readable(bytes).map_err(|failure| failure.hint(say::add::Recode))?;
+    let text = add::readable(bytes).map_err(|failure| failure.hint(crate::say::add::Recode))?;
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
@@ -101,15 +97,13 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
 fn check(story: &Story) -> Result<(), Failure> {
     let name = story.name();
     if story.is_purged() {
-        return Err(Failure::new(Exit::NothingMatched, format!("note {name} was erased for good"))
-            .hint("write a new note: suibi TEXT"));
+        return Err(
+            Failure::new(Exit::NothingMatched, say::WasErased { name }).hint(say::WasErasedHint)
+        );
     }
     if story.is_deleted() {
-        return Err(Failure::new(
-            Exit::NothingMatched,
-            format!("note {name} is deleted; nothing was written"),
-        )
-        .hint(format!("bring it back first: suibi restore {name}")));
+        return Err(Failure::new(Exit::NothingMatched, say::IsDeleted { name: &name })
+            .hint(say::IsDeletedHint { name: &name }));
     }
     Ok(())
 }
@@ -126,12 +120,11 @@ fn write(
         if let Some(draft) = draft {
             draft.discard();
         }
-        return Err(Failure::usage("the text is empty; nothing was written")
-            .hint(format!("to delete the note: suibi rm {}", story.name())));
+        return Err(Failure::usage(say::Empty).hint(say::EmptyHint { name: story.name() }));
     }
     if let Err(too_long) = add::check(text) {
         return Err(match draft {
-            Some(draft) => too_long.hint(format!("your text is in {}", draft.keep().display())),
+            Some(draft) => too_long.hint(say::YourTextIsIn { file: draft.keep().display() }),
             None => too_long,
         });
     }
@@ -143,11 +136,10 @@ fn write(
         if context.ui.json {
             context.ui.json(&EditedJson::new(story, false, waiting))?;
         } else {
-            let open = match story.folded.conflict {
-                true => "; it has two versions still, and a changed text settles that",
-                false => "",
-            };
-            context.ui.say(format_args!("the text is the same; nothing was written{open}"));
+            match story.folded.conflict {
+                true => context.ui.say(say::SameConflict),
+                false => context.ui.say(say::Same),
+            }
         }
         return Ok(Exit::Done);
     }
@@ -158,11 +150,8 @@ fn write(
             None => Draft::kept(&context.settings.journal_dir()?, story, text)?,
         };
         let name = story.name();
-        return Err(failure.hint(format!(
-            "your text is kept in {file}; see what the note says now: suibi show {name}\n      \
-             to write yours all the same: suibi edit {name} - < {file}",
-            file = file.display()
-        )));
+        let file = file.display();
+        return Err(failure.hint(say::ChangedHint { file: &file, name, path: &file }));
     };
     if let Some(draft) = draft {
         draft.discard();
@@ -175,8 +164,8 @@ fn write(
         context.ui.json(&EditedJson::new(&wrote.story, true, wrote.waiting))?;
     } else {
         context.ui.say(match story.folded.conflict {
-            true => done(say::saved::Settled, &note, wrote.waiting),
-            false => done(say::saved::Edited, &note, wrote.waiting),
+            true => done(deed::Settled, &note, wrote.waiting),
+            false => done(deed::Edited, &note, wrote.waiting),
         });
     }
     end(note.waiting, context)
@@ -187,18 +176,12 @@ pub(super) fn changed_meanwhile(story: &Story, session: &mut Session) -> Result<
     let now = session.story(story.id)?;
     let newest = now.iter().flat_map(|now| now.revisions.iter().enumerate()).next_back();
     let who = newest.zip(now.as_ref()).map(|((at, newest), now)| {
-        let (deed, when) = (now.deed(at).word(), minute(written_at(newest)));
-        format!(" ({deed} {when} on {})", newest.device)
+        let (deed, when) = (now.deed(at).said(), minute(written_at(newest)));
+        say::WhoChanged { deed, when, device: &newest.device }.to_string()
     });
     let name = story.name();
-    Ok(Failure::new(
-        Exit::NothingMatched,
-        format!(
-            "note {name} was changed meanwhile{}; nothing was written",
-            who.unwrap_or_default()
-        ),
-    )
-    .hint(format!("see what it says now: suibi show {name}")))
+    let what = say::ChangedMeanwhile { name: &name, who: who.unwrap_or_default() };
+    Ok(Failure::new(Exit::NothingMatched, what).hint(say::ChangedMeanwhileHint { name: &name }))
 }
 
 /// How a command that wrote ends.

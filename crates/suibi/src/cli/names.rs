@@ -5,8 +5,10 @@ use std::ffi::OsString;
 use suibi_journal::NoteName;
 
 use super::shape;
+use crate::errors::told;
 use crate::failure::{Exit, Failure};
 use crate::render::story::beginning;
+use crate::say::{common, names as say};
 use crate::session::Session;
 use crate::story::{Story, minute};
 
@@ -24,7 +26,7 @@ const TEXT_COLUMNS: usize = 22;
 /// A word of a NOTE, for clap: it can be one, or is the dot in the middle of a receipt that nobody quoted.
 pub(super) fn note_word(text: &str) -> Result<String, String> {
     if text != "·" {
-        NoteName::parse(text).map_err(|error| error.to_string())?;
+        NoteName::parse(text).map_err(|error| told(&error))?;
     }
     Ok(text.to_owned())
 }
@@ -47,7 +49,8 @@ pub(super) fn names(words: &[String]) -> Result<Vec<NoteName>, Failure> {
         }
     }
     let name = |text: String| {
-        NoteName::parse(&text).map_err(|error| Failure::usage(format!("{error}; nothing was done")))
+        NoteName::parse(&text)
+            .map_err(|error| Failure::usage(common::AndNothingDone { what: told(&error) }))
     };
     spelled.into_iter().map(name).collect()
 }
@@ -62,8 +65,8 @@ pub(super) fn one_name(command: &str, words: &[String]) -> Result<NoteName, Fail
                 .chain(words.iter().map(String::as_str))
                 .map(Into::into)
                 .collect();
-            Err(Failure::usage(format!("{command} takes one note; nothing was done"))
-                .hint(format!("to write it as a note: suibi add {}", shape::quoted(&words))))
+            Err(Failure::usage(say::TakesOne { command })
+                .hint(common::AddHint { words: shape::quoted(&words) }))
         }
     }
 }
@@ -99,11 +102,9 @@ pub(super) fn find_all(names: &[NoteName], session: &mut Session) -> Result<Vec<
 
 fn missing(name: &NoteName) -> Failure {
     if *name == NoteName::Last {
-        return Failure::new(Exit::NothingMatched, "there is no note yet")
-            .hint("write one: suibi had a good idea");
+        return Failure::new(Exit::NothingMatched, say::NoneYet).hint(say::WriteOne);
     }
-    Failure::new(Exit::NothingMatched, format!("no note here is called {name}; nothing was done"))
-        .hint("suibi search WORDS finds notes; suibi log --json tells each one's receipt and id")
+    Failure::new(Exit::NothingMatched, say::Missing { name }).hint(say::MissingHint)
 }
 
 fn ambiguous(name: &NoteName, stories: &[Story]) -> Failure {
@@ -112,15 +113,15 @@ fn ambiguous(name: &NoteName, stories: &[Story]) -> Failure {
         .take(MOST_LISTED)
         .map(|story| {
             let text = match story.is_purged() {
-                true => "(erased for good)".to_owned(),
+                true => crate::say::story::Erased.to_string(),
                 false => beginning(story.text(), TEXT_COLUMNS),
             };
             format!("  {}  {}  {text}", story.id, minute(story.folded.time))
         })
         .collect();
     if stories.len() > MOST_LISTED {
-        lines.push(format!("  … and {} more", stories.len() - MOST_LISTED));
+        lines.push(format!("  {}", say::More { count: stories.len() - MOST_LISTED }));
     }
-    Failure::usage(format!("{name} may be any of {} notes; nothing was done", stories.len()))
-        .hint(format!("say which by its id, or by more digits:\n{}", lines.join("\n")))
+    Failure::usage(say::Ambiguous { name, count: stories.len() })
+        .hint(say::AmbiguousHint { notes: lines.join("\n") })
 }

@@ -16,6 +16,7 @@ use crate::render::listing::Listing;
 use crate::render::story;
 use crate::render::style::{GOOD, WAITING};
 use crate::render::wrap::wrap;
+use crate::say::{common, purge as say};
 use crate::session;
 use crate::story::Story;
 
@@ -51,24 +52,20 @@ pub(super) fn run(args: PurgeArgs, context: &mut Context) -> Result<Exit, Failur
     let story = find(&name, &mut session)?;
     let name = story.name();
     if story.is_purged() {
-        context.ui.say(format_args!("note {name} was erased for good before"));
+        context.ui.say(say::ErasedBefore { name });
         return tell(&story, true, context);
     }
     session.check_admin()?;
     if !args.yes && !is_meant(&story, context)? {
-        context.ui.say("nothing was done");
+        context.ui.say(common::NothingDone);
         return Ok(Exit::NothingMatched);
     }
     let purged = session.purge(&story, WITHIN).map_err(|error| failure(&error))?;
     if let Some(trouble) = &purged {
-        context.ui.complain(format_args!(
-            "{WAITING}!{WAITING:#} erased on the server, and not on this device yet ({trouble}): suibi sync does it"
-        ));
+        let what = say::NotHereYet { why: trouble };
+        context.ui.complain(format_args!("{WAITING}!{WAITING:#} {what}"));
     } else if !context.ui.json {
-        context.ui.say(format_args!(
-            "{GOOD}✓{GOOD:#} note {name} is erased for good, on the server and here\n  other devices erase it at \
-             their next contact"
-        ));
+        context.ui.say(format_args!("{GOOD}✓{GOOD:#} {}", say::Erased { name }));
     }
     tell(&story, purged.is_none(), context)
 }
@@ -90,27 +87,17 @@ fn is_meant(story: &Story, context: &Context) -> Result<bool, Failure> {
     let ui = &context.ui;
     if !ui.can_ask() {
         let name = shape::quoted(&[story.name().into()]);
-        return Err(Failure::usage("nothing was erased: nobody can be asked here")
-            .hint(format!("say that it is meant: suibi purge --yes {name}")));
+        return Err(Failure::usage(say::Nobody).hint(say::NobodyHint { name }));
     }
     let (width, _) = ui.talk_size().unwrap_or((80, 24));
     let listing =
         Listing { today: clock::today()?, width: Some(width), source: false, marks: true };
     ui.complain(story::whole(story, &listing));
-    let texts = match story.revisions.len() {
-        1 => "Its text goes".to_owned(),
-        many => format!("Its {many} revisions go"),
-    };
-    let warning = format!(
-        "{texts} from the server and from this device now, from every other device at its next contact, and cannot \
-         be brought back. Backups, exports and what somebody copied stay as they are. To hide a note and keep it: \
-         suibi rm {}",
-        story.name()
-    );
-    for line in wrap(&warning, width.min(80)) {
+    let warning = say::Warning { revisions: story.revisions.len(), name: story.name() };
+    for line in wrap(&warning.to_string(), width.min(80)) {
         ui.complain(line);
     }
-    Ok(ui.confirm("Erase it for good? [y/N] ")?)
+    Ok(ui.confirm(format_args!("{} ", say::Question))?)
 }
 
 /// What the person is told when it was not done.
@@ -119,17 +106,15 @@ fn failure(error: &ClientError) -> Failure {
         ClientError::Sync(SyncError::Refused { code, .. })
             if [Code::FORBIDDEN, Code::UNAUTHORIZED].contains(code) =>
         {
-            Failure::new(Exit::NotAllowed, "the server does not let this device erase notes")
+            Failure::new(Exit::NotAllowed, say::NotAllowed)
                 .because(error)
-                .hint(session::ADMIN_HINT)
+                .hint(crate::say::session::AdminHint)
         }
         ClientError::Sync(SyncError::Refused { .. }) => {
-            Failure::new(Exit::Network, "the server did not erase it").because(error)
+            Failure::new(Exit::Network, say::DidNot).because(error)
         }
         error if error.is_offline() => {
-            Failure::new(Exit::Network, "the server does not answer; it is not known to be erased")
-                .because(error)
-                .hint("try again when it answers: suibi status")
+            Failure::new(Exit::Network, say::NotKnown).because(error).hint(say::NotKnownHint)
         }
         error => session::failure(error),
     }

@@ -13,7 +13,7 @@ use crate::render::json::WrittenJson;
 use crate::render::saved::done;
 use crate::render::story::beginning;
 use crate::render::style::DIM;
-use crate::say;
+use crate::say::{remove as say, saved as deed};
 use crate::session::{self, Session, Wrote};
 use crate::story::Story;
 
@@ -44,15 +44,15 @@ pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Fa
     for story in stories {
         let name = story.name();
         if story.is_purged() {
-            context.ui.say(format_args!("note {name} was erased for good before"));
+            context.ui.say(say::ErasedBefore { name });
         } else if story.is_deleted() {
-            context.ui.say(format_args!("note {name} was deleted before"));
+            context.ui.say(say::DeletedBefore { name });
         } else {
             let wrote = session.remove(&story)?;
             let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, &mut session)?) };
-            tell(say::saved::Deleted, &story, &wrote, context);
+            tell(deed::Deleted, &story, &wrote, context);
             after.push(wrote);
-            context.ui.say(format_args!("{DIM}  to bring it back: suibi restore {name}{DIM:#}"));
+            context.ui.say(format_args!("{DIM}  {}{DIM:#}", say::BringBack { name }));
         }
     }
     finish(after, &mut session, context)
@@ -61,22 +61,19 @@ pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Fa
 pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, Failure> {
     let (mut session, stories) = look(&args.notes, context)?;
     if let Some(erased) = stories.iter().find(|story| story.is_purged()) {
-        return Err(Failure::new(
-            Exit::NothingMatched,
-            format!("note {} was erased for good: nothing is left to restore", erased.name()),
-        )
-        .hint("a backup from before it was erased may have it"));
+        return Err(Failure::new(Exit::NothingMatched, say::NothingLeft { name: erased.name() })
+            .hint(say::BackupHint));
     }
     let mut after = Vec::new();
     for story in stories {
         if !story.is_deleted() {
-            context.ui.say(format_args!("note {} is not deleted", story.name()));
+            context.ui.say(say::NotDeleted { name: story.name() });
             continue;
         }
         let Some(wrote) = session.restore(&story)? else {
             return Err(changed_meanwhile(&story, &mut session)?);
         };
-        tell(say::saved::Restored, &story, &wrote, context);
+        tell(deed::Restored, &story, &wrote, context);
         after.push(wrote);
     }
     finish(after, &mut session, context)

@@ -12,6 +12,7 @@ use suibi_journal::changed_lines;
 
 use super::style::{DIM, GONE, GOOD};
 use super::wrap::{columns, harmless, wrap};
+use crate::say::listing as say;
 
 /// Lines that stayed are shown beside a change, so many before and after it.
 const AROUND: usize = 1;
@@ -82,7 +83,7 @@ pub(crate) fn text(lines: &[Line<'_>], indent: usize, width: Option<usize>) -> S
             Line::Stayed(line) => (' ', DIM, harmless(line)),
             Line::Out(line) => ('-', GONE, harmless(line)),
             Line::In(line) => ('+', GOOD, harmless(line)),
-            Line::Skipped(lines) => (' ', DIM, format!("… {lines} lines as before")),
+            Line::Skipped(lines) => (' ', DIM, say::AsBefore { lines }.to_string()),
         };
         let pieces = match width {
             Some(width) => wrap(&line, width.saturating_sub(indent + 2).max(10)),

@@ -14,6 +14,7 @@ use suibi_journal::{Day, Note, tags};
 use super::style::{DAY, DIM, TAG, WAITING};
 use super::wrap::{columns, harmless, wrap};
 use crate::day_words;
+use crate::say::listing as say;
 
 /// Sources longer than this push their text to the right rather than everybody's.
 const WIDEST_SOURCE: usize = 24;
@@ -74,7 +75,7 @@ impl Listing {
         }
         let text = harmless(&note.text);
         if columns(text.trim()) == 0 {
-            let _ = write!(line, "{DIM}(blank){DIM:#}");
+            let _ = write!(line, "{DIM}{}{DIM:#}", say::Blank);
         }
         let folded = text.trim_end().lines().flat_map(|line| match self.width {
             Some(width) => wrap(line, width.saturating_sub(indent).max(10)),
@@ -90,13 +91,13 @@ impl Listing {
             line.push_str(&with_tags(&piece));
         }
         if self.marks && note.waiting {
-            let _ = write!(line, " {WAITING}· waiting{WAITING:#}");
+            let _ = write!(line, " {WAITING}· {}{WAITING:#}", say::Waiting);
         }
         if self.marks && note.conflict {
-            let _ = write!(line, " {WAITING}· two versions{WAITING:#}");
+            let _ = write!(line, " {WAITING}· {}{WAITING:#}", say::TwoVersions);
         }
         if self.marks && note.undeleted {
-            let _ = write!(line, " {WAITING}· deleted elsewhere{WAITING:#}");
+            let _ = write!(line, " {WAITING}· {}{WAITING:#}", say::DeletedElsewhere);
         }
         line.push('\n');
         line

@@ -9,7 +9,7 @@
 //! id        019a0b5e-8c68-7000-8000-000000000001
 //! ```
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use suibi_journal::{Body, Note, tags};
 use suibi_store::Revision;
@@ -17,7 +17,8 @@ use suibi_store::Revision;
 use super::changes::{self, changes};
 use super::listing::Listing;
 use super::style::{DAY, DIM, TAG, WAITING};
-use super::wrap::{columns, harmless, wrap};
+use super::wrap::{columns, harmless, padded, wrap};
+use crate::say::story as say;
 use crate::story::{Deed, Story, minute, source_of, text_of, written_at};
 
 /// Columns of the words before what is known.
@@ -34,7 +35,7 @@ pub(crate) fn whole(story: &Story, listing: &Listing) -> String {
     let deeds: Vec<(Deed, &Revision)> =
         story.revisions.iter().enumerate().map(|(at, it)| (story.deed(at), it)).collect();
     if let Some((deed, first)) = deeds.first() {
-        fact(&mut text, word(*deed, first), &by(first));
+        fact(&mut text, word(*deed, first), by(first));
     }
     // Of a conflict, the versions have said it already.
     let newest = match story.folded.undeleted {
@@ -42,35 +43,30 @@ pub(crate) fn whole(story: &Story, listing: &Listing) -> String {
         false => deeds.last(),
     };
     if let Some((deed, newest)) = newest.filter(|_| deeds.len() > 1 && !story.folded.conflict) {
-        fact(&mut text, word(*deed, newest), &by(newest));
+        fact(&mut text, word(*deed, newest), by(newest));
     }
     if story.folded.merged {
         let versions = versions(story).count();
-        fact(
-            &mut text,
-            "merged",
-            &format!("from {versions} versions written apart; nothing clashed"),
-        );
+        fact(&mut text, say::LabelMerged, say::MergedFrom { versions });
     }
     if story.folded.undeleted {
         for deletion in story.heads().filter(|head| text_of(head).is_none()) {
-            fact(&mut text, "deleted", &by(deletion));
+            fact(&mut text, Deed::Deleted.said(), by(deletion));
         }
-        let why = "by a device that did not know of the edit yet: the edit wins";
-        fact(&mut text, "", &format!("{WAITING}{why}{WAITING:#}"));
+        fact(&mut text, "", format_args!("{WAITING}{}{WAITING:#}", say::EditWins));
     }
     if deeds.len() > 2 {
-        let more = format!("{} changes in all: suibi history {}", deeds.len(), story.name());
-        fact(&mut text, "", &format!("{DIM}{more}{DIM:#}"));
+        let more = say::ChangesInAll { changes: deeds.len(), name: story.name() };
+        fact(&mut text, "", format_args!("{DIM}{more}{DIM:#}"));
     }
     let tags: Vec<String> = match story.is_purged() {
         true => Vec::new(),
         false => tags(story.text()).iter().map(|tag| format!("{TAG}{tag}{TAG:#}")).collect(),
     };
     if !tags.is_empty() {
-        fact(&mut text, "tags", &tags.join(" "));
+        fact(&mut text, say::LabelTags, tags.join(" "));
     }
-    fact(&mut text, "id", &story.id.to_string());
+    fact(&mut text, say::LabelId, story.id);
     text
 }
 
@@ -78,12 +74,12 @@ pub(crate) fn whole(story: &Story, listing: &Listing) -> String {
 pub(crate) fn advice(story: &Story) -> Option<String> {
     let name = story.name();
     if story.folded.conflict {
-        return Some(format!("both are kept; to settle it, edit it: suibi edit {name}"));
+        return Some(say::BothKept { name }.to_string());
     }
     if story.folded.undeleted {
-        return Some(format!("to delete it all the same: suibi rm {name}"));
+        return Some(say::ToDelete { name }.to_string());
     }
-    story.is_deleted().then(|| format!("to bring it back: suibi restore {name}"))
+    story.is_deleted().then(|| say::ToBringBack { name }.to_string())
 }
 
 /// Its text as in a listing; both texts where they clash.
@@ -92,18 +88,20 @@ fn body(story: &Story, listing: &Listing) -> String {
     let (hour, minute) = note.time.hour_minute();
     let time = format!("{DIM}{hour:02}:{minute:02}{DIM:#}  ");
     if story.is_purged() {
-        return format!("{time}{DIM}(erased for good){DIM:#}\n");
+        return format!("{time}{DIM}{}{DIM:#}\n", say::Erased);
     }
     if story.is_deleted() {
-        let text = format!("{time}{WAITING}(deleted){WAITING:#}\n");
+        let text = format!("{time}{WAITING}{}{WAITING:#}\n", say::Deleted);
         return text + &indented(story.text(), INDENT, listing.width);
     }
     if !story.folded.conflict {
         return listing.note(&Note { waiting: false, ..note }, None);
     }
-    let count = versions(story).count();
-    let count = if count == 2 { "Two".to_owned() } else { count.to_string() };
-    let mut text = format!("{time}{WAITING}{count} versions, written apart{WAITING:#}\n");
+    let count = match versions(story).count() {
+        2 => say::TwoVersionsApart.to_string(),
+        count => say::VersionsApart { count }.to_string(),
+    };
+    let mut text = format!("{time}{WAITING}{count}{WAITING:#}\n");
     for version in versions(story) {
         let _ = write!(text, "\n{:INDENT$}{DAY}{}{DAY:#}\n", "", by(version));
         text.push_str(&indented(text_of(version).unwrap_or_default(), INDENT, listing.width));
@@ -123,9 +121,8 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
         if at > 0 {
             text.push('\n');
         }
-        let word = word(story.deed(at), revision);
-        let _ = write!(text, "{DAY}{}{DAY:#} {word}", minute(written_at(revision)));
-        let _ = write!(text, " on {}", author(revision));
+        let deed = say::DeedOn { deed: word(story.deed(at), revision), who: author(revision) };
+        let _ = write!(text, "{DAY}{}{DAY:#} {deed}", minute(written_at(revision)));
         text.push_str(&receipt(revision));
         text.push('\n');
         for remark in remarks(story, at) {
@@ -138,7 +135,7 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
             };
             let lines = changes(&before, after);
             if lines.is_empty() {
-                let _ = writeln!(text, "  {DIM}(the text stayed as it was){DIM:#}");
+                let _ = writeln!(text, "  {DIM}{}{DIM:#}", say::Unchanged);
             }
             text.push_str(&changes::text(&lines, 2, width));
         }
@@ -147,11 +144,11 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
 }
 
 /// What a revision did, in one word. Of what was erased, whatever can still be told.
-fn word(deed: Deed, revision: &Revision) -> &'static str {
+fn word(deed: Deed, revision: &Revision) -> String {
     match deed {
-        Deed::Erased if revision.entry.change().parents.is_empty() => Deed::Written.word(),
-        Deed::Erased => "changed",
-        deed => deed.word(),
+        Deed::Erased if revision.entry.change().parents.is_empty() => Deed::Written.said(),
+        Deed::Erased => crate::say::deeds::Changed.to_string(),
+        deed => deed.said(),
     }
 }
 
@@ -161,35 +158,39 @@ fn remarks(story: &Story, at: usize) -> Vec<String> {
     let mut remarks = Vec::new();
     match story.deed(at) {
         Deed::Erased => {
-            return vec![
-                "its text was erased for good; its hash proves that it was there".to_owned(),
-            ];
+            return vec![say::TextErased.to_string()];
         }
         Deed::Edited if parents > 1 => {
-            remarks.push(format!("put together from {parents} versions"));
+            remarks.push(say::PutTogether { versions: parents }.to_string());
         }
         _ => {}
     }
     if story.is_apart(at) {
-        remarks.push("by a device that did not know of the one above yet".to_owned());
+        remarks.push(say::Unaware.to_string());
     }
     remarks
 }
 
 /// `2026-11-23 09:05 on laptop · #1284 · 3f9ac1`.
 pub(crate) fn by(revision: &Revision) -> String {
-    format!("{} on {}{}", minute(written_at(revision)), author(revision), receipt(revision))
+    {
+        let when = say::WhenOn { when: minute(written_at(revision)), who: author(revision) };
+        format!("{when}{}", receipt(revision))
+    }
 }
 
 /// `laptop`, or `home, from 192.168.1.7:50312`.
 fn author(revision: &Revision) -> String {
     let device = match revision.device.as_str() {
         // Its name comes with the next contact.
-        "" => "another device".to_owned(),
+        "" => say::AnotherDevice.to_string(),
         name => harmless(name).replace('\n', " "),
     };
     match source_of(revision) {
-        Some(source) => format!("{device}, from {}", harmless(source).replace('\n', " ")),
+        Some(source) => {
+            let source = harmless(source).replace('\n', " ");
+            say::From { device, source }.to_string()
+        }
         None => device,
     }
 }
@@ -200,13 +201,14 @@ fn receipt(revision: &Revision) -> String {
         Some(position) => {
             format!("{DIM} · #{position} · {}{DIM:#}", revision.entry.hash().short())
         }
-        None if revision.waiting => format!("{WAITING} · not yet on the server{WAITING:#}"),
+        None if revision.waiting => format!("{WAITING} · {}{WAITING:#}", say::NotOnServer),
         None => String::new(),
     }
 }
 
-fn fact(text: &mut String, name: &str, fact: &str) {
-    let _ = writeln!(text, "{DIM}{name:<LABEL$}{DIM:#}  {fact}");
+fn fact(text: &mut String, name: impl Display, fact: impl Display) {
+    let name = padded(&name.to_string(), LABEL);
+    let _ = writeln!(text, "{DIM}{name}{DIM:#}  {fact}");
 }
 
 fn indented(body: &str, indent: usize, width: Option<usize>) -> String {
@@ -230,7 +232,7 @@ fn indented(body: &str, indent: usize, width: Option<usize>) -> String {
 pub(crate) fn beginning(text: &str, width: usize) -> String {
     let text = harmless(text);
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let Some(first) = lines.next() else { return "(blank)".to_owned() };
+    let Some(first) = lines.next() else { return say::Blank.to_string() };
     let is_whole = lines.next().is_none();
     if is_whole && columns(first) <= width {
         return first.to_owned();

@@ -9,6 +9,11 @@ pub(crate) fn columns(text: &str) -> usize {
     text.width()
 }
 
+/// `text` with as many spaces behind it as make it `width` columns wide.
+pub(crate) fn padded(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(columns(text))))
+}
+
 /// `text` without what would steer a terminal: control characters become visible ones.
 ///
 /// Notes come from other people's devices, too; none may move the cursor or retitle the window.

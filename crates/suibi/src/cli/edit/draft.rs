@@ -17,6 +17,7 @@ use suibi_store::create_directory;
 
 use super::add;
 use crate::failure::{Exit, Failure};
+use crate::say::edit as say;
 use crate::story::Story;
 
 /// More texts of one note than this are not kept beside each other.
@@ -74,7 +75,7 @@ impl Draft {
             written.sync_all()?;
             return Ok(Self { directory, file, earlier });
         }
-        Err(io::Error::other(format!("{} is full of earlier texts", drafts.display())))
+        Err(io::Error::other(say::FullOfTexts { dir: drafts.display() }.to_string()))
     }
 
     /// A text of the same note that was never written.
@@ -93,39 +94,38 @@ impl Draft {
         let ended = editor.as_deref().map(|editor| run(editor, &self.file));
         let after = fs::read(&self.file);
         let kept = || match after.as_ref().is_ok_and(|after| *after != before) {
-            true => Some(format!("your text is kept in {}", self.file.display())),
+            true => Some(say::YourTextIsKept { file: self.file.display() }),
             false => {
                 self.remove();
                 None
             }
         };
-        let failed = |failure: Failure, hint: &str| match kept() {
+        let failed = |failure: Failure, hint: String| match kept() {
             Some(kept) => failure.hint(kept),
             None => failure.hint(hint),
         };
-        let name = "name one: EDITOR=nano suibi edit …, or suibi edit NOTE TEXT";
+        let name = say::NameAnEditor.to_string();
         match ended {
             None => {
-                return Err(failed(Failure::usage("no editor was found; nothing was done"), name));
+                return Err(failed(Failure::usage(say::NoEditor), name));
             }
             Some(Err(error)) => {
-                let failure = Failure::usage("the editor cannot be run; nothing was written");
+                let failure = Failure::usage(say::EditorCannotRun);
                 return Err(failed(failure.because(&error), name));
             }
             Some(Ok(status)) if !status.success() => {
-                let what = format!("the editor ended badly ({status}); nothing was written");
+                let what = say::EditorEndedBadly { status };
                 let hint = match status.code() {
                     // What `sh` says of a program that it does not find or may not run.
                     Some(126 | 127) => name,
-                    _ => "without an editor: suibi edit NOTE TEXT",
+                    _ => say::WithoutEditor.to_string(),
                 };
                 return Err(failed(Failure::new(Exit::NothingMatched, what), hint));
             }
             Some(Ok(_)) => {}
         }
-        let text = add::readable(after?).map_err(|failure| {
-            failure.hint(format!("your text is kept in {}", self.file.display()))
-        })?;
+        let text = add::readable(after?)
+            .map_err(|failure| failure.hint(say::YourTextIsKept { file: self.file.display() }))?;
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
     }
 
@@ -172,6 +172,5 @@ fn run(editor: &str, file: &Path) -> io::Result<ExitStatus> {
 }
 
 fn unusable(data_dir: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Data, format!("no text can be kept in {}", data_dir.display()))
-        .because(error)
+    Failure::new(Exit::Data, say::NowhereToKeep { dir: data_dir.display() }).because(error)
 }

@@ -1,0 +1,7 @@
+written = written
+edited = edited
+deleted = deleted
+restored = restored
+erased = erased
+purged = purged
+changed = changed

@@ -1,0 +1,16 @@
+monday = Monday
+tuesday = Tuesday
+wednesday = Wednesday
+thursday = Thursday
+friday = Friday
+saturday = Saturday
+sunday = Sunday
+today = today
+yesterday = yesterday
+blank = (blank)
+waiting = waiting
+two-versions = two versions
+deleted-elsewhere = deleted elsewhere
+erased-for-good = erased for good
+settle = suibi show { $name } tells them apart, suibi edit { $name } settles it
+as-before = … { $lines } lines as before

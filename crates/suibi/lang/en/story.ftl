@@ -1,0 +1,24 @@
+# What stands before what is known of a note, in a column.
+label-merged = merged
+label-tags = tags
+label-id = id
+merged-from = from { $versions } versions written apart; nothing clashed
+edit-wins = by a device that did not know of the edit yet: the edit wins
+changes-in-all = { $changes } changes in all: suibi history { $name }
+both-kept = both are kept; to settle it, edit it: suibi edit { $name }
+to-delete = to delete it all the same: suibi rm { $name }
+to-bring-back = to bring it back: suibi restore { $name }
+erased = (erased for good)
+deleted = (deleted)
+two-versions-apart = Two versions, written apart
+versions-apart = { $count } versions, written apart
+deed-on = { $deed } on { $who }
+when-on = { $when } on { $who }
+unchanged = (the text stayed as it was)
+text-erased = its text was erased for good; its hash proves that it was there
+put-together = put together from { $versions } versions
+unaware = by a device that did not know of the one above yet
+another-device = another device
+from = { $device }, from { $source }
+not-on-server = not yet on the server
+blank = (blank)

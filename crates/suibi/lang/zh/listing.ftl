@@ -1,0 +1,16 @@
+monday = 星期一
+tuesday = 星期二
+wednesday = 星期三
+thursday = 星期四
+friday = 星期五
+saturday = 星期六
+sunday = 星期日
+today = 今天
+yesterday = 昨天
+blank = （空白）
+waiting = 待发
+two-versions = 两个版本
+deleted-elsewhere = 在别处被删除
+erased-for-good = 已彻底抹去
+settle = suibi show { $name } 可对比，suibi edit { $name } 可定稿
+as-before = … { $lines } 行未变
