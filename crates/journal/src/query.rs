@@ -1,6 +1,6 @@
 //! What to list, and what a listing holds.
 
-use crate::{Day, Hash, NoteId, NoteTime};
+use crate::{Day, Folds, Hash, NoteId, NoteTime};
 
 /// Which notes to list; every part narrows it, the default lists all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,8 +11,10 @@ pub struct Query {
     pub until: Option<Day>,
     /// With this tag, sigil left out; compared after [`fold_tag`](crate::fold_tag).
     pub tag: Option<String>,
-    /// Search terms as [`parse_search`](crate::parse_search) reads them.
+    /// What to search for, as [`SearchLine::parse`](crate::SearchLine::parse) reads it.
     pub text: Option<String>,
+    /// What a search takes for the same.
+    pub folds: Folds,
     /// Where it came from: the name of a device, or a source address.
     pub from: Option<String>,
     /// Only what stands before this note in the order of a listing, for the page before.

@@ -2,21 +2,26 @@
 //!
 //! Words are cut by the Unicode word rules (UAX #29) and folded: width and diacritics (NFKD, UAX #15) and
 //! case. Each ideograph, kana and Hangul syllable is a token of its own, and a query of several is a phrase,
-//! so that every run of Chinese characters in a text is found, whatever a dictionary would call a word.
+//! so that every run of Chinese characters in a text is found, whatever a dictionary would call a word. Characters
+//! are compared in simplified script.
+
+use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// One thing that a search asks for.
+use crate::han::simplified;
+
+/// One token of a text or of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Term {
-    /// This token.
-    Word(String),
-    /// A token that begins like this.
-    Prefix(String),
-    /// These tokens, next to each other and in this order.
-    Phrase(Vec<String>),
+pub struct Token {
+    /// Folded, as the index has it.
+    pub word: String,
+    /// The character that it is, before traditional script became simplified; none for a word of letters.
+    pub han: Option<char>,
+    /// Whether it was written in full or half width, where that is not the usual one.
+    pub is_wide: bool,
 }
 
 /// The tokens of a text, in its order.
@@ -28,62 +33,74 @@ pub enum Term {
 pub fn tokens(text: &str) -> Vec<String> {
     let folded = fold_word(text);
     let mut tokens = Vec::new();
-    let mut rest = folded.as_str();
-    while !rest.is_empty() {
-        let words_end = rest.find(is_cjk).unwrap_or(rest.len());
-        let (words, from_cjk) = rest.split_at(words_end);
-        for word in words.unicode_words() {
-            let parts = word.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c));
-            // Marks without a letter before them are left over from what they stood on.
-            let parts = parts.map(|part| part.trim_start_matches(is_combining_mark));
-            let parts = parts.filter(|part| part.contains(char::is_alphanumeric));
-            tokens.extend(parts.map(str::to_owned));
-        }
-        let cjk_end = from_cjk.find(|c| !is_cjk(c)).unwrap_or(from_cjk.len());
-        tokens.extend(from_cjk[..cjk_end].chars().map(String::from));
-        rest = &from_cjk[cjk_end..];
-    }
+    cut(&folded, |range, han| tokens.push(word(&folded[range], han)));
     tokens
 }
 
-/// What a search line asks for; all of it must be found.
-///
-/// Parts are separated by space. `"several words"` (or `“…”`) is a phrase, `word*` is the beginning of a word, and
-/// a part that has several tokens (`手机`, `can't`, `2026年`) is a phrase as well. After an ideograph a `*`
-/// says nothing new. A line without any letter or digit asks for nothing and has no terms.
-pub fn parse_search(q: &str) -> Vec<Term> {
-    const QUOTES: [char; 4] = ['"', '“', '”', '＂'];
-    let mut terms = Vec::new();
-    for (index, stretch) in q.split(QUOTES).enumerate() {
-        // Every second stretch stands between quotes.
-        if index % 2 == 1 {
-            terms.extend(exact(tokens(stretch)));
-            continue;
-        }
-        for part in stretch.split_whitespace() {
-            let begins = part.trim_end_matches(['*', '＊']);
-            let mut part_tokens = tokens(begins);
-            let wants_prefix = begins.len() < part.len()
-                && part_tokens.last().is_some_and(|last| !last.starts_with(is_cjk));
-            let prefix = if wants_prefix { part_tokens.pop() } else { None };
-            terms.extend(exact(part_tokens));
-            terms.extend(prefix.map(Term::Prefix));
-        }
-    }
-    terms
+/// The same, with what else is known of each; how wide it was written, [`placed`] alone says.
+pub(crate) fn parts(text: &str) -> Vec<Token> {
+    let folded = fold_word(text);
+    let mut parts = Vec::new();
+    cut(&folded, |range, han| {
+        parts.push(Token { word: word(&folded[range], han), han, is_wide: false });
+    });
+    parts
 }
 
-/// Whether a text with these tokens has all that is asked for. No terms: yes.
-///
-/// This is what an index has to agree with.
-pub fn matches(text_tokens: &[String], terms: &[Term]) -> bool {
-    terms.iter().all(|term| match term {
-        Term::Word(word) => text_tokens.contains(word),
-        Term::Prefix(prefix) => text_tokens.iter().any(|token| token.starts_with(prefix)),
-        Term::Phrase(phrase) => {
-            phrase.is_empty() || text_tokens.windows(phrase.len()).any(|run| run == phrase)
+/// The same, with the place of each in the text as it was written. It takes longer.
+pub(crate) fn placed(text: &str) -> Vec<(Token, Range<usize>)> {
+    let mut folded = String::with_capacity(text.len());
+    // What each piece of the text became, by its end.
+    let mut ends = Vec::new();
+    for (start, piece) in text.grapheme_indices(true) {
+        folded.push_str(&fold_word(piece));
+        ends.push((folded.len(), start..start + piece.len()));
+    }
+    if folded != fold_word(text) {
+        // Something went into one piece across two of them: no place can be told.
+        return parts(text).into_iter().map(|part| (part, 0..0)).collect();
+    }
+    let mut placed = Vec::new();
+    cut(&folded, |range, han| {
+        let first = ends.partition_point(|(end, _)| *end <= range.start);
+        let last = ends.partition_point(|(end, _)| *end < range.end);
+        let place = ends[first].1.start..ends[last].1.end;
+        let is_wide = text[place.clone()].contains(|c| matches!(c, '\u{FF01}'..='\u{FFEF}'));
+        placed.push((Token { word: word(&folded[range], han), han, is_wide }, place));
+    });
+    placed
+}
+
+fn word(folded: &str, han: Option<char>) -> String {
+    han.map_or_else(|| folded.to_owned(), |han| simplified(han).to_string())
+}
+
+/// Gives `take` the places of the tokens in a folded text, and the character of those that are one.
+fn cut(folded: &str, mut take: impl FnMut(Range<usize>, Option<char>)) {
+    let mut at = 0;
+    while at < folded.len() {
+        let rest = &folded[at..];
+        let words_end = rest.find(is_cjk).unwrap_or(rest.len());
+        for (start, word) in rest[..words_end].unicode_word_indices() {
+            let mut part_at = at + start;
+            for part in word.split(|c: char| !c.is_alphanumeric() && !is_combining_mark(c)) {
+                // Marks without a letter before them are left over from what they stood on.
+                let bare = part.trim_start_matches(is_combining_mark);
+                let end = part_at + part.len();
+                if bare.contains(char::is_alphanumeric) {
+                    take(end - bare.len()..end, None);
+                }
+                part_at = end + folded[end..].chars().next().map_or(0, char::len_utf8);
+            }
         }
-    })
+        at += words_end;
+        let rest = &folded[at..];
+        let cjk_end = rest.find(|c| !is_cjk(c)).unwrap_or(rest.len());
+        for (start, c) in rest[..cjk_end].char_indices() {
+            take(at + start..at + start + c.len_utf8(), Some(c));
+        }
+        at += cjk_end;
+    }
 }
 
 /// Whether a character is a token of its own: ideographs of all planes, kana, bopomofo, Hangul.
@@ -104,14 +121,6 @@ pub(crate) fn is_cjk(c: char) -> bool {
         | 0x1AFF0..=0x1B2FF     // more kana, Nüshu
         | 0x20000..=0x3FFFD     // ideographs of the planes 2 and 3
     )
-}
-
-fn exact(mut tokens: Vec<String>) -> Option<Term> {
-    match tokens.len() {
-        0 => None,
-        1 => tokens.pop().map(Term::Word),
-        _ => Some(Term::Phrase(tokens)),
-    }
 }
 
 /// Folds width, diacritics and case; what is written differently but means the same becomes the same.

@@ -21,6 +21,7 @@ mod rescue;
 mod rows;
 pub mod salvage;
 mod search;
+mod sounds;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

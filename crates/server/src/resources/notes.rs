@@ -85,7 +85,7 @@ fn query(ask: &Ask<'_>) -> Result<(Query, usize), Problem> {
     let before = before.as_deref().map(id).transpose()?;
     let (since, until) = (on.or(since), on.or(until));
     let tag = tag.map(|tag| tag.trim_start_matches(['#', '@', '＃', '＠']).to_owned());
-    Ok((Query { since, until, tag, text, from, before, limit: None }, limit))
+    Ok((Query { since, until, tag, text, from, before, ..Query::default() }, limit))
 }
 
 /// The newest notes that fit `limit` and `max_bytes` as `write` writes them, but one at least, oldest first;

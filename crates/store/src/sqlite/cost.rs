@@ -67,7 +67,7 @@ fn time(number: u32) -> NoteTime {
 fn text(number: u32, notes: u32) -> String {
     let mut text = format!("the note w{} 的一天 tea{}", number % 300, number % 7);
     if number % (notes / 5) == 7 {
-        text += " axolotl";
+        text += " axolotl 長城";
     }
     if number.is_multiple_of(3) {
         text += " #work";
@@ -191,6 +191,14 @@ fn questions() -> Vec<(&'static str, usize, Ask)> {
         ("a common word in a week", 20, notes(|notes| week(notes, words("the")))),
         ("a rare word and a common one", 5, notes(|_| words("axolotl the"))),
         ("a word that nobody wrote", 0, notes(|_| words("quetzal"))),
+        ("pinyin of common characters", 20, notes(|_| words("yitian"))),
+        ("first letters of common characters", 20, notes(|_| words("dyt"))),
+        ("pinyin of rare characters", 5, notes(|_| words("changcheng"))),
+        ("first letters of rare characters", 5, notes(|_| words("cc"))),
+        ("one syllable", 20, notes(|_| words("tian"))),
+        ("pinyin that nobody wrote", 0, notes(|_| words("beijing"))),
+        ("a common word without a rare one", 20, notes(|_| words("the -axolotl"))),
+        ("a tag among words", 20, notes(|_| words("the #work"))),
         ("a common tag", 20, notes(|_| tagged("work", latest()))),
         ("a common tag and word", 20, notes(|_| tagged("#Work", words("the")))),
         ("a rare tag and a common word", 5, notes(|_| tagged("heirloom", words("the")))),
@@ -222,10 +230,11 @@ fn what_a_question_costs_does_not_grow_with_the_journal() {
         let text = format!("{name}: {before:?} for {SMALL} notes, {work:?} for {LARGE}");
         println!("{text}");
         // The index is in more pieces, each of which is asked, and a tree may be a level deeper: that is three times as
-        // much at most. Looking at all notes would be sixteen times as much.
+        // much at most, and where all that is done is asking for the next word, as pinyin does, as much as there are
+        // pieces. Looking at all notes would be sixteen times as much.
         assert!(work.steps <= before.steps * 3 + 500, "{text}");
         assert!(work.scanned <= before.scanned + 2, "{text}");
-        assert!(work.pages <= before.pages * 5 + 100, "{text}");
+        assert!(work.pages <= before.pages * 8 + 100, "{text}");
     }
 }
 

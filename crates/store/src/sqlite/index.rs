@@ -10,15 +10,17 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use suibi_journal::{Body, Change, Content, NoteId, Term, tags, tokens};
+use suibi_journal::pinyin::indexed;
+use suibi_journal::{Body, Change, Content, NoteId, Term, Unwanted, tags};
 
 use super::marks;
 use super::notes::{self, DELETED, FOLDED, NoteRow, PURGED};
 use super::open::{self, APPLICATION_ID};
+use super::sounds;
 use crate::{JournalId, StoreError};
 
 /// Another number, and every index is made again.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 /// The key in the store's `meta` of a number that rises whenever changes leave the store.
 pub(crate) const INDEX_EPOCH: &str = "index-epoch";
@@ -27,7 +29,7 @@ pub(crate) const INDEX_EPOCH: &str = "index-epoch";
 const CHUNK_CHANGES: usize = 1024;
 const CHUNK_BYTES: usize = 4 << 20;
 /// So many words with the same beginning are asked for one by one.
-const MOST_WORDS: usize = 32;
+pub(super) const MOST_WORDS: usize = 32;
 /// Pages of the tree of words that one step after a purge writes.
 const MERGE_PAGES: i64 = 1000;
 
@@ -227,8 +229,8 @@ impl Snapshot<'_> {
         if let Some(journal) = wanted.journal {
             parts.push(quoted(&marks::journal(journal)));
         }
-        if let Some(tag) = wanted.tag {
-            parts.push(quoted(&marks::tag(tag)));
+        for tag in wanted.tags {
+            parts.push(self.tagged(tag, &mut is_broad)?);
         }
         if let Some(from) = &wanted.from {
             let mut anyone = vec![
@@ -239,22 +241,68 @@ impl Snapshot<'_> {
             parts.push(format!("({})", anyone.join(" OR ")));
         }
         for term in wanted.terms {
-            parts.push(match term {
-                Term::Word(word) => quoted(word),
-                // FTS5 puts the notes of all words with a beginning into one list before it gives the first. Of
-                // single words it takes the notes one after the other, as many as are wanted.
-                Term::Prefix(start) => match self.beginning_with(start)? {
-                    Some(words) => format!("({})", words.join(" OR ")),
-                    None => {
-                        is_broad = true;
-                        format!("{} *", quoted(start))
-                    }
-                },
-                Term::Phrase(words) => quoted(&words.join(" ")),
-            });
+            parts.push(self.term(term, &mut is_broad)?);
         }
-        let expression = parts.join(" AND ");
-        Ok((!expression.is_empty()).then_some(Question { expression, is_broad }))
+        let mut expression = parts.join(" AND ");
+        if expression.is_empty() {
+            return Ok(None);
+        }
+        for not in wanted.not {
+            let unwanted = match not {
+                Unwanted::Tag(tag) => self.tagged(tag, &mut is_broad)?,
+                Unwanted::Term(term) => self.term(term, &mut is_broad)?,
+            };
+            expression = format!("({expression}) NOT ({unwanted})");
+        }
+        Ok(Some(Question { expression, is_broad }))
+    }
+
+    /// A tag, or one below it.
+    fn tagged(&self, tag: &str, is_broad: &mut bool) -> Result<String, StoreError> {
+        let below = self.begins(&marks::tags_below(tag), is_broad)?;
+        Ok(format!("({} OR {below})", quoted(&marks::tag(tag))))
+    }
+
+    fn term(&self, term: &Term, is_broad: &mut bool) -> Result<String, StoreError> {
+        Ok(match term {
+            Term::Word(word) => quoted(&word.word),
+            Term::Prefix(start) => self.begins(&start.word, is_broad)?,
+            Term::Phrase(words) => {
+                let words: Vec<&str> = words.iter().map(|word| word.word.as_str()).collect();
+                quoted(&words.join(" "))
+            }
+            Term::Sounding(written, readings) => {
+                let mut ways = vec![self.term(written, is_broad)?];
+                for sounds in &readings.sure {
+                    ways.extend(sounds::question(self, sounds, is_broad)?);
+                }
+                format!("({})", ways.join(" OR "))
+            }
+        })
+    }
+
+    /// Any word that begins like this.
+    fn begins(&self, start: &str, is_broad: &mut bool) -> Result<String, StoreError> {
+        // FTS5 puts the notes of all words with a beginning into one list before it gives the first. Of
+        // single words it takes the notes one after the other, as many as are wanted.
+        Ok(match self.beginning_with(start)? {
+            Some(words) => format!("({})", words.join(" OR ")),
+            None => {
+                *is_broad = true;
+                format!("{} *", quoted(start))
+            }
+        })
+    }
+
+    /// Whether some note has a word.
+    pub(crate) fn has(&self, word: &str) -> Result<bool, StoreError> {
+        Ok(self.next_word(word)?.is_some_and(|next| next == word.as_bytes()))
+    }
+
+    /// The first word that is not before `from`; where it is long, perhaps cut within a character.
+    pub(super) fn next_word(&self, from: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
+        Ok(statement.query_row([from], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?)
     }
 
     /// Gives `take` the keys of the notes that have all that is asked for, newest first, until it says that it has
@@ -277,14 +325,10 @@ impl Snapshot<'_> {
 
     /// The words that begin like this, quoted, if they are few, and all of them can be asked for.
     fn beginning_with(&self, start: &str) -> Result<Option<Vec<String>>, StoreError> {
-        let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
         let mut words = Vec::new();
         let mut from = start.to_owned();
         while words.len() < MOST_WORDS {
-            let next = statement
-                .query_row([&from], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))
-                .optional()?
-                .filter(|word| word.starts_with(start.as_bytes()));
+            let next = self.next_word(&from)?.filter(|word| word.starts_with(start.as_bytes()));
             match next.map(String::from_utf8) {
                 Some(Ok(word)) => {
                     words.push(quoted(&word));
@@ -334,10 +378,11 @@ pub(crate) struct Question {
 pub(crate) struct Wanted<'q> {
     /// None: there is only one.
     pub(crate) journal: Option<JournalId>,
-    /// A folded name.
-    pub(crate) tag: Option<&'q str>,
+    /// Folded names.
+    pub(crate) tags: &'q [String],
     pub(crate) from: Option<From<'q>>,
     pub(crate) terms: &'q [Term],
+    pub(crate) not: &'q [Unwanted],
 }
 
 /// Where notes come from: a device, or an address.
@@ -430,7 +475,9 @@ impl Chunk {
             let mut words = vec![marks::journal(journal), marks::chain(chain)];
             words.extend(source.as_deref().map(marks::source));
             words.extend(tags.iter().map(|tag| marks::tag(&tag.name)));
-            words.append(&mut tokens(&text));
+            let (mut tokens, pairs) = indexed(&text);
+            words.extend(pairs.into_iter().map(marks::pair));
+            words.append(&mut tokens);
             add_words.execute(params![key, words.join(" ")])?;
             for tag in tags {
                 let sigil = tag.sigil.to_string();
@@ -494,7 +541,7 @@ fn text(
     })
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
 

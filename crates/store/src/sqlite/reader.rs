@@ -85,7 +85,7 @@ impl SqliteReader {
         let own_chain = self.own_chain;
         let tx = self.conn()?.transaction()?;
         match Search::new(&tx, own_chain, journal, query)? {
-            Some(search) => search.notes(snapshot.as_ref()),
+            Some(mut search) => search.notes(snapshot.as_ref()),
             None => Ok(Vec::new()),
         }
     }

@@ -5,8 +5,7 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use suibi_journal::{
-    Body, Change, Content, Hash, Note, NoteId, NoteTime, Query, Term, fold_tag, matches,
-    parse_search, tags, tokens,
+    Body, Change, Content, Hash, Note, NoteId, NoteTime, Query, SearchLine, fold_tag, tokens,
 };
 
 use super::OwnChain;
@@ -46,8 +45,7 @@ pub(crate) struct Search<'c> {
     journal: JournalId,
     range: RangeInclusive<i64>,
     from: Option<String>,
-    tag: Option<String>,
-    terms: Vec<Term>,
+    line: SearchLine,
     limit: usize,
 }
 
@@ -62,7 +60,10 @@ struct Found {
 pub(crate) fn wants_index(query: &Query) -> bool {
     query.tag.is_some()
         || query.from.is_some()
-        || query.text.as_ref().is_some_and(|text| !parse_search(text).is_empty())
+        || query.text.as_ref().is_some_and(|text| {
+            let SearchLine { terms, tags, .. } = SearchLine::parse(text, query.folds);
+            !terms.is_empty() || !tags.is_empty()
+        })
 }
 
 impl<'c> Search<'c> {
@@ -83,19 +84,27 @@ impl<'c> Search<'c> {
             return Ok(None);
         }
         let sigils = ['#', '@', '＃', '＠'];
-        let tag = query.tag.as_ref().map(|tag| fold_tag(tag.trim_start_matches(sigils)));
-        let terms = query.text.as_ref().map(|text| parse_search(text)).unwrap_or_default();
+        let text = query.text.as_deref().unwrap_or_default();
+        let mut line = SearchLine::parse(text, query.folds);
+        line.tags.extend(query.tag.as_ref().map(|tag| fold_tag(tag.trim_start_matches(sigils))));
         let from = query.from.clone();
-        Ok(Some(Self { conn, own_chain, journal, range, from, tag, terms, limit }))
+        Ok(Some(Self { conn, own_chain, journal, range, from, line, limit }))
     }
 
     /// The notes that fit, oldest first.
     ///
     /// The index has to be a state that is not newer than that of the connection.
-    pub(crate) fn notes(&self, index: Option<&Snapshot<'_>>) -> Result<Vec<Note>, StoreError> {
+    pub(crate) fn notes(&mut self, index: Option<&Snapshot<'_>>) -> Result<Vec<Note>, StoreError> {
+        let index = match index {
+            Some(index) if self.behind(index)? <= TAIL => Some(index),
+            _ => None,
+        };
+        let mut line = std::mem::take(&mut self.line);
+        line.settle(|word| self.is_written(word, index))?;
+        self.line = line;
         let mut found = match index {
-            Some(index) if self.behind(index)? <= TAIL => self.indexed(index)?,
-            _ => self.scanned(&self.range)?,
+            Some(index) => self.indexed(index)?,
+            None => self.scanned(&self.range)?,
         };
         found.reverse();
         Ok(found.into_iter().map(|found| found.note).collect())
@@ -126,7 +135,7 @@ impl<'c> Search<'c> {
     fn scanned(&self, range: &RangeInclusive<i64>) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::new();
         self.each_in(range, |note| {
-            found.extend(self.fits(&note.note.text).then_some(note));
+            found.extend(self.line.fits(&note.note.text).then_some(note));
             found.len() < self.limit
         })?;
         Ok(found)
@@ -164,7 +173,7 @@ impl<'c> Search<'c> {
             // Changed since: it is in the tail, if it still fits.
             if let Some(note) = self.load(key)?
                 && note.last <= index.position
-                && self.fits(&note.note.text)
+                && self.line.fits(&note.note.text)
             {
                 found.push(note);
             }
@@ -195,14 +204,27 @@ impl<'c> Search<'c> {
         };
         Ok(Wanted {
             journal: (feeds > 1).then_some(self.journal),
-            tag: self.tag.as_deref(),
             from,
-            terms: &self.terms,
+            tags: &self.line.tags,
+            terms: &self.line.terms,
+            // Of what is told apart here the index does not know.
+            not: if self.line.folds.are_of_index() { &self.line.not } else { &[] },
         })
     }
 
     /// The notes that fit among those that were changed after a position.
     fn tail(&self, position: u64) -> Result<Vec<Found>, StoreError> {
+        let mut found = Vec::new();
+        for key in self.changed_after(position)? {
+            if self.range.contains(&key) {
+                found.extend(self.load(key)?.filter(|found| self.line.fits(&found.note.text)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The notes that were changed after a position.
+    fn changed_after(&self, position: u64) -> Result<BTreeSet<i64>, StoreError> {
         let mut statement = self
             .conn
             .prepare_cached("SELECT map FROM changes WHERE position > ?1 AND journal = ?2")?;
@@ -212,18 +234,28 @@ impl<'c> Search<'c> {
             let change = Change::decode(&row.get::<_, Vec<u8>>(0)?)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             let row = notes::find(self.conn, self.journal, change.note)?;
-            keys.extend(row.map(|row| row.key).filter(|key| self.range.contains(key)));
+            keys.extend(row.map(|row| row.key));
         }
-        let mut found = Vec::new();
-        for key in keys {
-            found.extend(self.load(key)?.filter(|found| self.fits(&found.note.text)));
-        }
-        Ok(found)
+        Ok(keys)
     }
 
-    fn fits(&self, text: &str) -> bool {
-        self.tag.as_ref().is_none_or(|tag| tags(text).iter().any(|has| has.name == *tag))
-            && (self.terms.is_empty() || matches(&tokens(text), &self.terms))
+    /// Whether some note has a word, wherever it comes from and of whatever day.
+    fn is_written(&self, word: &str, index: Option<&Snapshot<'_>>) -> Result<bool, StoreError> {
+        let mut has = false;
+        let mut look = |note: Found| {
+            has |= tokens(&note.note.text).iter().any(|token| token == word);
+            !has
+        };
+        match index {
+            Some(index) if index.has(word)? => return Ok(true),
+            Some(index) => {
+                for key in self.changed_after(index.position)? {
+                    self.each_from(None, &(key..=key), &mut look)?;
+                }
+            }
+            None => self.each_from(None, &(i64::MIN..=i64::MAX), &mut look)?,
+        }
+        Ok(has)
     }
 
     fn load(&self, key: i64) -> Result<Option<Found>, StoreError> {
@@ -240,11 +272,19 @@ impl<'c> Search<'c> {
     fn each_in(
         &self,
         range: &RangeInclusive<i64>,
+        take: impl FnMut(Found) -> bool,
+    ) -> Result<(), StoreError> {
+        self.each_from(self.from.as_deref(), range, take)
+    }
+
+    fn each_from(
+        &self,
+        from: Option<&str>,
+        range: &RangeInclusive<i64>,
         mut take: impl FnMut(Found) -> bool,
     ) -> Result<(), StoreError> {
         let mut statement = self.conn.prepare_cached(IN_RANGE)?;
-        let mut rows =
-            statement.query(params![range.start(), range.end(), self.journal.0, self.from])?;
+        let mut rows = statement.query(params![range.start(), range.end(), self.journal.0, from])?;
         while let Some(row) = rows.next()? {
             if !take(self.found(row)?) {
                 break;
@@ -386,7 +426,7 @@ mod tests {
         ];
         for (query, count) in queries.iter().zip([5, 2, 1, 1, 4, 3, 1, 4]) {
             let search = Search::new(&conn, OwnChain::Fresh, JournalId::FIRST, query);
-            let search = search.unwrap().unwrap();
+            let mut search = search.unwrap().unwrap();
             let found = search.notes(Some(&snapshot)).unwrap();
             assert_eq!(found, search.notes(None).unwrap(), "{query:?}");
             assert_eq!(found.len(), count, "{query:?}");

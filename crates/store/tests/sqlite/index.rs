@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use suibi_journal::{Body, Hash, NoteId, Query, matches, parse_search, tags, tokens};
+use suibi_journal::{Body, Hash, NoteId, Query, SearchLine, tags, tokens};
 use suibi_store::{Reader, SqliteStore, Store};
 
 use crate::server;
@@ -29,9 +29,9 @@ enum Step {
     CatchUp { max: usize },
 }
 
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 18] = [
     "#shop", "milk", "Milch", "冷", "很冷", "@shop", "#天气", "café", "can't", "“ok”", "12.5", "a",
-    "あ",
+    "あ", "長大", "重庆", "hen", "天氣", "#a/b",
 ];
 
 fn step() -> impl Strategy<Value = Step> {
@@ -49,7 +49,9 @@ fn query() -> impl Strategy<Value = Query> {
         vec(0..WORDS.len(), 1..3).prop_map(|words| Some(
             words.into_iter().map(|n| WORDS[n]).collect::<Vec<_>>().join(" ")
         )),
-        prop_oneof![Just("mil*"), Just("\"milk 很\""), Just("\"a milk\""), Just("c"), Just("'")]
+        prop_oneof![Just("mil*"), Just("\"milk 很\""), Just("\"a milk\""), Just("c"), Just("'"),
+            Just("-milk"), Just("很 -冷"), Just("#a -#shop"), Just("zhangda"), Just("chang da"), Just("cd"),
+            Just("cq"), Just("chongqing -milk"), Just("hen"), Just("he*"), Just("tq"), Just("天气 #天气")]
             .prop_map(|text| Some(text.to_owned())),
     ];
     let tag = prop_oneof![Just(None), Just(Some("shop".to_owned())), Just(Some("天气".to_owned()))];
@@ -58,7 +60,7 @@ fn query() -> impl Strategy<Value = Query> {
     let before = proptest::option::weighted(0.2, (0..12_u32).prop_map(id));
     let limit = proptest::option::of(0..4_usize);
     (text, tag, day(), day(), before, limit).prop_map(|(text, tag, since, until, before, limit)| {
-        Query { since, until, tag, text, before, limit, from: None }
+        Query { since, until, tag, text, before, limit, ..Query::default() }
     })
 }
 
@@ -70,7 +72,10 @@ fn oracle(reader: &mut dyn Reader, query: &Query) -> Vec<NoteId> {
         Some(before) => all.iter().position(|note| note.id == before).unwrap_or(0),
         None => all.len(),
     };
-    let terms = parse_search(query.text.as_deref().unwrap_or_default());
+    let mut line = SearchLine::parse(query.text.as_deref().unwrap_or_default(), query.folds);
+    let is_written =
+        |word: &str| all.iter().any(|note| tokens(&note.text).iter().any(|token| token == word));
+    line.settle(|word| Ok::<_, ()>(is_written(word))).unwrap();
     let fits: Vec<_> = all[..until]
         .iter()
         .filter(|note| query.since.is_none_or(|day| note.time.day() >= day))
@@ -78,7 +83,7 @@ fn oracle(reader: &mut dyn Reader, query: &Query) -> Vec<NoteId> {
         .filter(|note| {
             query.tag.as_ref().is_none_or(|tag| tags(&note.text).iter().any(|t| t.name == *tag))
         })
-        .filter(|note| matches(&tokens(&note.text), &terms))
+        .filter(|note| line.fits(&note.text))
         .map(|note| note.id)
         .collect();
     let skipped = fits.len().saturating_sub(query.limit.unwrap_or(usize::MAX));

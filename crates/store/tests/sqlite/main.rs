@@ -6,6 +6,7 @@
 mod access;
 mod backup;
 mod batches;
+mod bilingual;
 mod disk;
 mod index;
 mod processes;
