@@ -49,7 +49,9 @@ impl Sound {
 
     /// As a character sounds that is read so.
     pub fn of(c: char) -> Option<Self> {
-        readings(c).next().map(|syllable| Self { start: syllable.name().to_owned(), is_whole: true })
+        readings(c)
+            .next()
+            .map(|syllable| Self { start: syllable.name().to_owned(), is_whole: true })
     }
 }
 
@@ -121,7 +123,8 @@ fn initials(word: &str) -> Option<Vec<Sound>> {
     let begins = |letter: &str| Syllable::all().any(|syllable| syllable.name().starts_with(letter));
     let letters = (0..word.len()).map(|at| &word[at..=at]);
     let sound = |letter: &str| Sound { start: letter.to_owned(), is_whole: false };
-    (word.len() <= MOST_SYLLABLES && letters.clone().all(begins)).then(|| letters.map(sound).collect())
+    (word.len() <= MOST_SYLLABLES && letters.clone().all(begins))
+        .then(|| letters.map(sound).collect())
 }
 
 /// The sounds of two characters next to each other.

@@ -281,9 +281,8 @@ enum Part {
 /// What stands behind a minus that means without; a number with a minus is a number.
 fn minus(part: &str) -> Option<&str> {
     let after = part.strip_prefix(['-', '－', '−'])?;
-    let means_without = |c: char| {
-        c.is_alphabetic() || QUOTES.contains(&c) || matches!(c, '#' | '@' | '＃' | '＠')
-    };
+    let means_without =
+        |c: char| c.is_alphabetic() || QUOTES.contains(&c) || matches!(c, '#' | '@' | '＃' | '＠');
     after.starts_with(means_without).then_some(after)
 }
 

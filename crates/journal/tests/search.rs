@@ -104,7 +104,8 @@ fn a_minus_is_without_and_a_sigil_is_a_tag() {
     ] {
         assert_eq!(finds(query, text), query != "#喝茶 喝茶 -", "{query}");
     }
-    for query in ["-tea", "tea -mil*", "-\"green tea\"", "#sho", "#tea", "-#shop", "-@lin", "-喝茶"] {
+    for query in ["-tea", "tea -mil*", "-\"green tea\"", "#sho", "#tea", "-#shop", "-@lin", "-喝茶"]
+    {
         assert!(!finds(query, text), "{query}");
     }
     // A tag's name is a word of the text as well.
@@ -158,13 +159,16 @@ fn a_word_that_somebody_wrote_is_not_taken_for_pinyin_unless_it_must_be() {
         assert_eq!(settled(query, true).fits(text), sure, "{query}");
         assert!(settled(query, true).fits(&format!("{query}, {text}")), "{query}");
     }
-    for (query, text) in [("nvhai", "女孩"), ("nǚhái", "女孩"), ("lüse", "绿色"), ("BeiJing", "北京")]
+    for (query, text) in
+        [("nvhai", "女孩"), ("nǚhái", "女孩"), ("lüse", "绿色"), ("BeiJing", "北京")]
     {
         assert!(finds(query, text), "{query}");
     }
     // Only next to each other, and a minus, a star and quotes mean what is written.
     assert!(!finds("beijing", "京北") && !finds("beijing", "北 of 京"));
-    assert!(finds("-beijing", "北京") && !finds("beijing*", "北京") && !finds("\"beijing\"", "北京"));
+    assert!(
+        finds("-beijing", "北京") && !finds("beijing*", "北京") && !finds("\"beijing\"", "北京")
+    );
 }
 
 #[test]
@@ -200,7 +204,11 @@ fn what_fits_better_ranks_higher() {
     better("beijing", "to Beijing today", "今天去北京");
     better("tea", "tea and tea and tea", "tea and bread and milk");
     better("tea", "tea", &format!("tea {}", "and other things ".repeat(20)));
-    better("茶", "绿茶", "茶叶的味道，以及很多和它没有什么关系的其他事情，今天都记在了这里，明天再看");
+    better(
+        "茶",
+        "绿茶",
+        "茶叶的味道，以及很多和它没有什么关系的其他事情，今天都记在了这里，明天再看",
+    );
 }
 
 /// Words and how they are typed.
@@ -219,7 +227,8 @@ fn words_are_found_by_their_pinyin_and_by_its_first_letters() {
             let text = format!("今天说到{word}，很好 ok");
             let line = line(&typed, Folds::default());
             let found = line.fits(&text);
-            let is_marked = line.places(&text).iter().any(|place| text[place.clone()].contains(word));
+            let is_marked =
+                line.places(&text).iter().any(|place| text[place.clone()].contains(word));
             if !(found && is_marked) {
                 missed.push(format!("{typed} {word}"));
             }
@@ -348,6 +357,6 @@ proptest! {
 }
 
 const RUDE: [&str; 24] = [
-    "\"", "“", "-", "－", "#", "@", "*", "＊", " ", "\u{3000}", "a", "bj", "beijing", "北", "京", "機", "5",
-    "'", "/", "\u{301}", "ü", "-\"", "Ａ", "\u{200d}",
+    "\"", "“", "-", "－", "#", "@", "*", "＊", " ", "\u{3000}", "a", "bj", "beijing", "北", "京",
+    "機", "5", "'", "/", "\u{301}", "ü", "-\"", "Ａ", "\u{200d}",
 ];

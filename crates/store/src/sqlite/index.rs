@@ -302,7 +302,9 @@ impl Snapshot<'_> {
     /// The first word that is not before `from`; where it is long, perhaps cut within a character.
     pub(super) fn next_word(&self, from: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut statement = self.tx.prepare_cached(NEXT_WORD)?;
-        Ok(statement.query_row([from], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec())).optional()?)
+        Ok(statement
+            .query_row([from], |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()))
+            .optional()?)
     }
 
     /// Gives `take` the keys of the notes that have all that is asked for, newest first, until it says that it has

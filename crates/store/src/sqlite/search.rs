@@ -284,7 +284,8 @@ impl<'c> Search<'c> {
         mut take: impl FnMut(Found) -> bool,
     ) -> Result<(), StoreError> {
         let mut statement = self.conn.prepare_cached(IN_RANGE)?;
-        let mut rows = statement.query(params![range.start(), range.end(), self.journal.0, from])?;
+        let mut rows =
+            statement.query(params![range.start(), range.end(), self.journal.0, from])?;
         while let Some(row) = rows.next()? {
             if !take(self.found(row)?) {
                 break;

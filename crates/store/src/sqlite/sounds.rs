@@ -42,8 +42,10 @@ struct Way(Vec<(Syllable, Option<Vec<String>>)>);
 
 impl Way {
     fn of(index: &Snapshot<'_>, sound: &Sound) -> Result<Self, StoreError> {
-        let mut ways: Vec<_> =
-            Syllable::all().filter(|syllable| sound.is(*syllable)).map(|usual| (usual, None)).collect();
+        let mut ways: Vec<_> = Syllable::all()
+            .filter(|syllable| sound.is(*syllable))
+            .map(|usual| (usual, None))
+            .collect();
         let mut others: BTreeMap<Syllable, Vec<String>> = BTreeMap::new();
         let unusual: Vec<_> =
             sound.characters().into_iter().filter(|(usual, _)| !sound.is(*usual)).collect();

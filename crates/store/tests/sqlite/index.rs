@@ -49,10 +49,26 @@ fn query() -> impl Strategy<Value = Query> {
         vec(0..WORDS.len(), 1..3).prop_map(|words| Some(
             words.into_iter().map(|n| WORDS[n]).collect::<Vec<_>>().join(" ")
         )),
-        prop_oneof![Just("mil*"), Just("\"milk 很\""), Just("\"a milk\""), Just("c"), Just("'"),
-            Just("-milk"), Just("很 -冷"), Just("#a -#shop"), Just("zhangda"), Just("chang da"), Just("cd"),
-            Just("cq"), Just("chongqing -milk"), Just("hen"), Just("he*"), Just("tq"), Just("天气 #天气")]
-            .prop_map(|text| Some(text.to_owned())),
+        prop_oneof![
+            Just("mil*"),
+            Just("\"milk 很\""),
+            Just("\"a milk\""),
+            Just("c"),
+            Just("'"),
+            Just("-milk"),
+            Just("很 -冷"),
+            Just("#a -#shop"),
+            Just("zhangda"),
+            Just("chang da"),
+            Just("cd"),
+            Just("cq"),
+            Just("chongqing -milk"),
+            Just("hen"),
+            Just("he*"),
+            Just("tq"),
+            Just("天气 #天气")
+        ]
+        .prop_map(|text| Some(text.to_owned())),
     ];
     let tag = prop_oneof![Just(None), Just(Some("shop".to_owned())), Just(Some("天气".to_owned()))];
     let day = |day: Option<u8>| day.map(|day| format!("2026-11-{day:02}").parse().unwrap());
