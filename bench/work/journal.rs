@@ -47,9 +47,11 @@ fn decode() -> Calls {
     let change = change(2, Some(Hash::from_bytes([5; 32])), Vec::new());
     let entry = Entry::new(change, content(text(2)));
     Box::new(move || {
-        let content = entry.content_bytes().map(Vec::from);
-        let change = entry.change_bytes().to_vec();
-        Box::new(move || drop(black_box(Entry::from_bytes(change, content).expect("a change"))))
+        let entry = entry.clone();
+        Box::new(move || {
+            let read = Entry::from_bytes(entry.change_bytes(), entry.content_bytes());
+            drop(black_box(read.expect("a change")));
+        })
     })
 }
 

@@ -9,6 +9,12 @@ pub const MAX_DEVICE_BYTES: usize = 255;
 /// The longest reason of a refusal, in bytes.
 pub(crate) const MAX_REASON_BYTES: usize = 1024;
 
+/// The longest item about a page, and the longest position: an array's head, two numbers and a hash; one number.
+const PAGE_BYTES: usize = 1 + 9 + 34 + 9;
+const POSITION_BYTES: usize = 9;
+/// The longest receipt: two heads, a chain, two numbers and a hash.
+const RECEIPT_BYTES: usize = 2 + 17 + 9 + 9 + 34;
+
 const RECEIPT: u64 = 0;
 const GAP: u64 = 1;
 const FORK: u64 = 2;
@@ -17,7 +23,7 @@ const INVALID: u64 = 4;
 
 /// The changes that a device pushes: `POST /feed`.
 pub fn encode_batch(entries: &[Entry]) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(entries.iter().map(Entry::encoded_len).sum());
     for entry in entries {
         writer.array(2);
         write_entry(&mut writer, entry);
@@ -38,7 +44,7 @@ pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Entry>, DecodeError> {
 
 /// The answer to a batch: a receipt or a refusal for each of its changes, in order.
 pub fn encode_answers(answers: &[Result<Receipt, Refusal>]) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_room(RECEIPT_BYTES * answers.len());
     for answer in answers {
         match answer {
             Ok(receipt) => {
@@ -120,7 +126,9 @@ impl Cursor {
 impl FeedPage {
     /// The page as a sequence: one item about the page, then one for each change.
     pub fn encode(&self) -> Vec<u8> {
-        let mut writer = Writer::new();
+        let len = |(_, entry): &(u64, Entry)| POSITION_BYTES + entry.encoded_len();
+        let room = self.entries.iter().map(len).sum::<usize>();
+        let mut writer = Writer::with_room(PAGE_BYTES + room);
         writer.array(3).uint(self.next.position).bytes(self.next.running.as_bytes());
         writer.uint(self.remaining);
         for (position, entry) in &self.entries {
@@ -166,7 +174,7 @@ fn read_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let content = if reader.take_null() {
         None
     } else {
-        Some(reader.bytes("an encoded content in a byte string, or null")?.to_vec())
+        Some(reader.bytes("an encoded content in a byte string, or null")?)
     };
     Entry::from_bytes(change, content)
 }

@@ -100,11 +100,16 @@ impl Change {
     /// Parents are written ascending and once each, whatever order they have here. Whether `seq` and
     /// `previous` fit together is checked by [`decode`](Self::decode).
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_before(0)
+    }
+
+    /// [`Self::encode`], with room for so many bytes behind.
+    pub(crate) fn encode_before(&self, room: usize) -> Vec<u8> {
         let mut parents = self.parents.clone();
         parents.sort_unstable();
         parents.dedup();
         let fields = 6 + usize::from(self.previous.is_some()) + usize::from(!parents.is_empty());
-        let mut writer = Writer::with_room(CHANGE_BYTES + 34 * parents.len());
+        let mut writer = Writer::with_room(CHANGE_BYTES + 34 * parents.len() + room);
         writer.map(fields).uint(0).uint(VERSION);
         writer.uint(1).bytes(self.chain.as_bytes()).uint(2).uint(self.seq);
         if let Some(previous) = &self.previous {

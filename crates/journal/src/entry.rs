@@ -9,9 +9,10 @@ use crate::{Change, Content, DecodeError, Hash};
 pub struct Entry {
     change: Change,
     hash: Hash,
-    change_bytes: Vec<u8>,
     content: Option<Content>,
-    content_bytes: Option<Vec<u8>>,
+    /// The encoded change, and behind it the encoded content, if there is one.
+    bytes: Vec<u8>,
+    change_len: usize,
 }
 
 impl Entry {
@@ -24,14 +25,8 @@ impl Entry {
         change.content = Hash::of(&content_bytes);
         change.parents.sort_unstable();
         change.parents.dedup();
-        let change_bytes = change.encode();
-        Self {
-            change,
-            hash: Hash::of(&change_bytes),
-            change_bytes,
-            content: Some(content),
-            content_bytes: Some(content_bytes),
-        }
+        let bytes = change.encode_before(content_bytes.len());
+        Self::of(bytes, change, Some(content), &content_bytes)
     }
 
     /// The entry that these bytes are; no content for one that was erased.
@@ -39,12 +34,11 @@ impl Entry {
     /// # Errors
     /// When either is not in its one form, above a limit, or the content is not this change's.
     pub fn from_bytes(
-        change_bytes: impl Into<Vec<u8>>,
-        content_bytes: Option<Vec<u8>>,
+        change_bytes: &[u8],
+        content_bytes: Option<&[u8]>,
     ) -> Result<Self, DecodeError> {
-        let change_bytes = change_bytes.into();
-        let change = Change::decode(&change_bytes)?;
-        let content = content_bytes.as_deref().map(|bytes| {
+        let change = Change::decode(change_bytes)?;
+        let content = content_bytes.map(|bytes| {
             let content = Content::decode(bytes)?;
             if Hash::of(bytes) == change.content {
                 Ok(content)
@@ -52,15 +46,29 @@ impl Entry {
                 Err(DecodeError::ContentHash)
             }
         });
-        let content = content.transpose()?;
-        let hash = Hash::of(&change_bytes);
-        Ok(Self { change, hash, change_bytes, content, content_bytes })
+        let content_bytes = content_bytes.unwrap_or_default();
+        let mut bytes = Vec::with_capacity(change_bytes.len() + content_bytes.len());
+        bytes.extend_from_slice(change_bytes);
+        Ok(Self::of(bytes, change, content.transpose()?, content_bytes))
     }
 
     /// The same content under another change, which names it.
     pub(crate) fn under(&self, change: Change) -> Self {
-        let change_bytes = change.encode();
-        Self { hash: Hash::of(&change_bytes), change, change_bytes, ..self.clone() }
+        let content_bytes = self.content_bytes().unwrap_or_default();
+        let bytes = change.encode_before(content_bytes.len());
+        Self::of(bytes, change, self.content.clone(), content_bytes)
+    }
+
+    /// Puts the encoded content behind the encoded change.
+    fn of(
+        mut bytes: Vec<u8>,
+        change: Change,
+        content: Option<Content>,
+        content_bytes: &[u8],
+    ) -> Self {
+        let (hash, change_len) = (Hash::of(&bytes), bytes.len());
+        bytes.extend_from_slice(content_bytes);
+        Self { change, hash, content, bytes, change_len }
     }
 
     /// The change.
@@ -80,12 +88,12 @@ impl Entry {
 
     /// The encoded change.
     pub fn change_bytes(&self) -> &[u8] {
-        &self.change_bytes
+        &self.bytes[..self.change_len]
     }
 
     /// The encoded content, unless it was erased.
     pub fn content_bytes(&self) -> Option<&[u8]> {
-        self.content_bytes.as_deref()
+        self.content.as_ref().map(|_| &self.bytes[self.change_len..])
     }
 
     /// How many bytes the entry takes in a batch. In a feed page its position, at most nine bytes, comes on top.
@@ -96,7 +104,6 @@ impl Entry {
             256..65_536 => 3 + len,
             _ => 5 + len,
         };
-        1 + framed(self.change_bytes.len())
-            + self.content_bytes.as_deref().map_or(1, |bytes| framed(bytes.len()))
+        1 + framed(self.change_len) + self.content_bytes().map_or(1, |bytes| framed(bytes.len()))
     }
 }

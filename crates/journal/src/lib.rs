@@ -23,7 +23,7 @@
 //!     },
 //!     Content { salt: [3; 16], body: Body::Text("tea with @lin".into()), extras: Default::default() },
 //! );
-//! let read = Entry::from_bytes(first.change_bytes(), first.content_bytes().map(Vec::from)).unwrap();
+//! let read = Entry::from_bytes(first.change_bytes(), first.content_bytes()).unwrap();
 //! assert_eq!(read, first);
 //! ```
 

@@ -3,7 +3,7 @@
 //! Bytes are hashed and compared, so each value has one encoding and everything else is refused:
 //! the shortest heads, definite lengths, keys in ascending order and once each, nothing after the end.
 
-use minicbor::{Decoder, Encoder};
+use minicbor::Encoder;
 use thiserror::Error;
 
 use crate::{ChainId, Hash, NoteId, NoteTime};
@@ -112,14 +112,37 @@ pub enum DecodeError {
 
 /// A reader that takes the deterministic form only.
 pub(crate) struct Reader<'b> {
-    decoder: Decoder<'b>,
+    bytes: &'b [u8],
+    at: usize,
 }
 
 type Result<T, E = DecodeError> = std::result::Result<T, E>;
 
+// Major types (RFC 8949 §3.1).
+const UINT: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const SIMPLE: u8 = 7;
+
+/// Null, false and true (RFC 8949 §3.3).
+const NULL: u8 = 0xf6;
+const FALSE: u64 = 20;
+const TRUE: u64 = 21;
+
+/// The head of a value: what it is, and a number or length (RFC 8949 §3).
+struct Head {
+    major: u8,
+    argument: u64,
+    /// Where it ends.
+    end: usize,
+}
+
 impl<'b> Reader<'b> {
     pub(crate) fn new(bytes: &'b [u8]) -> Self {
-        Self { decoder: Decoder::new(bytes) }
+        Self { bytes, at: 0 }
     }
 
     /// Reads the one item that these bytes are.
@@ -139,75 +162,76 @@ impl<'b> Reader<'b> {
     ) -> Result<Vec<T>> {
         let mut items = Vec::new();
         while !self.is_at_end() {
+            let start = self.at;
             let item = read(self).map_err(|source| DecodeError::Item {
                 index: items.len(),
                 source: Box::new(source),
             })?;
+            if items.is_empty() {
+                // The others are about as long as the first, most often: then the list need not grow.
+                items.reserve(1 + (self.bytes.len() - self.at) / (self.at - start).max(1));
+            }
             items.push(item);
         }
         Ok(items)
     }
 
     pub(crate) fn is_at_end(&self) -> bool {
-        self.at() >= self.decoder.input().len()
+        self.at >= self.bytes.len()
     }
 
     pub(crate) fn at(&self) -> usize {
-        self.decoder.position()
+        self.at
     }
 
     /// The major type of the next value (RFC 8949 §3.1).
     pub(crate) fn peek_major(&self) -> Option<u8> {
-        self.decoder.input().get(self.at()).map(|byte| byte >> 5)
+        self.bytes.get(self.at).map(|byte| byte >> 5)
     }
 
     pub(crate) fn uint(&mut self, expected: &'static str) -> Result<u64> {
-        let at = self.check_head(expected)?;
-        self.decoder.u64().map_err(|error| from_minicbor(&error, at, expected))
+        self.argument(UINT, expected)
     }
 
     pub(crate) fn int(&mut self, expected: &'static str) -> Result<i64> {
-        let at = self.check_head(expected)?;
-        self.decoder.i64().map_err(|error| from_minicbor(&error, at, expected))
+        let head = self.head(expected)?;
+        let value = i64::try_from(head.argument).ok().and_then(|value| match head.major {
+            UINT => Some(value),
+            NEGATIVE => Some(-1 - value),
+            _ => None,
+        });
+        let value = value.ok_or(DecodeError::Unexpected { at: self.at, expected })?;
+        self.at = head.end;
+        Ok(value)
     }
 
     pub(crate) fn bool(&mut self, expected: &'static str) -> Result<bool> {
-        let at = self.check_head(expected)?;
-        self.decoder.bool().map_err(|error| from_minicbor(&error, at, expected))
+        let at = self.at;
+        match self.argument(SIMPLE, expected)? {
+            FALSE => Ok(false),
+            TRUE => Ok(true),
+            _ => Err(DecodeError::Unexpected { at, expected }),
+        }
     }
 
     /// Takes a null, if that is what comes next.
     pub(crate) fn take_null(&mut self) -> bool {
-        let mut ahead = self.decoder.clone();
-        let is_null = ahead.null().is_ok();
-        if is_null {
-            self.decoder = ahead;
-        }
+        let is_null = self.bytes.get(self.at) == Some(&NULL);
+        self.at += usize::from(is_null);
         is_null
     }
 
     pub(crate) fn bytes(&mut self, expected: &'static str) -> Result<&'b [u8]> {
-        let at = self.check_head(expected)?;
-        self.decoder.bytes().map_err(|error| from_minicbor(&error, at, expected))
+        self.string(BYTES, expected)
     }
 
     pub(crate) fn text(&mut self, expected: &'static str) -> Result<&'b str> {
-        let at = self.check_head(expected)?;
-        if self.peek_major() != Some(3) {
-            return Err(DecodeError::Unexpected { at, expected });
-        }
-        match self.decoder.str() {
-            Ok(text) => Ok(text),
-            Err(error) if error.is_end_of_input() => Err(DecodeError::Truncated { at }),
-            // The head is a definite text, and all of it is there.
-            Err(_) => Err(DecodeError::Utf8 { at }),
-        }
+        let at = self.at;
+        str::from_utf8(self.string(TEXT, expected)?).map_err(|_| DecodeError::Utf8 { at })
     }
 
     pub(crate) fn array(&mut self, expected: &'static str) -> Result<u64> {
-        let at = self.check_head(expected)?;
-        let len = self.decoder.array().map_err(|error| from_minicbor(&error, at, expected))?;
-        len.ok_or(DecodeError::Indefinite { at })
+        self.argument(ARRAY, expected)
     }
 
     pub(crate) fn array_of(&mut self, len: u64, expected: &'static str) -> Result<()> {
@@ -220,9 +244,7 @@ impl<'b> Reader<'b> {
     }
 
     pub(crate) fn map(&mut self, expected: &'static str) -> Result<u64> {
-        let at = self.check_head(expected)?;
-        let len = self.decoder.map().map_err(|error| from_minicbor(&error, at, expected))?;
-        len.ok_or(DecodeError::Indefinite { at })
+        self.argument(MAP, expected)
     }
 
     pub(crate) fn fixed<const N: usize>(&mut self, expected: &'static str) -> Result<[u8; N]> {
@@ -258,30 +280,51 @@ impl<'b> Reader<'b> {
         }
     }
 
-    /// Looks at the next head: shortest form, definite length, all there. Answers where it begins.
-    fn check_head(&self, expected: &'static str) -> Result<usize> {
-        let at = self.at();
-        let rest = &self.decoder.input()[at..];
-        let Some((&initial, argument)) = rest.split_first() else {
+    /// Takes the bytes of a string of this major type.
+    fn string(&mut self, major: u8, expected: &'static str) -> Result<&'b [u8]> {
+        let at = self.at;
+        let len = self.argument(major, expected)?;
+        let rest = &self.bytes[self.at..];
+        let bytes = usize::try_from(len).ok().and_then(|len| rest.get(..len));
+        let bytes = bytes.ok_or(DecodeError::Truncated { at })?;
+        self.at += bytes.len();
+        Ok(bytes)
+    }
+
+    /// Takes a head of this major type, and answers its number or length.
+    fn argument(&mut self, major: u8, expected: &'static str) -> Result<u64> {
+        let head = self.head(expected)?;
+        if head.major != major {
+            return Err(DecodeError::Unexpected { at: self.at, expected });
+        }
+        self.at = head.end;
+        Ok(head.argument)
+    }
+
+    /// Looks at the next head: shortest form, definite length, all there.
+    fn head(&self, expected: &'static str) -> Result<Head> {
+        let at = self.at;
+        let Some((&initial, rest)) = self.bytes.get(at..).and_then(<[u8]>::split_first) else {
             return Err(DecodeError::Truncated { at });
         };
-        let len = match initial & 0x1f {
-            0..=23 => return Ok(at),
-            // Floats and other simple values; nothing here takes them.
-            24..=30 if initial >> 5 == 7 => return Err(DecodeError::Unexpected { at, expected }),
-            info @ 24..=27 => 1usize << (info - 24),
+        let (major, info) = (initial >> 5, initial & 0x1f);
+        let (len, smallest) = match info {
+            0..=23 => return Ok(Head { major, argument: info.into(), end: at + 1 }),
             31 => return Err(DecodeError::Indefinite { at }),
+            // Floats and other simple values; nothing here takes them.
+            _ if major == SIMPLE => return Err(DecodeError::Unexpected { at, expected }),
+            24 => (1, 24),
+            25 => (2, 1 << 8),
+            26 => (4, 1 << 16),
+            27 => (8, 1 << 32),
             _ => return Err(DecodeError::Unexpected { at, expected }),
         };
-        let argument = argument.get(..len).ok_or(DecodeError::Truncated { at })?;
-        let value = argument.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
-        let smallest = match len {
-            1 => 24,
-            2 => 1 << 8,
-            4 => 1 << 16,
-            _ => 1 << 32,
-        };
-        if value < smallest { Err(DecodeError::NotShortest { at }) } else { Ok(at) }
+        let argument = rest.get(..len).ok_or(DecodeError::Truncated { at })?;
+        let argument = argument.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        if argument < smallest {
+            return Err(DecodeError::NotShortest { at });
+        }
+        Ok(Head { major, argument, end: at + 1 + len })
     }
 }
 
@@ -404,17 +447,5 @@ impl Writer {
     pub(crate) fn map(&mut self, len: usize) -> &mut Self {
         self.0.map(len as u64).expect(NEVER);
         self
-    }
-}
-
-fn from_minicbor(
-    error: &minicbor::decode::Error,
-    at: usize,
-    expected: &'static str,
-) -> DecodeError {
-    if error.is_end_of_input() {
-        DecodeError::Truncated { at }
-    } else {
-        DecodeError::Unexpected { at, expected }
     }
 }

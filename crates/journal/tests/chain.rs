@@ -84,7 +84,7 @@ proptest! {
             content[byte - change.len()] ^= flip;
         }
         // What does not even read as an entry was seen.
-        if let Ok(altered) = Entry::from_bytes(change, Some(content)) {
+        if let Ok(altered) = Entry::from_bytes(&change, Some(&content)) {
             let mut entries = whole;
             entries[altered_at] = altered;
             let is_whole = verify_chain(&entries).is_ok();

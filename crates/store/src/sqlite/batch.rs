@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{Body, ChainId, Cursor, Entry, Hash, Receipt, Refusal};
 
 use super::chains::{Chain, Chains};
+use super::key::NextKeys;
 use super::notes;
 use super::own::OwnNote;
 use super::rows::{self, NewChange, Rows};
@@ -15,8 +16,6 @@ use crate::{JournalId, Outcome, StoreError, Write};
 
 /// Chains that are remembered between transactions, at most.
 const CHAINS: usize = 20_000;
-/// Instants whose notes are counted between transactions, at most.
-const SLOTS: usize = 4_096;
 
 /// What the file held at the end of the last transaction, so that the next one need not ask.
 ///
@@ -28,8 +27,7 @@ pub(crate) struct Cache {
     pub(super) position: u64,
     feeds: BTreeMap<JournalId, Feed>,
     chains: Chains,
-    /// The next key for notes of the same instant, where there were some lately.
-    pub(super) slots: BTreeMap<i64, i64>,
+    pub(super) next_keys: NextKeys,
     /// The own chains of a server, one in each journal. They belong to this opening of the file, so
     /// they outlive what others write.
     pub(crate) own: BTreeMap<JournalId, ChainId>,
@@ -89,9 +87,6 @@ impl<'t> Batch<'t> {
                 })?;
         }
         let feed = feed(conn, cache, journal)?;
-        if cache.slots.len() > SLOTS {
-            cache.slots.clear();
-        }
         let (rows, touched, days) = (Rows::new(conn), Vec::new(), BTreeMap::new());
         let (left, erased) = (BTreeMap::new(), false);
         Ok(Self { conn, rows, options, cache, chance, journal, feed, left, touched, days, erased })
@@ -128,11 +123,13 @@ impl<'t> Batch<'t> {
     /// Does one write in the journal that it is in.
     pub(crate) fn take(&mut self, write: Write) -> Result<Outcome, StoreError> {
         match write {
-            Write::Push { device, entries, only_new, may_purge } => entries
-                .iter()
-                .map(|entry| self.push(&device, entry, only_new, may_purge))
-                .collect::<Result<_, _>>()
-                .map(Outcome::Pushed),
+            Write::Push { device, entries, only_new, may_purge } => {
+                let mut answers = Vec::with_capacity(entries.len());
+                for entry in &entries {
+                    answers.push(self.push(&device, entry, only_new, may_purge)?);
+                }
+                Ok(Outcome::Pushed(answers))
+            }
             Write::Purge { note, now, audit } => {
                 self.purge(note, now, audit.as_ref()).map(Outcome::Note)
             }
@@ -325,12 +322,16 @@ impl<'t> Batch<'t> {
     /// Brings the tables to where the batch is, for who looks into them before its end.
     pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.write_rows()?;
+        let mut update =
+            self.conn.prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?;
         for place in std::mem::take(&mut self.touched) {
             let chain = self.cache.chains.at(place);
             chain.touched = false;
-            self.conn
-                .prepare_cached("UPDATE chains SET seq = ?2, hash = ?3 WHERE id = ?1")?
-                .execute(params![chain.id, chain.seq, chain.hash.map(|hash| *hash.as_bytes())])?;
+            update.execute(params![
+                chain.id,
+                chain.seq,
+                chain.hash.map(|hash| *hash.as_bytes())
+            ])?;
         }
         for ((day, journal), notes) in std::mem::take(&mut self.days) {
             self.conn

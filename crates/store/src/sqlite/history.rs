@@ -28,13 +28,13 @@ pub(crate) fn history(
     let mut rows = statement.query([row.first])?;
     let mut revisions = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let position = row.get(0)?;
+        let (position, entry) = entry(row)?;
         let receipt = match own_chain {
             OwnChain::Fresh => Some(position),
             OwnChain::Kept => row.get(4)?,
         };
         let revision = Revision {
-            entry: entry(position, row.get(1)?, row.get(2)?)?,
+            entry,
             device: row.get(3)?,
             position,
             receipt,

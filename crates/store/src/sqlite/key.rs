@@ -49,6 +49,40 @@ pub(crate) fn range(since: Option<Day>, until: Option<Day>) -> RangeInclusive<i6
     start..=end
 }
 
+/// Instants whose notes are counted from commit to commit: as a power of two.
+const REMEMBERED_BITS: u32 = 6;
+
+/// The next key for notes of an instant that had some lately. What is forgotten is found out by the insert that fails.
+#[derive(Debug)]
+pub(crate) struct NextKeys([Option<(i64, i64)>; 1 << REMEMBERED_BITS]);
+
+impl Default for NextKeys {
+    fn default() -> Self {
+        Self([None; 1 << REMEMBERED_BITS])
+    }
+}
+
+impl NextKeys {
+    /// The next key of the instant with this first one, if that is remembered.
+    pub(crate) fn get(&self, first: i64) -> Option<i64> {
+        self.0[Self::place(first)].filter(|(of, _)| *of == first).map(|(_, next)| next)
+    }
+
+    pub(crate) fn set(&mut self, first: i64, next: i64) {
+        self.0[Self::place(first)] = Some((first, next));
+    }
+
+    pub(crate) fn forget(&mut self, first: i64) {
+        self.0[Self::place(first)].take_if(|(of, _)| *of == first);
+    }
+
+    /// Instants that differ by round numbers have other places (the golden ratio, after Knuth).
+    fn place(first: i64) -> usize {
+        let spread = ((first >> SLOT_BITS) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (spread >> (u64::BITS - REMEMBERED_BITS)) as usize
+    }
+}
+
 /// Days further away than a note can be are brought to the ends.
 fn day_start(day: i64) -> i64 {
     const FAR: i64 = 1 << (63 - DAY_SHIFT);
@@ -87,6 +121,25 @@ mod tests {
             assert!(range.contains(&first(time)));
             assert!(range.contains(&(first(time) + SLOTS - 1)));
         }
+    }
+
+    #[test]
+    fn the_next_key_is_that_of_its_own_instant_or_unknown() {
+        let mut keys = NextKeys::default();
+        let instants: Vec<i64> = (0..1000)
+            .map(|day| first(time("2026-11-23T00:00:00.000+00:00")) + (day << DAY_SHIFT))
+            .collect();
+        for first in &instants {
+            keys.set(*first, first + 1);
+            assert_eq!(keys.get(*first), Some(first + 1));
+        }
+        let known: Vec<_> =
+            instants.iter().filter_map(|first| Some((first, keys.get(*first)?))).collect();
+        assert!(known.len() > 32, "whole days do not push each other out: {}", known.len());
+        assert!(known.iter().all(|(first, next)| **first + 1 == *next));
+        let last = instants[999];
+        keys.forget(last);
+        assert_eq!(keys.get(last), None);
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Batch<'_> {
             self.tables()?.prepare_cached("DELETE FROM notes WHERE key = ?1 AND first = ?2")?;
         for note in notes {
             delete.execute(params![note.key, note.state.first])?;
-            self.cache.slots.remove(&key::first(note.state.time));
+            self.cache.next_keys.forget(key::first(note.state.time));
         }
         for NewNote { journal, state, .. } in notes {
             let here = std::mem::replace(&mut self.journal, *journal);
@@ -157,9 +157,8 @@ impl Batch<'_> {
     /// The key for a note that is thought to be new.
     fn next_key(&mut self, time: NoteTime) -> i64 {
         let first = key::first(time);
-        let next = self.cache.slots.entry(first).or_insert(first);
-        let key = *next;
-        *next += 1;
+        let key = self.cache.next_keys.get(first).unwrap_or(first);
+        self.cache.next_keys.set(first, key + 1);
         key
     }
 
@@ -210,7 +209,7 @@ impl Batch<'_> {
     fn try_insert(&mut self, state: &State) -> Result<Option<i64>, StoreError> {
         let tables = self.tables()?;
         let mut first = key::first(state.time);
-        let mut key = self.cache.slots.get(&first).copied().unwrap_or(first);
+        let mut key = self.cache.next_keys.get(first).unwrap_or(first);
         let mut insert = tables.prepare_cached(
             "INSERT INTO notes
                 (key, id, journal, time, zone, state, chain, source, first, last, head)
@@ -246,7 +245,7 @@ impl Batch<'_> {
                 first = key;
             }
         }
-        self.cache.slots.insert(key::first(state.time), key + 1);
+        self.cache.next_keys.set(key::first(state.time), key + 1);
         self.count(self.journal, key, state);
         Ok(Some(key))
     }

@@ -312,8 +312,7 @@ fn page(
     let mut rows = statement.query(params![cursor.position, until, journal.0])?;
     let mut len = 0;
     while let Some(row) = rows.next()? {
-        let position = row.get(0)?;
-        let entry = entry(position, row.get(1)?, row.get(2)?)?;
+        let (position, entry) = entry(row)?;
         len += entry.encoded_len();
         if len > max_bytes && !page.entries.is_empty() {
             break;

@@ -1,6 +1,6 @@
 //! What a replica keeps beside the notes: the outbox, the receipts, and how far it has read.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
 
 use super::batch::Batch;
@@ -23,7 +23,7 @@ impl SqliteStore {
         let mut rows = statement.query([])?;
         let (mut entries, mut len) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
-            let entry = entry(row.get(0)?, row.get(1)?, row.get(2)?)?;
+            let entry = entry(row)?.1;
             len += entry.encoded_len();
             if len > max_bytes && !entries.is_empty() {
                 break;
@@ -338,12 +338,13 @@ fn cursor(conn: &Connection) -> Result<Cursor, StoreError> {
     }
 }
 
-/// The entry in a row of `changes`.
-pub(crate) fn entry(
-    position: u64,
-    map: Vec<u8>,
-    content: Option<Vec<u8>>,
-) -> Result<Entry, StoreError> {
-    Entry::from_bytes(map, content)
-        .map_err(|error| StoreError::Corrupt(format!("the change at position {position}: {error}")))
+/// The entry in a row that begins with the columns position, map and content of `changes`; and its position.
+pub(crate) fn entry(row: &Row<'_>) -> Result<(u64, Entry), StoreError> {
+    let position = row.get(0)?;
+    let map = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+    let content = row.get_ref(2)?.as_blob_or_null().map_err(rusqlite::Error::from)?;
+    let entry = Entry::from_bytes(map, content).map_err(|error| {
+        StoreError::Corrupt(format!("the change at position {position}: {error}"))
+    })?;
+    Ok((position, entry))
 }

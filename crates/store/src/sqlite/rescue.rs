@@ -117,11 +117,12 @@ impl Batch<'_> {
     }
 
     pub(super) fn entry_at(&mut self, position: u64) -> Result<Entry, StoreError> {
-        let (map, content) = self
+        let mut select = self
             .tables()?
-            .prepare_cached("SELECT map, content FROM changes WHERE position = ?1")?
-            .query_row([position], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        entry(position, map, content)
+            .prepare_cached("SELECT position, map, content FROM changes WHERE position = ?1")?;
+        let mut rows = select.query([position])?;
+        let row = rows.next()?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+        Ok(entry(row)?.1)
     }
 
     /// Takes changes out of the store, and puts everything right that followed from them.

@@ -330,10 +330,12 @@ impl Found {
                 self.acknowledged.insert(Hash::of(&map));
             }
             // Of a map that was altered, the content may still be the right one.
-            (Ok(map), Ok(content)) if is_map(&map) => match Entry::from_bytes(map, content) {
-                Ok(entry) => self.add(entry),
-                Err(_) => self.is_whole = false,
-            },
+            (Ok(map), Ok(content)) if is_map(&map) => {
+                match Entry::from_bytes(&map, content.as_deref()) {
+                    Ok(entry) => self.add(entry),
+                    Err(_) => self.is_whole = false,
+                }
+            }
             _ => self.is_whole = false,
         }
         Ok(position)
@@ -361,7 +363,7 @@ impl Found {
                 continue;
             }
             let Some(content) = item_len(&rest[map..]) else { continue };
-            let content = rest[map..map + content].to_vec();
+            let content = &rest[map..map + content];
             if let Ok(entry) = Entry::from_bytes(&rest[..map], Some(content)) {
                 self.add(entry);
             }
