@@ -110,7 +110,7 @@ fn questions(journal: &Journal, reader: &mut dyn Reader) -> Result<Vec<(String, 
     let all = Query::default;
     let screen = || Query { limit: Some(SCREEN), ..all() };
     let words = |text: &str| Query { text: Some(text.to_owned()), ..screen() };
-    let tag = |tag: &str| Query { tag: Some(tag.to_owned()), ..screen() };
+    let tag = |tag: &str| Query { tags: vec![tag.to_owned()], ..screen() };
     let from = |name: &str| Query { from: Some(name.to_owned()), ..screen() };
     let day = journal.some_day();
     let week = |query: Query| Query { since: Some(day), until: Some(day.add(6)), ..query };
@@ -131,10 +131,10 @@ fn questions(journal: &Journal, reader: &mut dyn Reader) -> Result<Vec<(String, 
         ("common tag, latest 50", tag("work")),
         (
             "common tag and commonest word, latest 50",
-            Query { tag: Some("work".into()), ..words("the") },
+            Query { tags: vec!["work".into()], ..words("the") },
         ),
-        ("common tag and rare word", Query { tag: Some("work".into()), ..words(RARE_WORD) }),
-        ("rare tag and commonest word", Query { tag: Some(RARE_TAG.into()), ..words("the") }),
+        ("common tag and rare word", Query { tags: vec!["work".into()], ..words(RARE_WORD) }),
+        ("rare tag and commonest word", Query { tags: vec![RARE_TAG.into()], ..words("the") }),
         ("from a device that writes, latest 50", from("phone")),
         ("from one that wrote at the beginning", from("old phone")),
         (

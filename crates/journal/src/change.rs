@@ -87,6 +87,11 @@ pub mod extra {
     pub const ENCODING: &str = "encoding";
 }
 
+/// Whether a note with these extras has a star.
+pub fn is_starred(extras: &Extras) -> bool {
+    extras.get(extra::STAR) == Some(&Extra::Bool(true))
+}
+
 const VERSION: u64 = 1;
 
 /// The longest change without parents: its keys and heads, two ids, a number, two hashes and a time.

@@ -66,6 +66,7 @@ pub use cbor::{
 pub use chain::{ChainError, verify_chain};
 pub use change::{
     Body, Change, Content, Extra, Extras, MAX_EXTRAS_BYTES, MAX_PARENTS, MAX_TEXT_BYTES, extra,
+    is_starred,
 };
 pub use day::{Day, DayError, Weekday};
 pub use diff::{Hunk, changed_lines};
@@ -77,7 +78,7 @@ pub use note_name::{Digits, NoteName, NoteNameError};
 pub use query::{Note, Query};
 pub use rescue::{rescue, rescued_chain};
 pub use search::{Folds, SearchLine, Term, Unwanted};
-pub use tags::{Tag, fold_tag, tags};
+pub use tags::{Tag, fold_tag, tags, wanted_tag};
 pub use time::{NoteTime, TimeError};
 pub use tokens::{Token, tokens};
 pub use wire::DecodeError;

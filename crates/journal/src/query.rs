@@ -7,10 +7,17 @@ use crate::{Day, Folds, Hash, NoteId, NoteTime};
 pub struct Query {
     /// From this day on, itself included.
     pub since: Option<Day>,
+    /// Of the day `since` only from this minute on (0 to 1439, at the note's own offset).
+    pub since_minute: Option<u16>,
     /// Up to this day, itself included.
     pub until: Option<Day>,
-    /// With this tag, sigil left out; compared after [`fold_tag`](crate::fold_tag).
-    pub tag: Option<String>,
+    /// Of the day `until` only up to this minute, itself included.
+    pub until_minute: Option<u16>,
+    /// With each of these tags, or one below it: `a` finds `a/b`. A sigil does not matter; compared after
+    /// [`fold_tag`](crate::fold_tag).
+    pub tags: Vec<String>,
+    /// Only with a star ([`extra::STAR`](crate::extra::STAR)).
+    pub starred: bool,
     /// What to search for, as [`SearchLine::parse`](crate::SearchLine::parse) reads it.
     pub text: Option<String>,
     /// What a search takes for the same.
@@ -43,6 +50,8 @@ pub struct Note {
     pub conflict: bool,
     /// Deleted on one device and edited apart on another: the edit won, and nobody has looked at it yet.
     pub undeleted: bool,
+    /// Marked with a star.
+    pub starred: bool,
     /// The hashes of its heads, ascending; an edit names them as its parents.
     pub heads: Vec<Hash>,
     /// The name of the device that wrote the newest revision.

@@ -58,6 +58,7 @@ mod tests {
             text: text.to_owned(),
             conflict: false,
             undeleted: false,
+            starred: false,
             heads: Vec::new(),
             device: "laptop".to_owned(),
             source: None,

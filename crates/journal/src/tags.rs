@@ -73,6 +73,12 @@ pub fn fold_tag(name: &str) -> String {
     lower.nfkc().collect()
 }
 
+/// The tag that somebody asks for, as it is compared: folded, without sigil and closing strokes.
+pub fn wanted_tag(name: &str) -> String {
+    let name = name.trim_start_matches(|c| sigil(c).is_some());
+    fold_tag(name.trim_end_matches(['/', '／']))
+}
+
 fn sigil(c: char) -> Option<char> {
     match c {
         '#' | '＃' => Some('#'),

@@ -205,7 +205,7 @@ fn read(dir: &std::path::Path, notes: usize) -> Result {
         ("two Chinese characters", text("很冷")),
         ("two common words", text("coffee anna")),
         ("a prefix", text("rel*")),
-        ("a tag", Query { tag: Some("shop".to_owned()), limit: Some(20), ..Query::default() }),
+        ("a tag", Query { tags: vec!["shop".to_owned()], limit: Some(20), ..Query::default() }),
         ("a device", Query { from: Some("phone".to_owned()), limit: Some(20), ..Query::default() }),
     ];
     for (name, query) in queries {

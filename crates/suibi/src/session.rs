@@ -127,6 +127,7 @@ impl Session {
             text: text.to_owned(),
             conflict: false,
             undeleted: false,
+            starred: false,
             heads: vec![hash],
             device: self.device().to_owned(),
             source: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use suibi_journal::{
-    Body, Extra, Folded, Hash, Note, NoteId, NoteTime, Revision as Plain, extra, fold,
+    Body, Extra, Folded, Hash, Note, NoteId, NoteTime, Revision as Plain, extra, fold, is_starred,
 };
 use suibi_store::Revision;
 
@@ -176,6 +176,7 @@ impl Story {
             text: self.text().to_owned(),
             conflict: self.folded.conflict,
             undeleted: self.folded.undeleted,
+            starred: is_starred(&self.folded.extras),
             heads: self.seen(),
             device: self.revisions.first().map(|first| first.device.clone()).unwrap_or_default(),
             source: self.revisions.first().and_then(source_of).map(str::to_owned),

@@ -87,7 +87,7 @@ fn a_command_with_words_that_do_not_fit_does_nothing_and_offers_the_note() {
         (&["on", "time"], "suibi add on time"),
         (&["status", "quo"], "suibi add status quo"),
         (&["help", "me"], "suibi add help me"),
-        (&["list", "of", "it's"], r"suibi add list of 'it'\''s'"),
+        (&["list", "of", "it's"], r"suibi add log of 'it'\''s'"),
         (&["config", "is", "broken"], "suibi add config is broken"),
         (&["undo", "that"], "suibi add undo that"),
         (&["show", "me", "the", "way"], "suibi add show me the way"),

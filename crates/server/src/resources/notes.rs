@@ -84,8 +84,8 @@ fn query(ask: &Ask<'_>) -> Result<(Query, usize), Problem> {
     };
     let before = before.as_deref().map(id).transpose()?;
     let (since, until) = (on.or(since), on.or(until));
-    let tag = tag.map(|tag| tag.trim_start_matches(['#', '@', '＃', '＠']).to_owned());
-    Ok((Query { since, until, tag, text, from, before, ..Query::default() }, limit))
+    let tags = tag.into_iter().collect();
+    Ok((Query { since, until, tags, text, from, before, ..Query::default() }, limit))
 }
 
 /// The newest notes that fit `limit` and `max_bytes` as `write` writes them, but one at least, oldest first;

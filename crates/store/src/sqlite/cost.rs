@@ -75,6 +75,8 @@ fn text(number: u32, notes: u32) -> String {
     if number % (notes / 5) == 9 {
         text += " #heirloom";
     }
+    // All but five.
+    text += if number % (notes / 5) == 9 { " #home/some" } else { " #home/all" };
     text
 }
 
@@ -152,7 +154,7 @@ fn words(text: &'static str) -> Query {
 }
 
 fn tagged(tag: &str, query: Query) -> Query {
-    Query { tag: Some(tag.to_owned()), ..query }
+    Query { tags: vec![tag.to_owned()], ..query }
 }
 
 fn by(device: &str, query: Query) -> Query {
@@ -202,11 +204,17 @@ fn questions() -> Vec<(&'static str, usize, Ask)> {
         ("a common tag", 20, notes(|_| tagged("work", latest()))),
         ("a common tag and word", 20, notes(|_| tagged("#Work", words("the")))),
         ("a rare tag and a common word", 5, notes(|_| tagged("heirloom", words("the")))),
+        ("a tag above others", 20, notes(|_| tagged("home", latest()))),
+        ("two tags", 5, notes(|_| tagged("heirloom", tagged("home", latest())))),
+        ("a common word but not another", 20, notes(|_| words("the -tea3"))),
+        ("a common word without almost all", 5, notes(|_| words("the -#home/all"))),
+        ("all but those with a tag", 20, notes(|_| words("-#work"))),
+        ("stars", 0, notes(|_| Query { starred: true, ..latest() })),
         ("from who writes", 20, notes(|_| by("phone", latest()))),
         ("from who wrote long ago", 10, notes(|_| by("old phone", latest()))),
         ("the same with a common word", 10, notes(|_| by("old phone", words("的")))),
         ("from an address that nobody has", 0, notes(|_| by("192.0.2.1", latest()))),
-        ("tags", 2, Box::new(|reader, _| Ok(reader.tags(HERE)?.len()))),
+        ("tags", 4, Box::new(|reader, _| Ok(reader.tags(HERE)?.len()))),
         ("chains", 2, Box::new(|reader, _| Ok(reader.heads(HERE)?.len()))),
         (
             "the last by name",

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use suibi_journal::pinyin::indexed;
-use suibi_journal::{Body, Change, Content, NoteId, Term, Unwanted, tags};
+use suibi_journal::{Body, Change, Content, NoteId, Term, Unwanted, is_starred, tags};
 
 use super::marks;
 use super::notes::{self, DELETED, FOLDED, NoteRow, PURGED};
@@ -232,6 +232,9 @@ impl Snapshot<'_> {
         for tag in wanted.tags {
             parts.push(self.tagged(tag, &mut is_broad)?);
         }
+        if wanted.starred {
+            parts.push(quoted(&marks::star()));
+        }
         if let Some(from) = &wanted.from {
             let mut anyone = vec![
                 quoted(&marks::source(from.name)),
@@ -382,6 +385,7 @@ pub(crate) struct Wanted<'q> {
     pub(crate) journal: Option<JournalId>,
     /// Folded names.
     pub(crate) tags: &'q [String],
+    pub(crate) starred: bool,
     pub(crate) from: Option<From<'q>>,
     pub(crate) terms: &'q [Term],
     pub(crate) not: &'q [Unwanted],
@@ -409,6 +413,7 @@ struct Text {
     journal: JournalId,
     chain: i64,
     source: Option<String>,
+    starred: bool,
     text: String,
 }
 
@@ -449,9 +454,9 @@ impl Chunk {
             self.gone.push(row.key);
         }
         if row.state & DELETED == 0
-            && let Some(text) = text(store, row, position, content)?
+            && let Some((text, starred)) = text(store, row, position, content)?
         {
-            self.texts.insert(row.key, Text { journal, chain, source, text });
+            self.texts.insert(row.key, Text { journal, chain, source, starred, text });
         }
         Ok(())
     }
@@ -472,10 +477,11 @@ impl Chunk {
         let mut add_tag = tx.prepare_cached(
             "INSERT OR IGNORE INTO tagged (journal, name, key, sigil) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        for (key, Text { journal, chain, source, text }) in self.texts {
+        for (key, Text { journal, chain, source, starred, text }) in self.texts {
             let tags = tags(&text);
             let mut words = vec![marks::journal(journal), marks::chain(chain)];
             words.extend(source.as_deref().map(marks::source));
+            words.extend(starred.then(marks::star));
             words.extend(tags.iter().map(|tag| marks::tag(&tag.name)));
             let (mut tokens, pairs) = indexed(&text);
             words.extend(pairs.into_iter().map(marks::pair));
@@ -522,23 +528,26 @@ fn find(
     Ok(found)
 }
 
-/// The text of a note. `content` is that of the change at `position`, which is the note's last.
+/// The text of a note, and whether it has a star. `content` is that of the change at `position`, which is the note's last.
 fn text(
     store: &Connection,
     row: NoteRow,
     position: u64,
     content: Option<Vec<u8>>,
-) -> Result<Option<String>, StoreError> {
-    let body = match content {
+) -> Result<Option<(String, bool)>, StoreError> {
+    let (body, extras) = match content {
         Some(content) if row.head == position && row.state & FOLDED == 0 => {
-            Content::decode(&content)
-                .map_err(|error| StoreError::Corrupt(format!("content at {position}: {error}")))?
-                .body
+            let content = Content::decode(&content)
+                .map_err(|error| StoreError::Corrupt(format!("content at {position}: {error}")))?;
+            (content.body, content.extras)
         }
-        _ => notes::folded(&notes::revisions(store, row.first)?)?.body,
+        _ => {
+            let folded = notes::folded(&notes::revisions(store, row.first)?)?;
+            (folded.body, folded.extras)
+        }
     };
     Ok(match body {
-        Body::Text(text) => Some(text),
+        Body::Text(text) => Some((text, is_starred(&extras))),
         Body::Deleted | Body::Purged => None,
     })
 }

@@ -31,6 +31,11 @@ pub(super) fn tags_below(name: &str) -> String {
     tag(&format!("{name}/"))
 }
 
+/// A star.
+pub(super) fn star() -> String {
+    format!("{MARK}x")
+}
+
 /// The address of a client that has no chain of its own.
 pub(super) fn source(address: &str) -> String {
     format!("{MARK}s{}", spelled(address))
@@ -100,6 +105,7 @@ mod tests {
             tag("1"),
             tag("shop"),
             tag("a/b"),
+            star(),
             tag("a-b"),
             tag("家"),
             source("[::1]:5683"),

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use suibi_journal::{
-    Body, Change, Content, Hash, Note, NoteId, NoteTime, Query, SearchLine, fold_tag, tokens,
+    Body, Change, Content, Day, Hash, Note, NoteId, NoteTime, Query, SearchLine, is_starred,
+    tokens, wanted_tag,
 };
 
 use super::OwnChain;
@@ -46,6 +47,10 @@ pub(crate) struct Search<'c> {
     range: RangeInclusive<i64>,
     from: Option<String>,
     line: SearchLine,
+    starred: bool,
+    /// Of a day only from this minute on, and of a day only up to this minute.
+    since: Option<(Day, u16)>,
+    until: Option<(Day, u16)>,
     limit: usize,
 }
 
@@ -58,7 +63,8 @@ struct Found {
 
 /// Whether a query is helped by the index.
 pub(crate) fn wants_index(query: &Query) -> bool {
-    query.tag.is_some()
+    !query.tags.is_empty()
+        || query.starred
         || query.from.is_some()
         || query.text.as_ref().is_some_and(|text| {
             let SearchLine { terms, tags, .. } = SearchLine::parse(text, query.folds);
@@ -83,12 +89,21 @@ impl<'c> Search<'c> {
         if range.is_empty() || limit == 0 {
             return Ok(None);
         }
-        let sigils = ['#', '@', '＃', '＠'];
         let text = query.text.as_deref().unwrap_or_default();
         let mut line = SearchLine::parse(text, query.folds);
-        line.tags.extend(query.tag.as_ref().map(|tag| fold_tag(tag.trim_start_matches(sigils))));
-        let from = query.from.clone();
-        Ok(Some(Self { conn, own_chain, journal, range, from, line, limit }))
+        line.tags.extend(query.tags.iter().map(|tag| wanted_tag(tag)));
+        Ok(Some(Self {
+            conn,
+            own_chain,
+            journal,
+            range,
+            from: query.from.clone(),
+            line,
+            starred: query.starred,
+            since: query.since.zip(query.since_minute),
+            until: query.until.zip(query.until_minute),
+            limit,
+        }))
     }
 
     /// The notes that fit, oldest first.
@@ -135,7 +150,7 @@ impl<'c> Search<'c> {
     fn scanned(&self, range: &RangeInclusive<i64>) -> Result<Vec<Found>, StoreError> {
         let mut found = Vec::new();
         self.each_in(range, |note| {
-            found.extend(self.line.fits(&note.note.text).then_some(note));
+            found.extend(self.fits(&note.note).then_some(note));
             found.len() < self.limit
         })?;
         Ok(found)
@@ -173,7 +188,7 @@ impl<'c> Search<'c> {
             // Changed since: it is in the tail, if it still fits.
             if let Some(note) = self.load(key)?
                 && note.last <= index.position
-                && self.line.fits(&note.note.text)
+                && self.fits(&note.note)
             {
                 found.push(note);
             }
@@ -206,6 +221,7 @@ impl<'c> Search<'c> {
             journal: (feeds > 1).then_some(self.journal),
             from,
             tags: &self.line.tags,
+            starred: self.starred,
             terms: &self.line.terms,
             // Of what is told apart here the index does not know.
             not: if self.line.folds.are_of_index() { &self.line.not } else { &[] },
@@ -217,10 +233,24 @@ impl<'c> Search<'c> {
         let mut found = Vec::new();
         for key in self.changed_after(position)? {
             if self.range.contains(&key) {
-                found.extend(self.load(key)?.filter(|found| self.line.fits(&found.note.text)));
+                found.extend(self.load(key)?.filter(|found| self.fits(&found.note)));
             }
         }
         Ok(found)
+    }
+
+    fn fits(&self, note: &Note) -> bool {
+        (note.starred || !self.starred) && self.is_in_time(note.time) && self.line.fits(&note.text)
+    }
+
+    /// Days are ranges of keys; the minutes of the first and the last are looked at here.
+    fn is_in_time(&self, time: NoteTime) -> bool {
+        let minute = |time: NoteTime| {
+            let (hour, minute) = time.hour_minute();
+            u16::from(hour) * 60 + u16::from(minute)
+        };
+        self.since.is_none_or(|(day, since)| time.day() > day || minute(time) >= since)
+            && self.until.is_none_or(|(day, until)| time.day() < day || minute(time) <= until)
     }
 
     /// The notes that were changed after a position.
@@ -298,14 +328,14 @@ impl<'c> Search<'c> {
         let corrupt = |what: &dyn std::fmt::Display| StoreError::Corrupt(format!("a note: {what}"));
         let time = NoteTime::new(row.get(2)?, row.get(3)?).map_err(|error| corrupt(&error))?;
         let hash = Hash::from_bytes(row.get(10)?);
-        let (text, conflict, undeleted, heads) = if row.get::<_, i64>(4)? & FOLDED == 0 {
+        let (text, extras, conflict, undeleted, heads) = if row.get::<_, i64>(4)? & FOLDED == 0 {
             let content = Content::decode(row.get_ref(11)?.as_blob().map_err(|e| corrupt(&e))?)
                 .map_err(|error| corrupt(&error))?;
-            (content.body, false, false, vec![hash])
+            (content.body, content.extras, false, false, vec![hash])
         } else {
             let folded = notes::folded(&notes::revisions(self.conn, row.get(6)?)?)?;
             let heads = folded.heads.iter().map(|head| head.hash).collect();
-            (folded.body, folded.conflict, folded.undeleted, heads)
+            (folded.body, folded.extras, folded.conflict, folded.undeleted, heads)
         };
         let position = match self.own_chain {
             OwnChain::Fresh => Some(row.get(8)?),
@@ -320,6 +350,7 @@ impl<'c> Search<'c> {
             },
             conflict,
             undeleted,
+            starred: is_starred(&extras),
             heads,
             device: row.get(9)?,
             source: row.get(5)?,
@@ -411,7 +442,7 @@ mod tests {
         assert_eq!(snapshot.position, 6, "the index is late");
         let query = |text: Option<&str>, tag: Option<&str>, limit| Query {
             text: text.map(str::to_owned),
-            tag: tag.map(str::to_owned),
+            tags: tag.map(str::to_owned).into_iter().collect(),
             limit,
             ..Query::default()
         };

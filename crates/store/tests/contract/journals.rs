@@ -35,7 +35,7 @@ fn world(reader: &mut dyn Reader, journal: JournalId) -> World {
         assert_eq!(reader.note(journal, *id).unwrap().unwrap().text, *text);
     }
     let text = |text: &str| Query { text: Some(text.to_owned()), ..Query::default() };
-    let tag = Query { tag: Some("shop".to_owned()), ..Query::default() };
+    let tag = Query { tags: vec!["shop".to_owned()], ..Query::default() };
     let from = |from: &str| Query { from: Some(from.to_owned()), ..Query::default() };
     let queries = [
         text("milk"),

@@ -287,11 +287,11 @@ fn listings_are_narrowed(store: &mut dyn Store) {
     is(reader, Query { before: Some(id(99)), ..query() }, &[]);
 
     for tag in ["shop", "@shop", "SHOP"] {
-        is(reader, Query { tag: Some(tag.to_owned()), ..query() }, &[milk, bridge]);
+        is(reader, Query { tags: vec![tag.to_owned()], ..query() }, &[milk, bridge]);
     }
-    let tag = Some("shop".to_owned());
-    is(reader, Query { tag: tag.clone(), limit: Some(1), ..query() }, &[bridge]);
-    is(reader, Query { tag: tag.clone(), until: day("2026-11-22"), ..query() }, &[milk]);
+    let tags = vec!["shop".to_owned()];
+    is(reader, Query { tags: tags.clone(), limit: Some(1), ..query() }, &[bridge]);
+    is(reader, Query { tags: tags.clone(), until: day("2026-11-22"), ..query() }, &[milk]);
 
     let search = |text: &str| Query { text: Some(text.to_owned()), ..query() };
     is(reader, search("milk"), &[milk, nc]);
@@ -307,7 +307,7 @@ fn listings_are_narrowed(store: &mut dyn Store) {
     is(reader, search("plan laptop"), &[]);
     is(reader, search("…"), &[plan, milk, cold, bridge, nc]);
     is(reader, Query { limit: Some(1), ..search("milk") }, &[nc]);
-    is(reader, Query { tag, ..search("milk") }, &[milk]);
+    is(reader, Query { tags, ..search("milk") }, &[milk]);
     is(reader, Query { before: Some(plain.id), ..search("milk") }, &[milk]);
 
     let from = |from: &str| Query { from: Some(from.to_owned()), ..query() };

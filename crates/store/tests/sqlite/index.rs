@@ -18,7 +18,7 @@ fn search(text: &str) -> Query {
 }
 
 fn tagged(tag: &str) -> Query {
-    Query { tag: Some(tag.to_owned()), ..Query::default() }
+    Query { tags: vec![tag.to_owned()], ..Query::default() }
 }
 
 /// A note is written, edited (which may give it another day) or deleted; or the index goes on.
@@ -29,9 +29,9 @@ enum Step {
     CatchUp { max: usize },
 }
 
-const WORDS: [&str; 18] = [
-    "#shop", "milk", "Milch", "冷", "很冷", "@shop", "#天气", "café", "can't", "“ok”", "12.5", "a",
-    "あ", "長大", "重庆", "hen", "天氣", "#a/b",
+const WORDS: [&str; 19] = [
+    "#天/气", "#shop", "milk", "Milch", "冷", "很冷", "@shop", "#天气", "café", "can't", "“ok”",
+    "12.5", "a", "あ", "長大", "重庆", "hen", "天氣", "#a/b",
 ];
 
 fn step() -> impl Strategy<Value = Step> {
@@ -70,14 +70,31 @@ fn query() -> impl Strategy<Value = Query> {
         ]
         .prop_map(|text| Some(text.to_owned())),
     ];
-    let tag = prop_oneof![Just(None), Just(Some("shop".to_owned())), Just(Some("天气".to_owned()))];
+    let tag = prop_oneof![
+        Just(None),
+        Just(Some("shop".to_owned())),
+        Just(Some("天气".to_owned())),
+        Just(Some("天".to_owned()))
+    ];
     let day = |day: Option<u8>| day.map(|day| format!("2026-11-{day:02}").parse().unwrap());
     let day = move || proptest::option::of(1..5_u8).prop_map(day);
     let before = proptest::option::weighted(0.2, (0..12_u32).prop_map(id));
     let limit = proptest::option::of(0..4_usize);
-    (text, tag, day(), day(), before, limit).prop_map(|(text, tag, since, until, before, limit)| {
-        Query { since, until, tag, text, before, limit, ..Query::default() }
-    })
+    let minute = || proptest::option::weighted(0.2, 540..550_u16);
+    let times = (day(), minute(), day(), minute());
+    (text, tag, times, before, limit).prop_map(
+        |(text, tag, (since, since_minute, until, until_minute), before, limit)| Query {
+            since,
+            since_minute,
+            until,
+            until_minute,
+            tags: tag.into_iter().collect(),
+            text,
+            before,
+            limit,
+            ..Query::default()
+        },
+    )
 }
 
 /// What a query has to answer: looked up in all notes, without an index.
@@ -96,14 +113,26 @@ fn oracle(reader: &mut dyn Reader, query: &Query) -> Vec<NoteId> {
         .iter()
         .filter(|note| query.since.is_none_or(|day| note.time.day() >= day))
         .filter(|note| query.until.is_none_or(|day| note.time.day() <= day))
-        .filter(|note| {
-            query.tag.as_ref().is_none_or(|tag| tags(&note.text).iter().any(|t| t.name == *tag))
+        .filter(|note| match (query.since, query.since_minute) {
+            (Some(day), Some(minute)) => note.time.day() > day || 545 >= minute,
+            _ => true,
         })
+        .filter(|note| match (query.until, query.until_minute) {
+            (Some(day), Some(minute)) => note.time.day() < day || 545 <= minute,
+            _ => true,
+        })
+        .filter(|note| query.tags.iter().all(|tag| has_tag(&note.text, tag)))
         .filter(|note| line.fits(&note.text))
         .map(|note| note.id)
         .collect();
     let skipped = fits.len().saturating_sub(query.limit.unwrap_or(usize::MAX));
     fits[skipped..].to_vec()
+}
+
+/// A tag, or one below it.
+fn has_tag(text: &str, wanted: &str) -> bool {
+    let below = format!("{wanted}/");
+    tags(text).iter().any(|tag| tag.name == wanted || tag.name.starts_with(&below))
 }
 
 struct Writer {

@@ -1,11 +1,13 @@
 //! `suibi log`, `today`, `on` and `search`: notes by day and by word.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write as _;
 
 use clap::Args;
 use suibi_journal::{Day, Note, Query};
 
+use super::filter::{Filter, FilterArgs, NoFilter};
 use super::{Context, shape};
 use crate::clock;
 use crate::day_words;
@@ -24,18 +26,11 @@ const PIECE: u64 = 4_096;
 /// `suibi log`.
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// Only the newest N notes
-    #[arg(short = 'n', long = "limit", value_name = "N", value_parser = super::count)]
-    limit: Option<usize>,
-    /// Only from this day on
-    #[arg(long, value_name = "DATE")]
-    since: Option<String>,
-    /// Only up to this day, itself included
-    #[arg(long, value_name = "DATE")]
-    until: Option<String>,
-    /// Only notes with this tag (shop, @shop or '#shop')
-    #[arg(long, value_name = "TAG")]
-    tag: Option<String>,
+    /// A time and tags, if not all notes are meant: last week @shop
+    #[arg(value_name = "WHEN|TAG")]
+    words: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     shown: Shown,
 }
@@ -43,6 +38,11 @@ pub(super) struct LogArgs {
 /// `suibi today`.
 #[derive(Debug, Args)]
 pub(super) struct DayArgs {
+    /// Only notes with these tags
+    #[arg(value_name = "TAG")]
+    words: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     shown: Shown,
 }
@@ -50,9 +50,11 @@ pub(super) struct DayArgs {
 /// `suibi on DATE`.
 #[derive(Debug, Args)]
 pub(super) struct OnArgs {
-    /// A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一
-    #[arg(value_name = "DATE")]
-    day: String,
+    /// A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一; and tags
+    #[arg(value_name = "WHEN", required = true)]
+    words: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     shown: Shown,
 }
@@ -63,9 +65,8 @@ pub(super) struct SearchArgs {
     /// Words that must all be there; "quoted phrase", begin*, 中文
     #[arg(required = true, value_name = "WORDS")]
     words: Vec<String>,
-    /// Only the newest N matches
-    #[arg(short = 'n', long = "limit", value_name = "N", value_parser = super::count)]
-    limit: Option<usize>,
+    #[command(flatten)]
+    filter: FilterArgs,
     #[command(flatten)]
     shown: Shown,
 }
@@ -76,73 +77,75 @@ struct Shown {
     /// Say where each note came from: a device's name, or the address of a foreign client
     #[arg(long)]
     source: bool,
-    /// Only notes from this device or address
-    #[arg(long, value_name = "NAME")]
-    from: Option<String>,
-    /// Newest first
-    #[arg(long)]
-    reverse: bool,
 }
 
 pub(super) fn log(args: LogArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let today = clock::today()?;
-    let bound = |text: Option<String>, option: &str| match text {
-        None => Ok(None),
-        Some(text) => day_words::parse(&text, today).map(Some).map_err(|error| {
-            Failure::usage(format!("{option}: {error}"))
-                .hint(format!("days look like {}", day_words::EXAMPLES))
-        }),
-    };
-    let query = Query {
-        since: bound(args.since, "--since")?,
-        until: bound(args.until, "--until")?,
-        tag: args.tag,
-        limit: args.limit,
-        ..Query::default()
-    };
-    let narrowed = query.since.is_some() || query.until.is_some() || query.tag.is_some();
-    if narrowed || args.shown.from.is_some() {
-        show(query, &args.shown, say::NoneMatch, context)
-    } else {
-        show(query, &args.shown, say::NoneYet, context)
+    let filter =
+        args.filter.with_words(&args.words).map_err(|no| misfit("log", no, &args.words))?;
+    match filter.is_empty() {
+        true => show(&filter.filter()?, &args.shown, say::NoneYet, context),
+        false => show(&filter.filter()?, &args.shown, say::NoneMatch, context),
     }
 }
 
 pub(super) fn today(args: DayArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let today = clock::today()?;
-    show(Query::on(today), &args.shown, say::NoneToday, context)
+    let is_plain = args.filter.is_empty() && args.words.is_empty();
+    let filter = args.filter.today(&args.words).map_err(|no| misfit("today", no, &args.words))?;
+    match is_plain {
+        true => show(&filter.filter()?, &args.shown, say::NoneToday, context),
+        false => show(&filter.filter()?, &args.shown, say::NoneMatch, context),
+    }
 }
 
 pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let day = day_words::parse(&args.day, clock::today()?).map_err(|error| {
-        let words = ["on".into(), args.day.clone().into()];
-        Failure::usage(format!("{error}; nothing was done")).hint(format!(
+    let is_plain = args.filter.is_empty();
+    let filter = args.filter.with_words(&args.words).map_err(|no| {
+        let all = std::iter::once("on").chain(args.words.iter().map(String::as_str));
+        let all: Vec<_> = all.map(OsString::from).collect();
+        Failure::usage(format!("{}; nothing was done", no.why)).hint(format!(
             "days look like {}; to write a note: suibi add {}",
             day_words::EXAMPLES,
-            shape::quoted(&words)
+            shape::quoted(&all)
         ))
     })?;
-    show(Query::on(day), &args.shown, say::NoneOn { day }, context)
+    let filter = filter.filter()?;
+    match filter.query.since.filter(|_| is_plain) {
+        Some(day) if filter.query.until == Some(day) => {
+            show(&filter, &args.shown, say::NoneOn { day }, context)
+        }
+        _ => show(&filter, &args.shown, say::NoneMatch, context),
+    }
 }
 
 pub(super) fn search(args: SearchArgs, context: &mut Context) -> Result<Exit, Failure> {
-    // A word with a space in it was one word to the shell: a phrase.
+    let text = phrases(&args.words);
+    let filter = args.filter.with_text(text.clone()).filter()?;
+    show(&filter, &args.shown, say::NoneWith { words: text }, context)
+}
+
+/// A word with a space in it was one word to the shell: a phrase.
+pub(crate) fn phrases(words: &[String]) -> String {
     let phrase = |word: &String| match word.contains(char::is_whitespace) && !word.contains('"') {
         true => format!("\"{word}\""),
         false => word.clone(),
     };
-    let text = args.words.iter().map(phrase).collect::<Vec<_>>().join(" ");
-    let query = Query { text: Some(text.clone()), limit: args.limit, ..Query::default() };
-    show(query, &args.shown, say::NoneWith { words: text }, context)
+    words.iter().map(phrase).collect::<Vec<_>>().join(" ")
+}
+
+/// Words that are neither a time nor a tag may have been meant for a note.
+fn misfit(command: &str, no: NoFilter, words: &[String]) -> Failure {
+    let all = std::iter::once(command).chain(words.iter().map(String::as_str));
+    let all: Vec<_> = all.map(OsString::from).collect();
+    shape::offer_note(&all).unwrap_or_else(|| Failure::usage(no.why))
 }
 
 fn show(
-    mut query: Query,
+    filter: &Filter,
     shown: &Shown,
     empty: impl Display,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
-    query.from.clone_from(&shown.from);
+    let Filter { query, reverse } = filter;
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     // A table of sources has one width, and a document one end.
@@ -151,10 +154,10 @@ fn show(
     let mut notes = session.notes(&first_look)?;
     if in_pieces && notes.len() == FEW {
         drop(notes);
-        return show_in_pieces(&mut session, &query, shown.reverse, context);
+        return show_in_pieces(&mut session, query, *reverse, context);
     }
     session.leave();
-    if shown.reverse {
+    if *reverse {
         notes.reverse();
     }
     print(&notes, shown.source, context)?;
@@ -184,7 +187,14 @@ fn show_in_pieces(
         if since > until {
             continue;
         }
-        let piece = Query { since: Some(since), until: Some(until), ..query.clone() };
+        // The minutes belong to the first and the last day of the whole.
+        let piece = Query {
+            since: Some(since),
+            since_minute: query.since_minute.filter(|_| query.since == Some(since)),
+            until: Some(until),
+            until_minute: query.until_minute.filter(|_| query.until == Some(until)),
+            ..query.clone()
+        };
         let mut notes = session.notes(&piece)?;
         if notes.is_empty() {
             continue;

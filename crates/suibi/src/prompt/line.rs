@@ -8,11 +8,12 @@ pub(super) enum Line {
     /// To be kept.
     Note(String),
     Help,
-    Today,
+    /// Today's notes; what else narrows them.
+    Today(String),
     On(String),
     Search(String),
-    /// The newest notes: so many, or all.
-    Log(Option<usize>),
+    /// The notes; what narrows them, or how many of the newest.
+    Log(String),
     Sync,
     Status,
     Quit,
@@ -31,7 +32,7 @@ impl Line {
             "" => return Self::Empty,
             "?" | "？" | "h" => return Self::Help,
             "q" | "quit" => return Self::Quit,
-            "r" => return Self::Log(None),
+            "r" => return Self::Log(String::new()),
             "s" => return Self::Sync,
             _ => {}
         }
@@ -45,24 +46,18 @@ impl Line {
         let rest = rest.trim();
         match (word, rest) {
             ("help" | "h" | "?", "") => Self::Help,
-            ("today" | "t", "") => Self::Today,
+            ("today" | "t", filter) => Self::Today(filter.to_owned()),
             ("sync" | "s", "") => Self::Sync,
             ("status", "") => Self::Status,
             ("quit" | "q" | "exit", "") => Self::Quit,
-            ("log" | "list" | "r", "") => Self::Log(None),
-            ("log" | "list" | "r", count) => match count.parse::<usize>() {
-                Ok(count @ 1..) => Self::Log(Some(count)),
-                _ => Self::Misused("/log takes a number, 1 or more, as in /log 20"),
-            },
+            ("log" | "list" | "r", filter) => Self::Log(filter.to_owned()),
             ("search" | "/", "") => Self::Misused("/search needs words, as in /search milk"),
             ("search", words) => Self::Search(words.to_owned()),
             ("on", "") => Self::Misused("/on needs a day, as in /on yesterday or /on 11-23"),
             ("on", day) => Self::On(day.to_owned()),
-            (
-                "help" | "h" | "?" | "today" | "t" | "sync" | "s" | "status" | "quit" | "q"
-                | "exit",
-                _,
-            ) => Self::Misused("that command stands alone on its line"),
+            ("help" | "h" | "?" | "sync" | "s" | "status" | "quit" | "q" | "exit", _) => {
+                Self::Misused("that command stands alone on its line")
+            }
             _ => Self::Unknown(word.to_owned()),
         }
     }
@@ -72,9 +67,10 @@ impl Line {
 pub(super) const HELP: &str = "  Each line is a note. Tags are #tag and @tag.
 
   /today            today's notes            ?  h   this help
-  /on DATE          one day's notes          r      all notes
+  /on WHEN          one day's notes          r      all notes
   /search WORDS     notes with these words   s      exchange notes now
   /log [N]          all notes, or newest N   q      leave
+                    each takes #tag, --not WORD, --since WHEN, -n N …
   /sync             exchange notes now
   /status           where the notes are      Ctrl-C clears the line
   /quit             leave                    Ctrl-D leaves
@@ -94,17 +90,18 @@ mod tests {
             ("h", Line::Help),
             ("q", Line::Quit),
             ("quit", Line::Quit),
-            ("r", Line::Log(None)),
+            ("r", Line::Log(String::new())),
             ("s", Line::Sync),
             ("r u there", Line::Note("r u there".into())),
             ("quit smoking", Line::Note("quit smoking".into())),
-            ("/today", Line::Today),
+            ("/today", Line::Today(String::new())),
+            ("/t #shop", Line::Today("#shop".into())),
             ("/search milk eggs", Line::Search("milk eggs".into())),
             ("/search", Line::Misused("/search needs words, as in /search milk")),
             ("/on yesterday", Line::On("yesterday".into())),
-            ("/log", Line::Log(None)),
-            ("/log 20", Line::Log(Some(20))),
-            ("/log 0", Line::Misused("/log takes a number, 1 or more, as in /log 20")),
+            ("/log", Line::Log(String::new())),
+            ("/log 20", Line::Log("20".into())),
+            ("/log last week #shop", Line::Log("last week #shop".into())),
             ("/quit", Line::Quit),
             ("/quit now", Line::Misused("that command stands alone on its line")),
             ("/usr/bin is full", Line::Unknown("usr/bin".into())),

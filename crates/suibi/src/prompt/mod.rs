@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use suibi_client::LiveEvent;
 use suibi_journal::Query;
 
+use crate::cli::filter::{self, Filter, NoFilter};
+use crate::cli::list::phrases;
 use crate::cli::{Context, add, status, sync};
 use crate::clock;
 use crate::day_words;
@@ -167,20 +169,28 @@ impl Prompt<'_> {
                 let _ = news.send(Heard::Written(written));
             }
             Line::Help => anstream::println!("{HELP}"),
-            Line::Today => self.list(&Query::on(clock::today()?), "nothing yet today")?,
-            Line::On(day) => {
-                let day = day_words::parse(&day, clock::today()?).map_err(|error| {
-                    Failure::usage(error.to_string())
-                        .hint(format!("days look like {}", day_words::EXAMPLES))
-                })?;
-                self.list(&Query::on(day), &format!("no notes on {day}"))?;
+            Line::Today(line) => {
+                let (words, args) = filter::read_line(&line)?;
+                let filter = args.today(&words).map_err(no_filter)?.filter()?;
+                self.list(&filter, if line.is_empty() { "nothing yet today" } else { NO_MATCH })?;
             }
-            Line::Search(words) => {
-                let empty = format!("no note has {words}");
-                self.list(&Query { text: Some(words), ..Query::default() }, &empty)?;
+            Line::On(line) => {
+                let (words, args) = filter::read_line(&line)?;
+                let filter = args.with_words(&words).map_err(no_filter)?.filter()?;
+                let day = filter.query.since.filter(|day| filter.query == Query::on(*day));
+                let empty = day.map(|day| format!("no notes on {day}"));
+                self.list(&filter, empty.as_deref().unwrap_or(NO_MATCH))?;
             }
-            Line::Log(limit) => {
-                self.list(&Query { limit, ..Query::default() }, "no notes yet")?;
+            Line::Search(line) => {
+                let (words, args) = filter::read_line(&line)?;
+                let text = phrases(&words);
+                let empty = format!("no note has {text}");
+                self.list(&args.with_text(text).filter()?, &empty)?;
+            }
+            Line::Log(line) => {
+                let (words, args) = filter::read_line(&line)?;
+                let filter = args.with_count(&words).map_err(no_filter)?.filter()?;
+                self.list(&filter, if line.is_empty() { "no notes yet" } else { NO_MATCH })?;
             }
             Line::Sync => {
                 let moved = self.session.sync(|_| {})?;
@@ -199,8 +209,11 @@ impl Prompt<'_> {
         Ok(())
     }
 
-    fn list(&mut self, query: &Query, empty: &str) -> Result<(), Failure> {
-        let notes = self.session.notes(query)?;
+    fn list(&mut self, filter: &Filter, empty: &str) -> Result<(), Failure> {
+        let mut notes = self.session.notes(&filter.query)?;
+        if filter.reverse {
+            notes.reverse();
+        }
         if notes.is_empty() {
             anstream::println!("{DIM}{empty}{DIM:#}");
         } else {
@@ -225,6 +238,12 @@ impl Prompt<'_> {
         }
         Ok(())
     }
+}
+
+const NO_MATCH: &str = "no notes match";
+
+fn no_filter(no: NoFilter) -> Failure {
+    Failure::usage(no.why).hint(format!("days look like {}", day_words::EXAMPLES))
 }
 
 /// The unprotected listener that goes before everything else, if one is set.

@@ -183,6 +183,7 @@ mod tests {
             text: text.to_owned(),
             conflict: false,
             undeleted: false,
+            starred: false,
             heads: Vec::new(),
             device: "手机".to_owned(),
             source: None,

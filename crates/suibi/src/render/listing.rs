@@ -136,6 +136,7 @@ mod tests {
             text: text.to_owned(),
             conflict: false,
             undeleted: false,
+            starred: false,
             heads: Vec::new(),
             device: "laptop".to_owned(),
             source: source.map(str::to_owned),

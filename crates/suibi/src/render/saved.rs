@@ -90,6 +90,7 @@ mod tests {
             text: "bought milk @shop".to_owned(),
             conflict: false,
             undeleted: false,
+            starred: false,
             heads: Vec::new(),
             device: "laptop".to_owned(),
             source: None,
