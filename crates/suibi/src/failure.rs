@@ -88,9 +88,21 @@ impl Failure {
         self
     }
 
+    /// The hint where there is none better.
+    pub(crate) fn hint_unless(self, hint: impl fmt::Display) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     /// An end about which everything has been said.
     pub(crate) fn silent(exit: Exit) -> Self {
         Self::new(exit, String::new())
+    }
+
+    /// What failed with its causes in one line, and the hint.
+    pub(crate) fn parts(&self) -> (String, Option<&str>) {
+        let what: Vec<&str> =
+            std::iter::once(&self.what).chain(&self.causes).map(String::as_str).collect();
+        (what.join(": "), self.hint.as_deref())
     }
 
     /// Whether there is nothing to show.

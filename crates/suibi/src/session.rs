@@ -1,5 +1,6 @@
 //! The journal as a command sees it: this device's replica, and the server behind it.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use suibi_client::{
     Added, Client, ClientConfig, ClientError, LiveEvent, Membership, Place, Rebuilt, ReceiptCheck,
     Scope, Status, Verification,
 };
+use suibi_coap::{Request, Response};
 use suibi_journal::{ChainId, Day, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
 use suibi_store::{JournalId, Reader, StoreError};
 
@@ -277,6 +279,27 @@ impl Session {
     /// How things stand here, and within `within` on the server.
     pub(crate) fn status(&mut self, within: Duration) -> Result<Status, Failure> {
         self.client.status(within).map_err(|error| failure(&error))
+    }
+
+    /// Asks the server anything.
+    pub(crate) fn ask(
+        &mut self,
+        request: &Request,
+        within: Duration,
+    ) -> Result<Response, ClientError> {
+        self.client.ask(request, within)
+    }
+
+    /// How many changes the index of searches does not have yet.
+    pub(crate) fn unindexed(&mut self) -> Result<u64, Failure> {
+        self.reader.catch_up(0).map_err(|error| store_failure(&error))
+    }
+
+    /// The names of the devices whose changes are here.
+    pub(crate) fn devices(&mut self) -> Result<Vec<String>, Failure> {
+        let heads = self.reader.heads(JournalId::FIRST).map_err(|error| store_failure(&error))?;
+        let names: BTreeSet<String> = heads.into_iter().map(|head| head.device).collect();
+        Ok(names.into_iter().collect())
     }
 
     pub(crate) fn notes(&mut self, query: &Query) -> Result<Vec<Note>, Failure> {

@@ -219,7 +219,16 @@ impl Settings {
         }
     }
 
-    /// Where the configuration file is, or would be.
+    /// Where the configuration file is or would be, without a look at it.
+    ///
+    /// # Errors
+    ///
+    /// No home directory.
+    pub(crate) fn place() -> Result<PathBuf, Failure> {
+        config_path()
+    }
+
+    /// The same of these settings.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

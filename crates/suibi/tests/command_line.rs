@@ -7,7 +7,7 @@ mod machinery;
 use std::fs;
 use std::path::PathBuf;
 
-use machinery::{BOUND, Finished, Home, run};
+use machinery::{BOUND, Finished, Home, Server, assert_documented, free_port, run, wait_until};
 
 /// Exit code and both streams in one text, with the home written as `~`.
 fn told(home: &Home, finished: &Finished) -> String {
@@ -63,6 +63,8 @@ fn help_of_every_command() {
         "audit",
         "demo",
         "config",
+        "info",
+        "doctor",
         "init",
         "completions",
         "man",
@@ -98,6 +100,8 @@ fn a_command_with_words_that_do_not_fit_does_nothing_and_offers_the_note() {
         (&["purge", "everything"], "suibi add purge everything"),
         (&["verify", "that", "it", "works"], "suibi add verify that it works"),
         (&["backup", "the", "server"], "suibi add backup the server"),
+        (&["info", "desk", "closed"], "suibi add info desk closed"),
+        (&["doctor", "at", "nine"], "suibi add doctor at nine"),
         (&["init", "the", "project"], "suibi add init the project"),
         (&["completions", "are", "nice"], "suibi add completions are nice"),
         (&["man", "of", "the", "year"], "suibi add man of the year"),
@@ -347,4 +351,156 @@ fn a_reader_that_goes_away_is_no_failure() {
         run(command.arg("-c").arg(line).env_clear().env("HOME", home.path()), b"", BOUND);
     assert!(finished.status.success(), "{finished:#?}");
     assert_eq!(finished.err.lines().filter(|line| line.contains("error")).count(), 0);
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_setting_is_understood() {
+    let home = Home::new();
+    let refused = home.suibi(&["config", "set", "colour", "never"]);
+    insta::assert_snapshot!(told(&home, &refused), @"
+    --- 2
+    error: there is no setting called `colour`
+    hint: did you mean `color`?
+    ");
+    let refused = home.suibi(&["config", "set", "color", "red"]).expect_refusal(&[2]);
+    assert!(refused.err.contains("auto, always, never"), "{refused:#?}");
+    let refused = home.suibi(&["config", "get", "telemetry"]).expect_refusal(&[2]);
+    assert!(refused.err.contains("plain-anyone"), "{refused:#?}");
+}
+
+#[test]
+fn the_configuration_file_is_edited_as_a_whole_and_checked() {
+    let home = Home::new();
+    let edit = |editor: &str| {
+        let mut command = home.command(&["config", "edit"]);
+        run(command.env("EDITOR", editor), b"", BOUND)
+    };
+    // A new file names what there is, and sets nothing.
+    edit("true").expect_success();
+    let made = fs::read_to_string(config_path(&home)).unwrap();
+    assert!(made.lines().all(|line| line.is_empty() || line.starts_with("# ")), "{made}");
+    assert!(made.contains("# color = "), "{made}");
+    let path = home.suibi(&["config", "path"]).expect_success();
+    assert_eq!(path.out.trim_end(), config_path(&home).display().to_string());
+
+    insta::assert_snapshot!(told(&home, &edit("echo color = 7 >>")), @"
+    --- 2
+    error: `7` is no color: it is one of auto, always, never
+    hint: it comes from: ~/config/suibi/config.toml
+    ");
+    let broken = edit("echo colour = >").expect_refusal(&[2]);
+    assert!(broken.err.contains("hint: put it right: suibi config edit"), "{broken:#?}");
+    // What cannot be understood can be put right.
+    insta::assert_snapshot!(told(&home, &edit("echo 'colour = \"never\"' >")), @"
+    --- 2
+    error: there is no setting called `colour`
+    hint: did you mean `color`?
+    ");
+    edit("echo 'color = \"never\"' >").expect_success();
+    assert_eq!(edit("false").status.code(), Some(1));
+}
+
+#[test]
+fn what_is_here_in_a_few_lines() {
+    let home = Home::new();
+    let mut command = home.command(&["secret words @diary"]);
+    run(command.env("SUIBI_NOW", "2026-11-23T09:05:00.000+08:00"), b"", BOUND).expect_success();
+    let info = home.suibi(&["info"]).expect_success();
+    for line in ["on 1 day", "since     2026-11-23 – 2026-11-23\n", "server    this machine\n"] {
+        assert!(info.out.contains(line), "{info:#?}");
+    }
+    let json = home.suibi(&["info", "--json"]).expect_success().out;
+    assert_documented(&json);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["notes"], &json["first"]), (&1.into(), &"2026-11-23".into()), "{json}");
+    let chinese = home.suibi(&["--lang", "zh", "info"]).expect_success();
+    assert!(chinese.out.contains("1 天，共 1 条"), "{chinese:#?}");
+}
+
+#[test]
+fn the_doctor_finds_what_is_wrong_and_tells_no_secrets() {
+    let home = Home::new();
+    let healthy = home.suibi(&["doctor"]).expect_success();
+    assert_eq!(healthy.err, "nothing is wrong\n", "{healthy:#?}");
+    assert!(healthy.out.contains("data      ~/data/suibi is not there yet"), "{healthy:#?}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "it left something behind");
+
+    // Joined: both ways are tried, and the clocks compared.
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_encrypted(data.path());
+    home.join(&Home::of_owner(data.path()).invite(&server, &[]), "phone");
+    home.save("secret words @diary");
+    let mut report = String::new();
+    wait_until("the server answers the doctor in time", || {
+        report = home.suibi(&["doctor"]).out;
+        ["encrypted", "UDP and TCP pass", "less than a minute"].iter().all(|it| report.contains(it))
+    });
+    assert!(report.lines().all(|line| !line.starts_with(['!', '✗'])), "{report}");
+    let membership = fs::read_to_string(home.path().join("data/suibi/membership")).unwrap();
+    let secret = membership.lines().find_map(|line| line.strip_prefix("secret")).unwrap();
+    let json = home.suibi(&["--json", "doctor"]).out;
+    assert_documented(&json);
+    for text in [&report, &json] {
+        for secret in [secret.trim(), "words", "diary", &home.path().display().to_string()] {
+            assert!(!text.contains(secret), "{secret:?} in {text}");
+        }
+    }
+
+    // What others may read, a setting that is none, a server that is gone.
+    fs::create_dir_all(config_path(&home).parent().unwrap()).unwrap();
+    fs::write(config_path(&home), "colour = \"never\"\nplain-max = 7\n").unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(home.path().join("data/suibi"), open).unwrap();
+    server.kill();
+    let ill = home.suibi(&["doctor"]);
+    assert_eq!(ill.status.code(), Some(1), "{ill:#?}");
+    for line in [
+        "✗ settings  `7` is no plain-max: it is a whole number from 16 to 65507\n",
+        "!           `colour` in ~/config/suibi/config.toml is no setting\n",
+        "hint: chmod 700 ~/data/suibi\n",
+        "✗ server    127.0.0.1:",
+    ] {
+        assert!(ill.out.contains(line), "{line:?} is not in {ill:#?}");
+    }
+    assert!(ill.err.ends_with("something is wrong: see the hints\n"), "{ill:#?}");
+}
+
+/// Each line of the table in docs/cli.md has its command here.
+#[test]
+fn every_documented_exit_code_is_reached() {
+    let home = Home::new();
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start_encrypted(data.path());
+    let drop = Home::new();
+    drop.join(&Home::of_owner(data.path()).invite(&server, &["--rights", "write"]), "drop");
+    fs::write(home.path().join("file"), "in the way").unwrap();
+    let nobody = format!("coap://{}", free_port());
+    let interrupted = || {
+        let mut watch = home.command(&["watch"]);
+        let mut watch = watch.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = std::io::BufReader::new(watch.stderr.take().unwrap());
+        std::io::BufRead::read_line(&mut said, &mut String::new()).unwrap();
+        let id = watch.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        watch.wait().unwrap().code()
+    };
+    let code = |home: &Home, line: &[&str]| home.suibi(line).status.code();
+    let reached = [
+        code(&home, &["config", "list"]),
+        code(&home, &["log"]),
+        code(&home, &["log", "--sorce"]),
+        code(&home, &["--server", &nobody, "--require-server", "milk"]),
+        code(&drop, &["devices"]),
+        code(&home, &["--server", &nobody, "sync"]),
+        code(&home, &["--data-dir", "file", "log"]),
+        interrupted(),
+    ];
+
+    let document = include_str!("../../../docs/cli.md");
+    let rows = document.lines().skip_while(|line| *line != "| code | meaning |").skip(2);
+    let documented: Vec<Option<i32>> = rows
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| Some(line.split('|').nth(1).unwrap().trim().parse().unwrap()))
+        .collect();
+    assert_eq!(reached.as_slice(), documented);
 }

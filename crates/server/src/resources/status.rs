@@ -57,6 +57,7 @@ impl Resource for Status {
                 "position": head.position,
                 "running": head.running.to_string(),
                 "disk_bytes": disk,
+                "time": ask.now.to_string(),
                 "uptime_seconds": uptime,
                 "recovered": recovered,
             })

@@ -205,6 +205,7 @@ fn the_json_shape_is_as_documented() {
             "protocols",
             "recovered",
             "running",
+            "time",
             "uptime_seconds",
             "version"
         ]

@@ -24,3 +24,5 @@ editor-ended-badly = the editor ended badly ({ $status }); nothing was written
 without-editor = without an editor: suibi edit NOTE TEXT
 nowhere-to-keep = no text can be kept in { $dir }
 full-of-texts = { $dir } is full of earlier texts
+set-editor = EDITOR names one: EDITOR=nano
+editor-failed = the editor ended badly ({ $status })

@@ -24,3 +24,5 @@ editor-ended-badly = 编辑器异常退出（{ $status }），没有写入
 without-editor = 不用编辑器：suibi edit NOTE TEXT
 nowhere-to-keep = { $dir } 中无法保存内容
 full-of-texts = { $dir } 里堆满了之前的内容
+set-editor = 用 EDITOR 指定一个：EDITOR=nano
+editor-failed = 编辑器异常结束（{ $status }）

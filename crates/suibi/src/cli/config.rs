@@ -1,5 +1,7 @@
 //! `suibi config`: what is set, and by whom.
 
+mod file;
+
 use std::io::Write as _;
 
 use clap::Subcommand;
@@ -10,6 +12,8 @@ use crate::render::json::VERSION;
 use crate::render::style::{DIM, HINT};
 use crate::settings::{Found, Key, Kind, Origin, ServerAddress, Settings};
 use crate::ui::Ui;
+
+pub(super) use file::{edit, path};
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -34,6 +38,10 @@ pub(crate) enum ConfigCommand {
     },
     /// Print every setting, its value, and who set it
     List,
+    /// Open config.toml in your editor, and check it afterwards
+    Edit,
+    /// Print where config.toml is, or would be
+    Path,
 }
 
 /// One setting, with `--json`.
@@ -57,10 +65,12 @@ pub(super) fn run(
     ui: &mut Ui,
 ) -> Result<Exit, Failure> {
     match command {
-        ConfigCommand::Get { key } => get(Key::named(&key)?, settings, ui),
+        ConfigCommand::Get { key } => get(file::named(&key)?, settings, ui),
         ConfigCommand::List => list(settings, ui),
+        ConfigCommand::Edit => edit(),
+        ConfigCommand::Path => path(),
         ConfigCommand::Set { key, values } => {
-            let key = Key::named(&key)?;
+            let key = file::named(&key)?;
             settings.store(key, &values)?;
             ui.say(format_args!("set in {}", settings.path().display()));
             if let Some(found) = settings.find(key)?
@@ -77,7 +87,7 @@ pub(super) fn run(
             Ok(Exit::Done)
         }
         ConfigCommand::Unset { key } => {
-            let key = Key::named(&key)?;
+            let key = file::named(&key)?;
             if !settings.forget(key)? {
                 ui.say(format_args!(
                     "`{}` was not set in {}",

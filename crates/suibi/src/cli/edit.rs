@@ -17,6 +17,8 @@ use crate::session::{self, Session};
 use crate::story::{Story, minute, written_at};
 use draft::Draft;
 
+pub(super) use draft::open_in_editor;
+
 /// `suibi edit`.
 #[derive(Debug, Args)]
 #[command(

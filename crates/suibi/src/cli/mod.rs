@@ -8,8 +8,10 @@ mod backup;
 mod config;
 mod demo;
 mod devices;
+mod doctor;
 mod edit;
 pub(crate) mod filter;
+mod info;
 mod invite;
 mod join;
 pub(crate) mod list;
@@ -150,6 +152,10 @@ enum Command {
     Sync,
     /// Say where the notes are and whether the server answers
     Status,
+    /// Say what is here: notes, days, size, devices, places
+    Info,
+    /// Look for what is wrong; prints a report that can be shown to others
+    Doctor,
     /// Prove that nothing is missing, or name what is
     Verify(verify::VerifyArgs),
     /// Copy everything into one file, check such a file, put it back
@@ -371,6 +377,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Init(args)) => return shells::init(args),
         Some(Command::Completions(args)) => return shells::completions(args, tree()),
         Some(Command::Man(args)) => return man::run(args, tree()),
+        Some(Command::Config(config::ConfigCommand::Edit)) => return config::edit(),
+        Some(Command::Config(config::ConfigCommand::Path)) => return config::path(),
         _ => {}
     }
     let mut context = context(&cli.global)?;
@@ -391,6 +399,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Tags) => tags::run(&mut context),
         Some(Command::Sync) => sync::run(&mut context),
         Some(Command::Status) => status::run(&mut context),
+        Some(Command::Info) => info::run(&mut context),
+        Some(Command::Doctor) => doctor::run(&mut context),
         Some(Command::Verify(args)) => verify::run(args, &mut context),
         Some(Command::Backup(args)) => backup::run(args, &mut context),
         Some(Command::Watch(args)) => watch::run(args, &mut context),

@@ -26,6 +26,8 @@ pub(super) const COMMANDS: &[&str] = &[
     "tags",
     "sync",
     "status",
+    "info",
+    "doctor",
     "verify",
     "backup",
     "watch",
@@ -43,7 +45,7 @@ pub(super) const COMMANDS: &[&str] = &[
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
-pub(super) const RESERVED: &[&str] = &["undo", "stats", "import", "export", "doctor"];
+pub(super) const RESERVED: &[&str] = &["undo", "stats", "import", "export"];
 
 /// Global options that take their value from the next word.
 pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color", "--lang"];

@@ -239,7 +239,7 @@ fn repaired(entry: &AuditEntry) -> String {
     format!("{} {}: {detail}", clock::minute(entry.at), entry.what.word())
 }
 
-fn milliseconds(duration: Duration) -> String {
+pub(super) fn milliseconds(duration: Duration) -> String {
     let milliseconds = duration.as_secs_f64() * 1e3;
     if milliseconds < 10.0 {
         format!("{milliseconds:.1} ms")

@@ -171,6 +171,23 @@ fn run(editor: &str, file: &Path) -> io::Result<ExitStatus> {
     status
 }
 
+/// Lets the person edit a file that is there.
+///
+/// # Errors
+///
+/// No editor, or one that ended badly.
+pub(in crate::cli) fn open_in_editor(file: &Path) -> Result<(), Failure> {
+    let editor = editor().ok_or_else(|| Failure::usage(say::NoEditor).hint(say::SetEditor))?;
+    match run(&editor, file) {
+        Err(error) => Err(Failure::usage(say::EditorCannotRun).because(&error)),
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            Err(Failure::new(Exit::NothingMatched, say::EditorFailed { status })
+                .hint(say::SetEditor))
+        }
+    }
+}
+
 fn unusable(data_dir: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Data, say::NowhereToKeep { dir: data_dir.display() }).because(error)
 }

@@ -1,0 +1,10 @@
+notes = 随笔
+since = 始于
+size = 大小
+devices = 设备
+server = 服务器
+data = 数据
+settings = 设置
+notes-are = { $days } 天，共 { $notes } 条
+notes-wait = { $days } 天，共 { $notes } 条，其中 { $waiting } 项尚未到达服务器
+here = 本机
