@@ -13,6 +13,8 @@ mod cpu;
 mod device;
 mod feed;
 mod first_sync;
+mod flame_graph;
+mod flames;
 mod goals;
 mod journal_maker;
 mod kernel;
@@ -40,7 +42,7 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cases::Case;
 use output::Output;
@@ -49,9 +51,9 @@ use report::Report;
 use table::Table;
 
 const USAGE: &str = "\
-usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD]
-                   [--without NAME]... [--dir DIR] [--out DIR] [--peers DIR] [--needs]
-                   --server PATH
+usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--minutes M] [--notes N]
+                   [--only WORD]... [--without NAME]... [--dir DIR] [--out DIR] [--peers DIR]
+                   [--needs] --server PATH
 
   --server PATH  the suibi binary to measure, built for release
   --quick        two short rounds of the cases that need no long preparation: does it work, and
@@ -59,8 +61,10 @@ usage: suibi-bench [--quick] [--rounds N] [--seconds S] [--notes N] [--only WORD
   --rounds N     how often each case has its turn (5); long ones, which prepare journals and
                  wait for lines, half as often
   --seconds S    how long each turn loads (2)
+  --minutes M    nothing more is begun after so many (30); what was not measured then is named
   --notes N      how many a first sync brings (100000), and the largest journal has (1000000)
-  --only WORD    only the cases whose name has WORD in it
+  --only WORD    only what has WORD in its name, or any of several; the word servers is all cases
+                 that load a server, and their limits
   --without NAME not this one of the others: libcoap, coap-rs, aiocoap, redis, jrnl, atuin
   --dir DIR      where the servers keep their data; the disk under it is measured, too
   --out DIR      where report.txt, report.json and the pictures go
@@ -76,7 +80,9 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     pub(crate) turn: Duration,
     pub(crate) notes: Option<u32>,
-    pub(crate) only: Option<String>,
+    only: Vec<String>,
+    /// When the run is to be over.
+    minutes: u64,
     /// Leaves out what takes long before or after what is measured.
     pub(crate) quick: bool,
     pub(crate) out: Option<PathBuf>,
@@ -124,7 +130,12 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
 
 impl Options {
     fn wants(&self, name: &str) -> bool {
-        self.only.as_ref().is_none_or(|word| name.contains(word.as_str()))
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word.as_str()))
+    }
+
+    /// Whether this case is wanted, by its name or as one of all.
+    fn wants_case(&self, name: &str) -> bool {
+        self.wants(name) || self.only.iter().any(|word| word == SERVERS)
     }
 
     /// Whether this one of the others is to be measured, too.
@@ -136,14 +147,14 @@ impl Options {
     fn cases(&self) -> Vec<Case> {
         let mut cases = cases::all();
         cases.retain(|case| {
-            self.wants(case.name) && case.peer().is_none_or(|peer| self.compares_with(peer))
+            self.wants_case(case.name) && case.peer().is_none_or(|peer| self.compares_with(peer))
         });
         cases
     }
 
     fn measurements(&self) -> impl Iterator<Item = &'static (&'static str, Measure)> {
         WHOLE.iter().filter(|(name, _)| {
-            let is_short = SHORT.contains(name) || self.only.is_some();
+            let is_short = SHORT.contains(name) || !self.only.is_empty();
             self.wants(name) && (is_short || !self.quick)
         })
     }
@@ -171,6 +182,9 @@ impl Options {
     }
 }
 
+/// With `--only`: all cases that take turns.
+const SERVERS: &str = "servers";
+
 /// A measurement with a table of its own.
 type Measure = fn(&Options) -> Result<Table, Failure>;
 
@@ -178,6 +192,7 @@ type Measure = fn(&Options) -> Result<Table, Failure>;
 const WHOLE: &[(&str, Measure)] = &[
     (commands::NAME, commands::run),
     (layers::NAME, layers::run),
+    (flames::NAME, flames::run),
     (first_sync::NAME, first_sync::run),
     (apart::NAME, apart::run),
     (narrow::NAME, narrow::run),
@@ -191,15 +206,33 @@ const WHOLE: &[(&str, Measure)] = &[
 const SHORT: &[&str] = &[commands::NAME];
 
 fn measure(options: &Options) -> Result<(), Failure> {
+    let start = Instant::now();
     for peer in options.needed() {
         // Better now than after ten minutes.
         peer.program(options)?;
     }
+    if options.cases().is_empty() && options.measurements().next().is_none() {
+        return Err("nothing has such a name".into());
+    }
     let mut output = Output::default();
+    // What fails takes nothing with it that was measured before.
+    let measured = measure_all(options, start, &mut output);
+    options.told();
+    output.took(start.elapsed());
+    output.finish(options.out.as_deref())?;
+    measured
+}
+
+fn measure_all(options: &Options, start: Instant, output: &mut Output) -> Result<(), Failure> {
+    let is_over = || start.elapsed() >= Duration::from_secs(60 * options.minutes);
     let cases = options.cases();
     if !cases.is_empty() {
         let mut report = Report::new(&cases, options);
         for round in 1..=options.rounds {
+            if round > 1 && is_over() {
+                output.left_out(&format!("{} rounds of the servers", options.rounds + 1 - round));
+                break;
+            }
             for case in &cases {
                 options.tell(round, case.name);
                 // The index is waited for once: it takes longer than all else together.
@@ -214,12 +247,17 @@ fn measure(options: &Options) -> Result<(), Failure> {
     }
     let fewer = Options { rounds: options.rounds.div_ceil(2), ..options.clone() };
     for (name, run) in options.measurements() {
+        if is_over() {
+            output.left_out(name);
+            continue;
+        }
         let options = if SHORT.contains(name) { options } else { &fewer };
+        let begun = Instant::now();
         let table = run(options).map_err(|failure| format!("{name}: {failure}"))?;
         options.told();
-        output.table(table);
+        output.table(table, begun.elapsed());
     }
-    output.finish(options.out.as_deref())
+    Ok(())
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -229,7 +267,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         rounds: 5,
         turn: Duration::from_secs(2),
         notes: None,
-        only: None,
+        only: Vec::new(),
+        minutes: 30,
         quick: false,
         out: None,
         peers: PathBuf::new(),
@@ -249,7 +288,8 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
                 options.turn = Duration::try_from_secs_f64(arguments.next()?.parse().ok()?).ok()?;
             }
             "--notes" => options.notes = Some(arguments.next()?.parse().ok()?),
-            "--only" => options.only = Some(arguments.next()?),
+            "--only" => options.only.push(arguments.next()?),
+            "--minutes" => options.minutes = arguments.next()?.parse().ok()?,
             "--dir" => options.dir = arguments.next()?.into(),
             "--out" => options.out = Some(arguments.next()?.into()),
             "--peers" => options.peers = arguments.next()?.into(),
@@ -291,6 +331,19 @@ mod tests {
         }
         assert!(parse(["--sever", "x"].map(String::from).into_iter()).is_none());
         assert!(parse(["--quick".to_owned()].into_iter()).is_none(), "nothing to measure");
+    }
+
+    #[test]
+    fn all_servers_are_one_word_and_nothing_else_has_it() {
+        let only = |words: &[&str]| {
+            let words = words.iter().flat_map(|word| ["--only", word]);
+            parse(words.chain(["--server", "x"]).map(str::to_owned)).unwrap()
+        };
+        let servers = only(&[SERVERS]);
+        assert_eq!(servers.cases().len(), cases::all().len());
+        assert_eq!(servers.measurements().count(), 0);
+        let some = only(&["one at a time", "layers"]);
+        assert_eq!((some.cases().len(), some.measurements().count()), (2, 1));
     }
 
     #[test]

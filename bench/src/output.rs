@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -31,13 +32,24 @@ impl Output {
         Ok(())
     }
 
-    /// What was measured by itself.
-    pub(crate) fn table(&mut self, table: Table) {
-        self.print(&format!("\n{table}"));
+    /// What was measured by itself, and how long that took.
+    pub(crate) fn table(&mut self, table: Table, took: Duration) {
+        self.print(&format!("\n{table}\n{} took {}.\n", table.name, minutes(took)));
         self.json.insert(table.name.into(), table.json());
         let (facts, pictures) = table.into_parts();
         self.facts.extend(facts);
         self.pictures.extend(pictures);
+    }
+
+    /// What there was no time for.
+    pub(crate) fn left_out(&mut self, what: &str) {
+        self.print(&format!("\nThe time was over: {what} not measured.\n"));
+    }
+
+    /// How long the whole run took.
+    pub(crate) fn took(&mut self, took: Duration) {
+        self.print(&format!("\nThe run took {}.\n", minutes(took)));
+        self.json.insert("seconds".into(), took.as_secs().into());
     }
 
     /// The goals, and all files.
@@ -69,6 +81,11 @@ impl Output {
     }
 }
 
+fn minutes(took: Duration) -> String {
+    let seconds = took.as_secs();
+    format!("{} min {} s", seconds / 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,10 +97,16 @@ mod tests {
         table.row(["server".to_owned(), "12".to_owned()]);
         table.fact("server memory, 1,000,000 notes, MB", [12.0]);
         let mut output = Output::default();
-        output.table(table);
+        output.table(table, Duration::from_secs(61));
+        output.left_out("loss");
+        output.took(Duration::from_secs(1_802));
         output.finish(Some(out.path())).unwrap();
         let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap();
-        assert!(read("report.txt").contains("| server | 12 |"));
+        let text = read("report.txt");
+        assert!(text.contains("| server | 12 |\n\nmemory took 1 min 1 s."), "{text}");
+        assert!(text.contains("loss not measured") && text.contains("The run took 30 min 2 s."));
+        // What was not measured has no line, but is counted.
+        assert!(text.contains("goals are about what this run did not measure"), "{text}");
         let json: Value = serde_json::from_str(&read("report.json")).unwrap();
         assert_eq!(json["memory"][0]["MB"], "12");
         assert_eq!(json["facts"]["server memory, 1,000,000 notes, MB"]["median"], 12.0);

@@ -6,9 +6,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Failure;
+use crate::flame_graph::Folded;
 
 /// How often it looks, in times per second of processor time. No divisor of anything that happens regularly.
 const FREQUENCY: &str = "1999";
+
+/// The same where whole stacks are kept, which takes longer; and of commands that are over after a few milliseconds.
+const DEEP: &str = "797";
+const BRIEF: &str = "4999";
+
+/// As much of the stack is kept as holds the frames of any function of ours, in bytes.
+const WHOLE_STACKS: &str = "dwarf,32768";
 
 /// A part of the work, in the order of a note's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,10 +186,18 @@ pub(crate) struct Profile {
 impl Profile {
     /// Begins; `None` where there is no perf, or it may not be used.
     pub(crate) fn start(process: u32, dir: &Path) -> Option<Self> {
+        Self::begin(process, dir, FREQUENCY, "fp")
+    }
+
+    /// The same, with whole stacks of the program's own functions.
+    pub(crate) fn deep(process: u32, dir: &Path) -> Option<Self> {
+        Self::begin(process, dir, DEEP, WHOLE_STACKS)
+    }
+
+    fn begin(process: u32, dir: &Path, frequency: &str, stacks: &str) -> Option<Self> {
         let file = dir.join("perf.data");
-        let mut perf = Command::new("perf");
-        perf.args(["record", "-q", "-g", "-e", "cpu-clock", "-F", FREQUENCY, "-p"]);
-        perf.arg(process.to_string()).arg("-o").arg(&file);
+        let mut perf = record(frequency, stacks, &file);
+        perf.arg("-p").arg(process.to_string());
         let perf = perf.stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok()?;
         let mut profile = Self { perf, file };
         // Its file has a beginning once it looks.
@@ -198,17 +214,58 @@ impl Profile {
     ///
     /// # Errors
     /// When perf is there and does not work.
-    pub(crate) fn finish(mut self) -> Result<Samples, Failure> {
+    pub(crate) fn finish(self) -> Result<Samples, Failure> {
+        Ok(count(&self.seen()?))
+    }
+
+    /// Ends, and says what was seen, by stack.
+    ///
+    /// # Errors
+    /// When perf is there and does not work.
+    pub(crate) fn finish_folded(self) -> Result<Folded, Failure> {
+        Ok(fold(&self.seen()?))
+    }
+
+    fn seen(mut self) -> Result<String, Failure> {
         // It writes its file when it is interrupted.
         Command::new("kill").args(["-INT", &self.perf.id().to_string()]).status()?;
         self.perf.wait()?;
-        let script = Command::new("perf")
-            .args(["script", "--no-inline", "-F", "comm,ip,sym,dso", "-i"])
-            .arg(&self.file)
-            .stderr(Stdio::null())
-            .output()?;
-        Ok(count(&String::from_utf8_lossy(&script.stdout)))
+        script(&self.file, None)
     }
+}
+
+/// What a command and all that it starts do, of those whose name this is; nothing where there is no perf.
+///
+/// # Errors
+/// When the command fails.
+pub(crate) fn of_command(command: &Command, name: &str, dir: &Path) -> Result<Folded, Failure> {
+    let file = dir.join("perf.data");
+    let mut perf = record(BRIEF, WHOLE_STACKS, &file);
+    perf.arg("--").arg(command.get_program()).args(command.get_args()).env_clear();
+    perf.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    match perf.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status() {
+        Err(_) => Ok(Folded::new()),
+        Ok(status) if status.success() => Ok(fold(&script(&file, Some(name))?)),
+        Ok(status) => Err(format!("perf or the command under it: {status}").into()),
+    }
+}
+
+fn record(frequency: &str, stacks: &str, file: &Path) -> Command {
+    let mut perf = Command::new("perf");
+    perf.args(["record", "-q", "-e", "cpu-clock", "-F", frequency, "--call-graph", stacks, "-o"]);
+    perf.arg(file);
+    perf
+}
+
+/// What is in a file of perf's, as text.
+fn script(file: &Path, command: Option<&str>) -> Result<String, Failure> {
+    let mut perf = Command::new("perf");
+    perf.args(["script", "--no-inline", "-F", "comm,ip,sym,dso", "-i"]).arg(file);
+    if let Some(command) = command {
+        perf.args(["--comm", command]);
+    }
+    let script = perf.stderr(Stdio::null()).output()?;
+    Ok(String::from_utf8_lossy(&script.stdout).into_owned())
 }
 
 impl Drop for Profile {
@@ -229,6 +286,27 @@ fn count(script: &str) -> Samples {
         *samples.entry(layer_of(thread.trim(), &frames)).or_default() += 1;
     }
     samples
+}
+
+/// The same, whole: who called whom.
+fn fold(script: &str) -> Folded {
+    let mut folded = Folded::new();
+    for sample in script.split("\n\n") {
+        let mut lines = sample.trim_matches('\n').lines();
+        let Some(thread) = lines.next() else { continue };
+        let name = |frame: Frame<'_>| match frame.is_kernel() {
+            true => format!("{}[k]", frame.symbol),
+            false => frame.symbol.to_owned(),
+        };
+        let frames = lines.filter_map(Frame::parse).filter(|frame| frame.symbol != "[unknown]");
+        let mut stack: Vec<_> = frames.map(name).collect();
+        if !stack.is_empty() {
+            stack.push(thread.trim().to_owned());
+            stack.reverse();
+            *folded.entry(stack).or_default() += 1;
+        }
+    }
+    folded
 }
 
 #[cfg(test)]
@@ -258,6 +336,14 @@ mod tests {
         assert_eq!(c("__memmove_avx512_unaligned_erms"), Layer::Memory);
         assert_eq!(c("_int_malloc"), Layer::Memory);
         assert_eq!(c("pthread_mutex_lock@@GLIBC_2.2.5"), Layer::Std);
+    }
+
+    #[test]
+    fn stacks_are_folded_outermost_first() {
+        let sample = "writer \n\tffff sync ([kernel.kallsyms])\n\t12 commit (/t/suibi)\n\tff [unknown] ([unknown])\n\n";
+        let folded = fold(&sample.repeat(3));
+        let stack = ["writer", "commit", "sync[k]"].map(str::to_owned).to_vec();
+        assert_eq!(folded, Folded::from([(stack, 3)]));
     }
 
     #[test]
