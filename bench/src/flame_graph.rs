@@ -24,7 +24,7 @@ pub(crate) struct FlameGraph {
 #[derive(Debug, Clone, Default)]
 struct Node {
     samples: u64,
-    called: BTreeMap<String, Node>,
+    called: BTreeMap<String, Self>,
 }
 
 /// Pixels.

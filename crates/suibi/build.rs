@@ -1,15 +1,18 @@
-//! Turns the catalogues of `lang/` into code: see `build/catalogue.rs`.
+//! Turns the catalogues of `lang/` into code (`build/catalogue.rs`), and says what is linked in (`build/unwinder.rs`).
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 #[path = "build/catalogue.rs"]
 mod catalogue;
+#[path = "build/unwinder.rs"]
+mod unwinder;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=lang");
+    unwinder::link_in();
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let english = read(&root.join("lang/en"));
     let chinese = read(&root.join("lang/zh"));

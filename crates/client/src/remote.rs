@@ -180,7 +180,7 @@ impl Remote {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         Ok(Self {
-            datagrams: Datagrams::new(seed, None),
+            datagrams: Datagrams::new(seed),
             streams: Streams::default(),
             has_streams: true,
             best: None,
@@ -227,7 +227,7 @@ impl Remote {
     /// When the system gives no random bytes.
     pub fn protect_datagrams(&mut self, protection: Option<Box<dyn Protection>>) -> io::Result<()> {
         self.disconnect();
-        self.datagrams = Datagrams::new(seed()?, protection);
+        self.datagrams.protect(seed()?, protection);
         self.has_streams = false;
         Ok(())
     }

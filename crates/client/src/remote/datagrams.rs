@@ -32,10 +32,16 @@ struct Link {
 }
 
 impl Datagrams {
-    pub(super) fn new(seed: [u8; 32], protection: Option<Box<dyn Protection>>) -> Self {
-        let mut endpoint = Endpoint::new(Config::own(), seed);
-        endpoint.set_protection(protection);
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        let endpoint = Endpoint::new(Config::own(), seed);
         Self { endpoint, links: Vec::new(), batch: ReceiveBatch::new() }
+    }
+
+    /// Begins anew under this protection, with no address.
+    pub(super) fn protect(&mut self, seed: [u8; 32], protection: Option<Box<dyn Protection>>) {
+        self.endpoint = Endpoint::new(Config::own(), seed);
+        self.endpoint.set_protection(protection);
+        self.links.clear();
     }
 
     /// A socket to one more address.
