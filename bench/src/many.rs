@@ -37,6 +37,9 @@ const ARRIVING: usize = 64;
 /// How often each writer writes when it is not in a hurry.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// By how many places everybody moves on from one pause to the next.
+const MOVES: u32 = 377;
+
 /// How many times as long as the other cases' turns each load lasts.
 const TURNS: u32 = 3;
 
@@ -53,6 +56,13 @@ enum Load {
     Paced,
     /// The next note as soon as the last one is answered.
     FlatOut,
+}
+
+/// Whose turn the n-th note is: everybody's once in a pause, and not at the same moment of each. What a server does some
+/// times a second, such as telling observers, would meet the same writers each time, and they would look worse served.
+fn writer(given: u32) -> usize {
+    let (pause, place) = (given / WRITERS.len() as u32, given % WRITERS.len() as u32);
+    (place + pause % WRITERS.len() as u32 * MOVES) as usize % WRITERS.len()
 }
 
 /// Both ways to talk, each with both loads.
@@ -211,7 +221,7 @@ impl Scene {
                         if at >= start + turn || at > now {
                             break;
                         }
-                        due.push((given as usize % WRITERS.len(), at));
+                        due.push((writer(given), at));
                         given += 1;
                     }
                     // Whoever still waits has the next note later, and that counts from when it was to be.
@@ -457,4 +467,23 @@ fn add_devices(data: &Path, credentials: &[(KeyId, Secret)]) -> Result<(), Failu
         store.change_access(&AccessChange::AddDevice(device), None)??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn everybody_writes_once_a_pause_and_at_other_moments_each_time() {
+        let all = WRITERS.len() as u32;
+        for pause in 0..3 {
+            let writers: BTreeSet<_> = (pause * all..(pause + 1) * all).map(writer).collect();
+            assert_eq!(writers, WRITERS.collect());
+        }
+        let places =
+            |of| (0..5 * all).filter(|given| writer(*given) == of).map(|given| given % all);
+        assert_eq!(places(7).collect::<BTreeSet<_>>().len(), 5);
+    }
 }

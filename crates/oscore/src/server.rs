@@ -1,6 +1,7 @@
 //! The server's side: which context a request belongs to, and whether it may be carried out.
 
 mod allowance;
+mod few;
 mod fixed;
 pub(crate) mod paired;
 mod table;

@@ -94,12 +94,22 @@ fn a_long_listing_is_made_in_pieces_and_looks_the_same() {
         assert!(at(&now, &lines, &[]).status.success());
     }
     let now = "2026-11-23T10:00:00.000+08:00";
-    for words in
-        [&["log"][..], &["log", "--reverse"], &["search", "note"], &["log", "--tag", "work"]]
-    {
+    for words in [
+        &["log"][..],
+        &["log", "--reverse"],
+        &["search", "note"],
+        &["log", "--tag", "work"],
+        &["log", "--source"],
+    ] {
         let whole = at(now, "", &[words, &["-n", "1000"]].concat());
         assert_eq!(whole.out.lines().count(), 3 + 2 + 3 * 120, "{words:?}");
         assert_eq!(at(now, "", words).out, whole.out, "{words:?}");
+    }
+    for words in [&["log", "--json"][..], &["log", "--json", "--reverse"]] {
+        let whole = at(now, "", &[words, &["-n", "1000"]].concat());
+        assert_eq!(at(now, "", words).out, whole.out, "{words:?}");
+        let document: Value = serde_json::from_str(&whole.out).unwrap();
+        assert_eq!(document["notes"].as_array().unwrap().len(), 3 * 120);
     }
     let two = at(now, "", &["log", "--since", "2026-11-22"]);
     assert_eq!(two.out.lines().count(), 2 + 1 + 2 * 120);

@@ -1,9 +1,6 @@
 //! Paired credentials: which request opens a context, which gets the current R2 instead.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rand::{Rng, rngs::StdRng};
 use suibi_coap::{Binding, Code, Request, Response, Subject, UnprotectedRequest};
@@ -11,6 +8,7 @@ use suibi_coap::{Binding, Code, Request, Response, Subject, UnprotectedRequest};
 use super::{
     ContextLimits, ContextStats, SERVER_ID,
     allowance::Allowance,
+    few::Few,
     table::{Live, Table},
 };
 use crate::{
@@ -30,9 +28,9 @@ pub(super) struct Paired {
     secret: Secret,
     epoch: Epoch,
     /// The R3s that have opened a context under this R2, whether or not it is still alive.
-    remembered: BTreeSet<[u8; 8]>,
+    remembered: Few<[u8; 8], ()>,
     /// Live contexts by the kid context of their requests.
-    live: BTreeMap<[u8; 16], u64>,
+    live: Few<[u8; 16], u64>,
     opening: Allowance,
 }
 
@@ -52,8 +50,8 @@ impl Paired {
         Self {
             secret,
             epoch: rng.random(),
-            remembered: BTreeSet::new(),
-            live: BTreeMap::new(),
+            remembered: Few::new(),
+            live: Few::new(),
             opening: OPENING,
         }
     }
@@ -64,7 +62,7 @@ impl Paired {
 
     /// The numbers of its live contexts.
     pub(super) fn contexts(&self) -> impl Iterator<Item = u64> {
-        self.live.values().copied()
+        self.live.iter().map(|(_, number)| *number)
     }
 
     /// A context of this credential died.
@@ -102,7 +100,7 @@ impl Paired {
             return Opened::Ignore;
         };
         let (epoch, r3) = halves(&kid_context);
-        if epoch != self.epoch || self.remembered.contains(&r3) {
+        if epoch != self.epoch || self.remembered.get(&r3).is_some() {
             return match self.challenge(id, &kid_context, shared) {
                 Some(response) => Opened::Challenge(response),
                 None => Opened::Ignore,
@@ -119,7 +117,7 @@ impl Paired {
             let oldest = self
                 .live
                 .iter()
-                .min_by_key(|(_, number)| shared.table.last_use(**number))
+                .min_by_key(|(_, number)| shared.table.last_use(*number))
                 .map(|(kid_context, number)| (*kid_context, *number));
             if let Some((kid_context, number)) = oldest {
                 self.live.remove(&kid_context);
@@ -127,7 +125,7 @@ impl Paired {
                 shared.stats.evicted += 1;
             }
         }
-        self.remembered.insert(r3);
+        self.remembered.insert(r3, ());
         if self.remembered.len() >= shared.limits.remembered {
             // Contexts that are alive go on under the old one: they have windows of their own.
             self.epoch = shared.rng.random();

@@ -1,5 +1,6 @@
 //! `suibi log`, `today`, `on` and `search`: notes by day and by word.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write as _;
@@ -13,7 +14,7 @@ use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::render::json::NotesJson;
-use crate::render::listing::Listing;
+use crate::render::listing::{self, Listing};
 use crate::say::list as say;
 use crate::session::{self, Session};
 
@@ -148,20 +149,20 @@ fn show(
     let Filter { query, reverse } = filter;
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
-    // A table of sources has one width, and a document one end.
-    let in_pieces = query.limit.is_none() && !shown.source && !context.ui.json;
+    let in_pieces = query.limit.is_none();
     let first_look = Query { limit: query.limit.or(in_pieces.then_some(FEW)), ..query.clone() };
     let mut notes = session.notes(&first_look)?;
     if in_pieces && notes.len() == FEW {
         drop(notes);
-        return show_in_pieces(&mut session, query, *reverse, context);
+        return show_in_pieces(&mut session, filter, shown, context);
     }
     session.leave();
     if *reverse {
         notes.reverse();
     }
-    print(&notes, shown.source, context)?;
-    if notes.is_empty() {
+    let is_empty = notes.is_empty();
+    print(notes, shown, context)?;
+    if is_empty {
         context.ui.say(empty);
         return Ok(Exit::NothingMatched);
     }
@@ -171,44 +172,94 @@ fn show(
 /// Lists any number of notes with the memory for a few thousand: some days at a time.
 fn show_in_pieces(
     session: &mut Session,
-    query: &Query,
-    reverse: bool,
+    filter: &Filter,
+    shown: &Shown,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
+    let Filter { query, reverse } = filter;
     let days = session.days()?;
-    let mut pieces = pieces(&days, PIECE);
-    if reverse {
-        pieces.reverse();
-    }
-    let mut is_first = true;
-    for (first, last) in pieces {
+    let pieces = pieces(&days, PIECE).into_iter().map(|(first, last)| {
         let since = query.since.map_or(first, |since| since.max(first));
         let until = query.until.map_or(last, |until| until.min(last));
-        if since > until {
-            continue;
-        }
         // The minutes belong to the first and the last day of the whole.
-        let piece = Query {
+        Query {
             since: Some(since),
             since_minute: query.since_minute.filter(|_| query.since == Some(since)),
             until: Some(until),
             until_minute: query.until_minute.filter(|_| query.until == Some(until)),
             ..query.clone()
-        };
-        let mut notes = session.notes(&piece)?;
+        }
+    });
+    let mut pieces: Vec<_> = pieces.filter(|piece| piece.since <= piece.until).collect();
+    if *reverse {
+        pieces.reverse();
+    }
+    if context.ui.json {
+        return json_in_pieces(session, &pieces, *reverse, context);
+    }
+    let sources = match shown.source {
+        true => widest_source(session, &pieces)?,
+        false => 0,
+    };
+    let mut is_first = true;
+    for piece in &pieces {
+        let notes = piece_of(session, piece, *reverse)?;
         if notes.is_empty() {
             continue;
-        }
-        if reverse {
-            notes.reverse();
         }
         if !is_first {
             context.ui.out().write_all(b"\n")?;
         }
         is_first = false;
-        print(&notes, false, context)?;
+        let page = listing(shown, context)?.render_piece(&notes, sources);
+        context.ui.out().write_all(page.as_bytes())?;
+        context.ui.flush()?;
     }
     Ok(Exit::Done)
+}
+
+/// One document, written note after note.
+fn json_in_pieces(
+    session: &mut Session,
+    pieces: &[Query],
+    reverse: bool,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let notes = pieces.iter().flat_map(|piece| {
+        let (notes, failure) = match piece_of(session, piece, reverse) {
+            Ok(notes) => (notes, None),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        notes.into_iter().map(Ok).chain(failure.map(Err))
+    });
+    let document = NotesJson::new(notes);
+    let printed = context.ui.json(&document);
+    if let Some(failure) = document.into_failure() {
+        return Err(failure);
+    }
+    printed?;
+    context.ui.flush()?;
+    Ok(Exit::Done)
+}
+
+fn piece_of(session: &mut Session, piece: &Query, reverse: bool) -> Result<Vec<Note>, Failure> {
+    let mut notes = session.notes(piece)?;
+    if reverse {
+        notes.reverse();
+    }
+    Ok(notes)
+}
+
+/// How wide the column of sources is: all of them have one, so all are looked at before the first is printed.
+fn widest_source(session: &mut Session, pieces: &[Query]) -> Result<usize, Failure> {
+    let mut widest = 0;
+    for piece in pieces {
+        widest = widest.max(listing::widest_source(&session.notes(piece)?));
+        if widest == listing::WIDEST_SOURCE {
+            break;
+        }
+    }
+    Ok(widest)
 }
 
 /// The days from the first to the last in stretches that have about so many notes, one day at least.
@@ -228,17 +279,20 @@ fn pieces(days: &[(Day, u64)], size: u64) -> Vec<(Day, Day)> {
     pieces
 }
 
-fn print(notes: &[Note], source: bool, context: &mut Context) -> Result<(), Failure> {
-    let ui = &mut context.ui;
-    if ui.json {
-        ui.json(&NotesJson::new(notes))?;
+fn print(notes: Vec<Note>, shown: &Shown, context: &mut Context) -> Result<(), Failure> {
+    if context.ui.json {
+        context.ui.json(&NotesJson::new(notes.into_iter().map(Ok::<_, Infallible>)))?;
     } else {
-        let listing =
-            Listing { today: clock::today()?, width: ui.width(), source, marks: ui.is_terminal() };
-        ui.out().write_all(listing.render(notes).as_bytes())?;
+        let page = listing(shown, context)?.render(&notes);
+        context.ui.out().write_all(page.as_bytes())?;
     }
-    ui.flush()?;
+    context.ui.flush()?;
     Ok(())
+}
+
+fn listing(shown: &Shown, context: &Context) -> Result<Listing, Failure> {
+    let (today, ui) = (clock::today()?, &context.ui);
+    Ok(Listing { today, width: ui.width(), source: shown.source, marks: ui.is_terminal() })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Notes for programs. The shapes are documented in `docs/cli.md`; a change that breaks a reader raises [`VERSION`].
 
-use serde::Serialize;
+use std::cell::Cell;
+
+use serde::ser::{Error as _, SerializeSeq as _, SerializeStruct as _};
+use serde::{Serialize, Serializer};
 use suibi_journal::{Hash, Note, Rights, tags};
 use suibi_store::Revision;
 
@@ -60,16 +63,49 @@ impl From<&Note> for NoteJson {
     }
 }
 
-/// What `log`, `today`, `on` and `search` print with `--json`.
-#[derive(Debug, Serialize)]
-pub(crate) struct NotesJson {
-    version: u32,
-    notes: Vec<NoteJson>,
+/// What `log`, `today`, `on` and `search` print with `--json`: notes as they come, and no end where one of them fails.
+pub(crate) struct NotesJson<I, E> {
+    /// Taken when they are printed.
+    notes: Cell<Option<I>>,
+    failure: Cell<Option<E>>,
 }
 
-impl NotesJson {
-    pub(crate) fn new<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Self {
-        Self { version: VERSION, notes: notes.into_iter().map(NoteJson::from).collect() }
+impl<I: Iterator<Item = Result<Note, E>>, E> NotesJson<I, E> {
+    pub(crate) fn new(notes: I) -> Self {
+        Self { notes: Cell::new(Some(notes)), failure: Cell::new(None) }
+    }
+
+    /// Why there was no next note, if printing ended there.
+    pub(crate) fn into_failure(self) -> Option<E> {
+        self.failure.into_inner()
+    }
+}
+
+impl<I: Iterator<Item = Result<Note, E>>, E> Serialize for NotesJson<I, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut document = serializer.serialize_struct("NotesJson", 2)?;
+        document.serialize_field("version", &VERSION)?;
+        document.serialize_field("notes", &Notes(self))?;
+        document.end()
+    }
+}
+
+/// The list in it.
+struct Notes<'d, I, E>(&'d NotesJson<I, E>);
+
+impl<I: Iterator<Item = Result<Note, E>>, E> Serialize for Notes<'_, I, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for note in self.0.notes.take().into_iter().flatten() {
+            match note {
+                Ok(note) => list.serialize_element(&NoteJson::from(&note))?,
+                Err(failure) => {
+                    self.0.failure.set(Some(failure));
+                    return Err(S::Error::custom("a note cannot be read"));
+                }
+            }
+        }
+        list.end()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::day_words;
 use crate::say::listing as say;
 
 /// Sources longer than this push their text to the right rather than everybody's.
-const WIDEST_SOURCE: usize = 24;
+pub(crate) const WIDEST_SOURCE: usize = 24;
 
 /// What a listing is made for.
 #[derive(Debug, Clone, Copy)]
@@ -35,9 +35,12 @@ pub(crate) struct Listing {
 impl Listing {
     /// All `notes` in the order given, a header before each new day, an empty line between days.
     pub(crate) fn render(&self, notes: &[Note]) -> String {
-        let source_columns = self.source.then(|| {
-            notes.iter().map(|note| columns(&source(note))).max().unwrap_or(0).min(WIDEST_SOURCE)
-        });
+        self.render_piece(notes, widest_source(notes))
+    }
+
+    /// The same of a piece of a longer listing, in which sources have so many columns.
+    pub(crate) fn render_piece(&self, notes: &[Note], source_columns: usize) -> String {
+        let source_columns = self.source.then_some(source_columns);
         let mut page = String::new();
         let mut day = None;
         for note in notes {
@@ -102,6 +105,11 @@ impl Listing {
         line.push('\n');
         line
     }
+}
+
+/// How many columns the sources of these notes have in a listing.
+pub(crate) fn widest_source(notes: &[Note]) -> usize {
+    notes.iter().map(|note| columns(&source(note))).max().unwrap_or(0).min(WIDEST_SOURCE)
 }
 
 /// Where a note came from: the address of a foreign client, or the device's name.
