@@ -13,6 +13,7 @@ mod errors;
 mod failure;
 mod happened;
 mod lang;
+mod numbers;
 mod prompt;
 mod render;
 mod say;

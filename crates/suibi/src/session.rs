@@ -1,6 +1,7 @@
 //! The journal as a command sees it: this device's replica, and the server behind it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,16 @@ use suibi_client::{
     Scope, Status, Verification,
 };
 use suibi_coap::{Request, Response};
-use suibi_journal::{ChainId, Day, Extras, Note, NoteId, NoteName, NoteTime, Query, Rights};
+use suibi_journal::{
+    ChainId, Day, Extras, Folded, Hash, Note, NoteId, NoteName, NoteTime, Query, Rights,
+};
 use suibi_store::{JournalId, Reader, StoreError};
 
+use crate::clock;
 use crate::errors::{self, told};
 use crate::failure::{Exit, Failure};
 use crate::happened::Witness;
+use crate::numbers::Numbers;
 use crate::say::session as say;
 use crate::settings::Settings;
 use crate::story::Story;
@@ -31,6 +36,10 @@ const SYNC_PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Session {
     client: Client,
     reader: Box<dyn Reader>,
+    /// Whether a background delivers what is written.
+    is_live: bool,
+    /// Of the last listing of this process.
+    numbers: Option<Numbers>,
 }
 
 /// A note that was written.
@@ -50,7 +59,7 @@ pub(crate) struct Written {
 pub(crate) struct Wrote {
     /// As it is now.
     pub(crate) story: Story,
-    /// Changes of this device that the server has not confirmed yet.
+    /// Changes of this device that the server has not confirmed yet; 0 where it is on its way in the background.
     pub(crate) waiting: u64,
     /// Why it waits, when that is more than a server out of reach.
     pub(crate) trouble: Option<String>,
@@ -65,7 +74,7 @@ pub(crate) fn open(settings: &Settings) -> Result<Session, Failure> {
     let config = config(settings)?;
     let client = Client::open(config).map_err(|error| failure(&error))?;
     let reader = client.reader().map_err(|error| failure(&error))?;
-    Ok(Session { client, reader })
+    Ok(Session { client, reader, is_live: false, numbers: None })
 }
 
 /// A listener that was named goes before a server that was joined, and that before the embedded one.
@@ -83,6 +92,25 @@ impl Session {
     pub(crate) fn leave(self) {
         std::mem::forget(self.reader);
         self.client.leave();
+    }
+
+    /// Where this device keeps things.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.client.config().data_dir
+    }
+
+    /// The note that this number of the last listing means.
+    pub(crate) fn numbered(&self, number: u64) -> Result<Option<NoteId>, Failure> {
+        let numbers = match &self.numbers {
+            Some(numbers) => numbers.clone(),
+            None => Numbers::load(self.data_dir(), clock::now()?.millis()),
+        };
+        Ok(numbers.note(number))
+    }
+
+    /// What was listed in this process: its numbers count from now on, and no other process's.
+    pub(crate) fn set_numbers(&mut self, numbers: Numbers) {
+        self.numbers = Some(numbers);
     }
 
     /// Whether this machine is its own server.
@@ -162,6 +190,32 @@ impl Session {
         self.wrote(written)
     }
 
+    /// Marks a note with a star, or takes it away; as with [`Session::edit`].
+    pub(crate) fn star(
+        &mut self,
+        story: &Story,
+        is_starred: bool,
+    ) -> Result<Option<Wrote>, Failure> {
+        let written = self.client.star(story.id, &story.seen(), story.text(), is_starred);
+        self.wrote(written)
+    }
+
+    /// Makes a note what it was before; as with [`Session::edit`].
+    pub(crate) fn put_back(
+        &mut self,
+        story: &Story,
+        before: Folded,
+    ) -> Result<Option<Wrote>, Failure> {
+        let seen = if story.is_deleted() { Vec::new() } else { story.seen() };
+        let written = self.client.put_back(story.id, &seen, before);
+        self.wrote(written)
+    }
+
+    /// The newest change that was written on this device, and its note.
+    pub(crate) fn last_own(&mut self) -> Result<Option<(NoteId, Hash)>, Failure> {
+        self.client.last_own().map_err(|error| failure(&error))
+    }
+
     /// Gives a deleted note its last text back; as with [`Session::edit`].
     pub(crate) fn restore(&mut self, story: &Story) -> Result<Option<Wrote>, Failure> {
         let written = self.client.restore(story.id);
@@ -175,7 +229,9 @@ impl Session {
         };
         let trouble = trouble(&added);
         let story = self.story(added.note)?.expect("a note that was written is there");
-        Ok(Some(Wrote { story, waiting: added.waiting, trouble }))
+        // The background has it already; it says what becomes of it.
+        let waiting = if self.is_live { 0 } else { added.waiting };
+        Ok(Some(Wrote { story, waiting, trouble }))
     }
 
     /// Erases a note for good, on the server and here. Why it is not erased here yet, if so.
@@ -326,10 +382,12 @@ impl Session {
 
     /// From now on notes are delivered, and others' notes fetched, in the background.
     pub(crate) fn live(&mut self) -> Result<Receiver<LiveEvent>, Failure> {
+        self.is_live = true;
         self.client.live().map_err(|error| failure(&error))
     }
 
     pub(crate) fn stop_live(&mut self) {
+        self.is_live = false;
         self.client.stop_live();
     }
 }

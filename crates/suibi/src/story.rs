@@ -7,6 +7,7 @@ use suibi_journal::{
 };
 use suibi_store::Revision;
 
+use crate::numbers;
 use crate::say::deeds as say;
 
 /// A note with all its revisions, deleted and erased ones as well.
@@ -24,6 +25,9 @@ pub(crate) struct Story {
 pub(crate) enum Deed {
     Written,
     Edited,
+    /// An edit that left the text as it was and set the star.
+    Starred,
+    Unstarred,
     Deleted,
     Restored,
     /// What it did cannot be told: its content was erased.
@@ -38,6 +42,8 @@ impl Deed {
         match self {
             Self::Written => say::Written.to_string(),
             Self::Edited => say::Edited.to_string(),
+            Self::Starred => say::Starred.to_string(),
+            Self::Unstarred => say::Unstarred.to_string(),
             Self::Deleted => say::Deleted.to_string(),
             Self::Restored => say::Restored.to_string(),
             Self::Erased => say::Erased.to_string(),
@@ -50,6 +56,8 @@ impl Deed {
         match self {
             Self::Written => "written",
             Self::Edited => "edited",
+            Self::Starred => "starred",
+            Self::Unstarred => "unstarred",
             Self::Deleted => "deleted",
             Self::Restored => "restored",
             Self::Erased => "erased",
@@ -84,6 +92,10 @@ impl Story {
         self.folded.body == Body::Deleted
     }
 
+    pub(crate) fn is_starred(&self) -> bool {
+        is_starred(&self.folded.extras)
+    }
+
     pub(crate) fn is_purged(&self) -> bool {
         self.folded.body == Body::Purged
     }
@@ -103,17 +115,29 @@ impl Story {
         let revision = &self.revisions[at];
         let Some(content) = revision.entry.content() else { return Deed::Erased };
         let is_first = revision.entry.change().parents.is_empty();
-        match (&content.body, self.before(at)) {
+        match (&content.body, self.folded_before(at)) {
             (Body::Purged, _) => Deed::Purged,
             (Body::Deleted, _) => Deed::Deleted,
             (Body::Text(_), _) if is_first => Deed::Written,
-            (Body::Text(_), Some(Body::Deleted)) => Deed::Restored,
+            (Body::Text(_), Some(before)) if before.body == Body::Deleted => Deed::Restored,
+            (Body::Text(_), Some(before)) if before.body == content.body && !before.conflict => {
+                match (is_starred(&before.extras), is_starred(&content.extras)) {
+                    (false, true) => Deed::Starred,
+                    (true, false) => Deed::Unstarred,
+                    _ => Deed::Edited,
+                }
+            }
             (Body::Text(_), _) => Deed::Edited,
         }
     }
 
-    /// What the note was for whoever wrote the revision at `at`: all that it descends from, put together.
+    /// What the note said for whoever wrote the revision at `at`.
     pub(crate) fn before(&self, at: usize) -> Option<Body> {
+        self.folded_before(at).map(|before| before.body)
+    }
+
+    /// What the note was for whoever wrote the revision at `at`: all that it descends from, put together.
+    pub(crate) fn folded_before(&self, at: usize) -> Option<Folded> {
         let mut wanted: BTreeSet<Hash> =
             self.revisions[at].entry.change().parents.iter().copied().collect();
         let mut ancestors = Vec::new();
@@ -128,8 +152,7 @@ impl Story {
             ancestors.extend(found);
             left = rest;
         }
-        let folded = fold(ancestors.iter().map(|revision| Plain::from(&revision.entry)))?;
-        Some(folded.body)
+        fold(ancestors.iter().map(|revision| Plain::from(&revision.entry)))
     }
 
     /// Whether who wrote the revision at `at` had not seen the one listed before it.
@@ -157,13 +180,16 @@ impl Story {
     }
 
     /// A short name of the note that commands take: the position of its first receipt, else the first digits of a
-    /// change's hash.
+    /// change's hash. As a shell takes it: a number that could be a short one of a listing goes with its `#`.
     pub(crate) fn name(&self) -> String {
         let position = self.revisions.iter().find_map(|revision| revision.receipt);
         let Some(position) = position else {
             return self.revisions.first().map_or_else(|| self.id.to_string(), hash_name);
         };
-        position.to_string()
+        match usize::try_from(position) {
+            Ok(short) if short <= numbers::MOST => format!("'#{short}'"),
+            _ => position.to_string(),
+        }
     }
 
     /// The note as listings show it; deleted and erased ones, too.

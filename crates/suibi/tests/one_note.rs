@@ -139,7 +139,7 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
     --- 0
     ✓ deleted 2026-11-23 09:05 @shop · #3 · 3f9ac1
       买 milk and 面包 @shop
-      to bring it back: suibi restore 1
+      to bring it back: suibi restore '#1'
     ");
     assert_eq!(laptop.home.log(), [""; 0]);
     insta::assert_snapshot!(laptop.told(&["show", "2"]), @"
@@ -149,11 +149,11 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
     deleted   2026-11-23 09:05 on laptop · #3 · 3f9ac1
-              3 changes in all: suibi history 1
+              3 changes in all: suibi history '#1'
     tags      @shop
     id        019a0b5e-8c68-7000-8000-000000000001
     --- 0
-    to bring it back: suibi restore 1
+    to bring it back: suibi restore '#1'
     ");
     insta::assert_snapshot!(laptop.told(&["restore", "1"]), @"
     --- 0
@@ -165,17 +165,17 @@ fn a_note_is_shown_edited_deleted_and_brought_back() {
     // What is so already is no mistake.
     insta::assert_snapshot!(laptop.told(&["restore", "1"]), @"
     --- 0
-    note 1 is not deleted
+    note '#1' is not deleted
     ");
     laptop.done(&["rm", "1"]);
     insta::assert_snapshot!(laptop.told(&["rm", "1"]), @"
     --- 0
-    note 1 was deleted before
+    note '#1' was deleted before
     ");
     insta::assert_snapshot!(laptop.told(&["edit", "1", "more"]), @"
     --- 1
-    error: note 1 is deleted; nothing was written
-    hint: bring it back first: suibi restore 1
+    error: note '#1' is deleted; nothing was written
+    hint: bring it back first: suibi restore '#1'
     ");
 }
 
@@ -295,7 +295,7 @@ fn texts_come_from_words_and_from_standard_input() {
     insta::assert_snapshot!(told(&laptop.home, &empty), @"
     --- 2
     error: the text is empty; nothing was written
-    hint: to delete the note: suibi rm 1
+    hint: to delete the note: suibi rm '#1'
     ");
     let long = laptop.suibi_with_input(&"x".repeat(1 << 21), &["edit", "last", "-"]);
     long.expect_refusal(&[2]);
@@ -321,10 +321,10 @@ fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
            buy milk and 鸡蛋
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
-              3 changes in all: suibi history 1
+              3 changes in all: suibi history '#1'
     id        019a0b5e-8c68-7000-8000-000000000001
     --- 0
-    both are kept; to settle it, edit it: suibi edit 1
+    both are kept; to settle it, edit it: suibi edit '#1'
     ");
     assert_eq!(phone.told(&["show", "last"]), shown);
     insta::assert_snapshot!(laptop.told(&["history", "1"]), @"
@@ -340,7 +340,7 @@ fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
       - buy milk
       + buy milk and 鸡蛋
     --- 0
-    both are kept; to settle it, edit it: suibi edit 1
+    both are kept; to settle it, edit it: suibi edit '#1'
     ");
     let note = &json(&laptop.done(&["show", "--json", "1"]))["notes"][0];
     assert_eq!((&note["conflict"], &note["merged"]), (&true.into(), &false.into()));
@@ -359,7 +359,7 @@ fn a_clash_shows_both_versions_and_an_edit_settles_it_everywhere() {
 
     written   2026-11-23 09:05 on laptop · #1 · 3f9ac1
     edited    2026-11-23 09:05 on 手机 · #4 · 3f9ac1
-              4 changes in all: suibi history 1
+              4 changes in all: suibi history '#1'
     id        019a0b5e-8c68-7000-8000-000000000001
     --- 0
     ");
@@ -393,10 +393,10 @@ fn an_edit_wins_against_a_deletion_and_says_so() {
     edited    2026-11-23 09:05 on laptop · #2 · 3f9ac1
     deleted   2026-11-23 09:05 on 手机 · #3 · 3f9ac1
               by a device that did not know of the edit yet: the edit wins
-              3 changes in all: suibi history 1
+              3 changes in all: suibi history '#1'
     id        019a0b5e-8c68-7000-8000-000000000001
     --- 0
-    to delete it all the same: suibi rm 1
+    to delete it all the same: suibi rm '#1'
     ");
     assert_eq!(laptop.told(&["show", "last"]), shown);
     laptop.done(&["rm", "1"]);
@@ -490,8 +490,8 @@ fn a_note_that_changed_while_it_was_edited_is_not_overwritten_and_no_text_is_los
     let editor = editor(&home, &nested);
     let terminal = Terminal::open_with(&home, "edit last", (80, 24), &[("EDITOR", &editor)]);
     let screen = terminal.expect("ended 1");
-    assert!(screen.contains("note 1 was changed meanwhile (edited "), "{screen}");
-    assert!(screen.contains("suibi edit 1 - < "), "{screen}");
+    assert!(screen.contains("note '#1' was changed meanwhile (edited "), "{screen}");
+    assert!(screen.contains("suibi edit '#1' - < "), "{screen}");
     assert_eq!(home.log(), ["somebody was faster"]);
     let [draft] = &drafts(&home)[..] else { panic!("{:?}", drafts(&home)) };
     let mine = fs::read(draft).unwrap();
@@ -550,11 +550,11 @@ fn a_purge_reaches_the_server_and_every_device_and_needs_the_right() {
     insta::assert_snapshot!(told(&owner, &owner.suibi(&["purge", "2"])), @"
     --- 2
     error: nothing was erased: nobody can be asked here
-    hint: say that it is meant: suibi purge --yes 2
+    hint: say that it is meant: suibi purge --yes '#2'
     ");
     insta::assert_snapshot!(told(&owner, &owner.suibi(&["purge", "--yes", "2"])), @"
     --- 0
-    ✓ note 2 is erased for good, on the server and here
+    ✓ note '#2' is erased for good, on the server and here
       other devices erase it at their next contact
     ");
     insta::assert_snapshot!(told(&owner, &at_nine(&owner, &["show", "2"])), @"
@@ -563,18 +563,18 @@ fn a_purge_reaches_the_server_and_every_device_and_needs_the_right() {
 
     written   2026-11-23 09:05 on laptop · #2 · 3f9ac1
     purged    2026-11-23 09:05 on home · #4 · 3f9ac1
-              3 changes in all: suibi history 2
+              3 changes in all: suibi history '#2'
     id        019a0b5e-8c68-7000-8000-000000000001
     --- 0
     ");
     insta::assert_snapshot!(told(&owner, &owner.suibi(&["restore", "2"])), @"
     --- 1
-    error: note 2 was erased for good: nothing is left to restore
+    error: note '#2' was erased for good: nothing is left to restore
     hint: a backup from before it was erased may have it
     ");
     insta::assert_snapshot!(told(&owner, &owner.suibi(&["edit", "2", "more"])), @"
     --- 1
-    error: note 2 was erased for good
+    error: note '#2' was erased for good
     hint: write a new note: suibi TEXT
     ");
     let again = json(&owner.suibi(&["purge", "--json", "--yes", "2"]).expect_success());
@@ -621,7 +621,7 @@ fn a_purge_asks_on_a_terminal_and_no_is_no() {
 
     Its 2 revisions go from the server and from this device now, from every other
     device at its next contact, and cannot be brought back. Backups, exports and
-    what somebody copied stay as they are. To hide a note and keep it: suibi rm 1
+    what somebody copied stay as they are. To hide a note and keep it: suibi rm '#1'
     Erase it for good? [y/N]
     ");
     terminal.line("n");
@@ -630,7 +630,7 @@ fn a_purge_asks_on_a_terminal_and_no_is_no() {
     let again = Terminal::open(&home, "purge last");
     again.expect("[y/N]");
     again.line("y");
-    again.expect("✓ note 1 is erased for good");
+    again.expect("✓ note '#1' is erased for good");
     again.expect("ended 0");
     assert_eq!(home.log(), [""; 0]);
 }
@@ -677,4 +677,176 @@ fn nobody_erases_over_an_unprotected_listener() {
     let refused = laptop.suibi(&["purge", "--yes", "last"]).expect_refusal(&[4]);
     assert!(refused.err.contains("does not let this device erase notes"), "{refused:#?}");
     assert_eq!(laptop.home.log(), ["stays"]);
+}
+
+#[test]
+fn what_was_done_last_here_is_taken_back_and_that_as_well() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    let text = || {
+        let shown = json(&laptop.done(&["--json", "show", "last"]));
+        shown["notes"][0]["text"].as_str().unwrap().to_owned()
+    };
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 1
+    error: nothing was done on this device yet
+    ");
+    laptop.done(&["buy", "milk", "@shop"]);
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 0
+    ✓ undone: written 2026-11-23 09:05 @shop · #2 · 3f9ac1
+      buy milk @shop
+      it is deleted now; to take this back as well: suibi undo
+    ");
+    assert_eq!(laptop.suibi(&["log"]).status.code(), Some(1));
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 0
+    ✓ undone: deleted 2026-11-23 09:05 @shop · #3 · 3f9ac1
+      buy milk @shop
+      it is there again; to take this back as well: suibi undo
+    ");
+    laptop.done(&["edit", "last", "buy", "tea"]);
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 0
+    ✓ undone: edited 2026-11-23 09:05 @shop · #5 · 3f9ac1
+      buy milk @shop
+      it says this again; to take this back as well: suibi undo
+    ");
+    assert_eq!(text(), "buy milk @shop");
+    insta::assert_snapshot!(laptop.told(&["--lang", "zh", "undo"]), @"
+    --- 0
+    ✓ 已撤销编辑 2026-11-23 09:05 · #6 · 3f9ac1
+      buy tea
+      内容又是这样了，想反悔：suibi undo
+    ");
+    assert_eq!(text(), "buy tea");
+    laptop.done(&["star", "last"]);
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 0
+    ✓ undone: starred 2026-11-23 09:05 · #8 · 3f9ac1
+      buy tea
+      to take this back as well: suibi undo
+    ");
+    let starred = json(&laptop.done(&["--json", "undo"]));
+    assert_eq!(starred["undone"][0]["change"], "unstarred");
+    assert_eq!(starred["undone"][0]["note"]["starred"], true);
+    laptop.done(&["rm", "last"]);
+    laptop.done(&["undo"]);
+    assert_eq!(text(), "buy tea");
+    let restored = json(&laptop.done(&["--json", "log"]));
+    assert_eq!(restored["notes"][0]["starred"], true, "it came back with its star");
+
+    // Several at once are taken back at once.
+    laptop.done(&["add", "second"]);
+    let notes = json(&laptop.done(&["--json", "log"]));
+    let ids = [0, 1].map(|at| notes["notes"][at]["id"].as_str().unwrap().to_owned());
+    laptop.done(&["rm", &ids[0], &ids[1]]);
+    assert_eq!(laptop.suibi(&["log"]).status.code(), Some(1));
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 0
+    ✓ undone: deleted 2026-11-23 09:05 · #15 · 3f9ac1
+      buy tea
+    ✓ undone: deleted 2026-11-23 09:05 · #16 · 3f9ac1
+      second
+      to take this back as well: suibi undo
+    ");
+    let texts = |log: &Value| [0, 1].map(|at| log["notes"][at]["text"].clone());
+    assert_eq!(texts(&json(&laptop.done(&["--json", "log"]))), texts(&notes));
+}
+
+#[test]
+fn nothing_is_taken_back_of_what_another_device_has_changed_since() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    let phone = Device::new("手机", place.address);
+    laptop.done(&["buy", "milk"]);
+    phone.in_step();
+    phone.done(&["edit", "last", "buy", "milk", "and", "bread"]);
+    insta::assert_snapshot!(laptop.told(&["undo"]), @"
+    --- 1
+    error: note '#1' was changed by another device since; nothing was taken back
+    hint: see what it says now: suibi show '#1'; each change: suibi history '#1'
+    ");
+    insta::assert_snapshot!(phone.told(&["undo"]), @"
+    --- 0
+    ✓ undone: edited 2026-11-23 09:05 · #3 · 3f9ac1
+      buy milk
+      it says this again; to take this back as well: suibi undo
+    ");
+}
+
+#[test]
+fn a_star_is_seen_found_and_stays_over_edits_and_merges() {
+    let (_place, _server, devices) =
+        apart("buy milk", &["star", "last"], &["edit", "last", "buy", "milk", "and", "tea"]);
+    for device in &devices {
+        let log = json(&device.done(&["--json", "log"]));
+        assert_eq!(log["notes"][0]["text"], "buy milk and tea");
+        assert_eq!(log["notes"][0]["starred"], true, "on {}", device.name);
+    }
+    let [laptop, phone] = devices;
+    phone.done(&["edit", "last", "buy", "tea"]);
+    phone.done(&["add", "plain"]);
+    insta::assert_snapshot!(phone.told(&["star", "last"]), @"
+    --- 0
+    ✓ starred 2026-11-23 09:05 · #6 · 3f9ac1
+      plain
+    ");
+    insta::assert_snapshot!(phone.told(&["star", "last"]), @"
+    --- 0
+    note '#5' has a star already
+    ");
+    insta::assert_snapshot!(phone.told(&["unstar", "last"]), @"
+    --- 0
+    ✓ unstarred 2026-11-23 09:05 · #7 · 3f9ac1
+      plain
+    ");
+    insta::assert_snapshot!(phone.told(&["history", "last"]), @"
+    2026-11-23 09:05 written on 手机 · #5 · 3f9ac1
+      + plain
+
+    2026-11-23 09:05 starred on 手机 · #6 · 3f9ac1
+
+    2026-11-23 09:05 unstarred on 手机 · #7 · 3f9ac1
+    --- 0
+    ");
+    laptop.in_step();
+    assert!(laptop.done(&["verify"]).status.success());
+}
+
+#[test]
+fn the_numbers_of_a_listing_name_its_notes_in_the_next_command() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    for text in ["first", "second", "third", "fourth"] {
+        laptop.done(&["add", text]);
+    }
+    laptop.done(&["rm", "#1"]);
+    // Without a listing it is a receipt's.
+    assert!(laptop.done(&["show", "3"]).out.contains("third"));
+    let line = "suibi log; suibi star 3; suibi rm 1 2; suibi edit 3 the fourth; suibi log";
+    let terminal = Terminal::open_line(&laptop.home, line, &[("SUIBI_NOW", NOW)]);
+    let screen = terminal.expect("ended 0");
+    insta::assert_snapshot!(masked(&screen), @"
+    2026-11-23 Monday · today
+     1  09:05  second
+     2  09:05  third
+     3  09:05  fourth
+    ✓ starred 2026-11-23 09:05 · #6 · 3f9ac1
+      fourth
+    ✓ deleted 2026-11-23 09:05 · #7 · 3f9ac1
+      second
+      to bring it back: suibi restore '#2'
+    ✓ deleted 2026-11-23 09:05 · #8 · 3f9ac1
+      third
+      to bring it back: suibi restore '#3'
+    3 is 2026-11-23 09:05 fourth
+    ✓ edited 2026-11-23 09:05 · #9 · 3f9ac1
+    2026-11-23 Monday · today
+     1  09:05  ★ the fourth
+    ended 0
+    ");
 }

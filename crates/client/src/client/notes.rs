@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use suibi_coap::{Code, Request};
-use suibi_journal::{Body, Extras, Hash, NoteId, NoteName, Revision, fold};
+use suibi_journal::{
+    Body, Extra, Extras, Folded, Hash, NoteId, NoteName, NoteTime, Revision, extra, fold,
+};
 use suibi_store::{Expect, JournalId, NoteRefused, Write, etag};
 
 use super::{ADD_MARGIN, ADD_WITHIN, Client, now};
@@ -44,7 +46,7 @@ impl Client {
         seen: &[Hash],
         text: &str,
     ) -> Result<Written, ClientError> {
-        self.rewrite(note, seen, Body::Text(text.to_owned()))
+        self.rewrite(note, seen, Body::Text(text.to_owned()), Extras::new())
     }
 
     /// Deletes a note, as [`Client::edit`] gives it another text. Its texts stay in its history; see
@@ -54,7 +56,52 @@ impl Client {
     ///
     /// Those of [`Client::edit`].
     pub fn remove(&mut self, note: NoteId, seen: &[Hash]) -> Result<Written, ClientError> {
-        self.rewrite(note, seen, Body::Deleted)
+        self.rewrite(note, seen, Body::Deleted, Extras::new())
+    }
+
+    /// Marks a note with a star, or takes the star away, as [`Client::edit`] gives it another text; `text` is the one
+    /// that it has.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::edit`].
+    pub fn star(
+        &mut self,
+        note: NoteId,
+        seen: &[Hash],
+        text: &str,
+        is_starred: bool,
+    ) -> Result<Written, ClientError> {
+        let star = Extras::from([(extra::STAR.to_owned(), Extra::Bool(is_starred))]);
+        self.rewrite(note, seen, Body::Text(text.to_owned()), star)
+    }
+
+    /// The newest change that was written on this device, and its note. None before the first one, and none right
+    /// after a fork, whose changes went to a chain of their own.
+    ///
+    /// # Errors
+    ///
+    /// When the replica cannot be read.
+    pub fn last_own(&mut self) -> Result<Option<(NoteId, Hash)>, ClientError> {
+        Ok(self.store.newest_own()?)
+    }
+
+    /// Makes a note what it was before a change, with the same promise as [`Client::add`]. `seen`: its heads as in
+    /// [`Client::edit`], none where it is deleted. What has come to its extras since stays unless `before` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::edit`].
+    pub fn put_back(
+        &mut self,
+        note: NoteId,
+        seen: &[Hash],
+        before: Folded,
+    ) -> Result<Written, ClientError> {
+        let mut extras = before.extras;
+        // When it was written is said anew.
+        extras.insert(extra::WRITTEN.to_owned(), Extra::Text(now()?.to_string()));
+        self.replace(note, seen, before.body, Some(before.time), extras)
     }
 
     /// Brings a deleted note back, with the text and the time that it had last, as an edit like any other.
@@ -99,20 +146,40 @@ impl Client {
         }
     }
 
-    fn rewrite(&mut self, note: NoteId, seen: &[Hash], body: Body) -> Result<Written, ClientError> {
+    fn rewrite(
+        &mut self,
+        note: NoteId,
+        seen: &[Hash],
+        body: Body,
+        extras: Extras,
+    ) -> Result<Written, ClientError> {
+        self.replace(note, seen, body, None, extras)
+    }
+
+    fn replace(
+        &mut self,
+        note: NoteId,
+        seen: &[Hash],
+        body: Body,
+        time: Option<NoteTime>,
+        extras: Extras,
+    ) -> Result<Written, ClientError> {
         let deadline = Instant::now() + ADD_WITHIN - ADD_MARGIN;
         let mut seen = seen.to_vec();
         seen.sort_unstable();
         let write = Write::Note {
             id: Some(note),
-            expect: Expect::Heads(vec![etag(&seen)]),
+            expect: match seen.is_empty() {
+                true => Expect::Absent,
+                false => Expect::Heads(vec![etag(&seen)]),
+            },
             body,
-            time: None,
-            extras: Extras::new(),
+            time,
+            extras,
             now: now()?,
         };
         match self.write(write, deadline) {
-            Err(ClientError::Note(NoteRefused::PreconditionFailed)) => {
+            Err(ClientError::Note(NoteRefused::PreconditionFailed | NoteRefused::Exists(_))) => {
                 Err(ClientError::Changed(note))
             }
             written => written,

@@ -1,7 +1,7 @@
 //! What a replica keeps beside the notes: the outbox, the receipts, and how far it has read.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use suibi_journal::{ChainId, Cursor, Entry, FeedPage, Head, Receipt};
+use suibi_journal::{ChainId, Change, Cursor, Entry, FeedPage, Hash, Head, NoteId, Receipt};
 
 use super::batch::Batch;
 use super::own::OWN_CHAIN;
@@ -42,6 +42,29 @@ impl SqliteStore {
     /// The chain that this replica writes, once it has written.
     pub fn own_chain(&mut self) -> Result<Option<ChainId>, StoreError> {
         Ok(meta(&self.conn, OWN_CHAIN)?.and_then(|text| text.parse().ok()))
+    }
+
+    /// The newest change of the own chain, and its note. None before the first one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn newest_own(&mut self) -> Result<Option<(NoteId, Hash)>, StoreError> {
+        let Some(chain) = self.own_chain()? else { return Ok(None) };
+        // No index has chains and places: it is looked for from the end, where it usually is.
+        let mut statement = self.conn.prepare_cached(
+            "SELECT map, hash FROM changes
+             WHERE chain = (SELECT id FROM chains WHERE chain = ?1)
+             ORDER BY position DESC LIMIT 1",
+        )?;
+        let found = statement
+            .query_row([chain.as_bytes()], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, Hash::from_bytes(row.get(1)?)))
+            })
+            .optional()?;
+        let Some((map, hash)) = found else { return Ok(None) };
+        let change = Change::decode(&map)
+            .map_err(|error| StoreError::Corrupt(format!("a change: {error}")))?;
+        Ok(Some((change.note, hash)))
     }
 
     /// Takes the acknowledged changes out of the outbox. Receipts for others are ignored.

@@ -1,5 +1,7 @@
 written = written
 edited = edited
+starred = starred
+unstarred = unstarred
 deleted = deleted
 restored = restored
 erased = erased

@@ -8,3 +8,5 @@ ambiguous-hint =
     say which by its id, or by more digits:
     { $notes }
 more = … and { $count } more
+# Which note a short number of the last listing means.
+number-is = { $number } is { $time } { $text }

@@ -1,5 +1,7 @@
 written = 写下
 edited = 修改
+starred = 加星标
+unstarred = 去星标
 deleted = 删除
 restored = 恢复
 erased = 抹去

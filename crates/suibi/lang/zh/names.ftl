@@ -8,3 +8,4 @@ ambiguous-hint =
     请用编号或更多位数指明：
     { $notes }
 more = ……还有 { $count } 条
+number-is = { $number } 是 { $time } { $text }

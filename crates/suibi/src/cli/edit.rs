@@ -7,11 +7,12 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::Args;
 
-use super::names::{find, note_word, one_name};
+use super::names::{find, note_word, one_name, spelled_out};
 use super::{Context, add};
 use crate::failure::{Exit, Failure};
 use crate::render::json::EditedJson;
 use crate::render::saved::done;
+use crate::render::style::DIM;
 use crate::say::{edit as say, saved as deed};
 use crate::session::{self, Session};
 use crate::story::{Story, minute, written_at};
@@ -37,8 +38,9 @@ pub(super) struct EditArgs {
 }
 
 const EXAMPLES: &str = "\
-NOTE is `last`, the number of a receipt (1284 or '#1284'), its six digits
-(3f9ac1), a whole receipt, or a note's id or the beginning of it.
+NOTE is `last`, the number that the last listing in this terminal gave it (3),
+the number of a receipt ('#1284', or 1284), its six digits (3f9ac1), a whole
+receipt, or a note's id or the beginning of it.
 
 Nothing is overwritten: what the note said before stays in its history. A note
 that was written apart on two devices is shown with both versions; what you save
@@ -61,6 +63,9 @@ pub(super) fn run(args: EditArgs, context: &mut Context) -> Result<Exit, Failure
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
     let story = find(&name, &mut session)?;
+    if let Some(note) = spelled_out(&name, &story, &session)? {
+        context.ui.say(format_args!("{DIM}{note}{DIM:#}"));
+    }
     check(&story)?;
     if let Some(given) = given {
         return write(&story, &given, None, &mut session, context);
@@ -96,7 +101,7 @@ fn given(words: &[OsString]) -> Result<Option<String>, Failure> {
 }
 
 /// Why a note cannot be edited.
-fn check(story: &Story) -> Result<(), Failure> {
+pub(super) fn check(story: &Story) -> Result<(), Failure> {
     let name = story.name();
     if story.is_purged() {
         return Err(

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::Path;
 
 use clap::Args;
 use suibi_journal::{Day, Note, Query};
@@ -13,6 +14,7 @@ use super::{Context, shape};
 use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
+use crate::numbers::{self, Numbers};
 use crate::render::json::NotesJson;
 use crate::render::listing::{self, Listing};
 use crate::say::list as say;
@@ -279,12 +281,21 @@ fn pieces(days: &[(Day, u64)], size: u64) -> Vec<(Day, Day)> {
     pieces
 }
 
+/// All that there is to print, so that numbers count from one.
 fn print(notes: Vec<Note>, shown: &Shown, context: &mut Context) -> Result<(), Failure> {
     if context.ui.json {
         context.ui.json(&NotesJson::new(notes.into_iter().map(Ok::<_, Infallible>)))?;
     } else {
-        let page = listing(shown, context)?.render(&notes);
+        let listing = listing(shown, context)?;
+        let is_numbered = context.ui.is_terminal() && notes.len() <= numbers::MOST;
+        let page = match is_numbered {
+            true => listing.render_numbered(&notes),
+            false => listing.render(&notes),
+        };
         context.ui.out().write_all(page.as_bytes())?;
+        if is_numbered {
+            keep_numbers(&notes, &context.settings.journal_dir()?)?;
+        }
     }
     context.ui.flush()?;
     Ok(())
@@ -293,6 +304,15 @@ fn print(notes: Vec<Note>, shown: &Shown, context: &mut Context) -> Result<(), F
 fn listing(shown: &Shown, context: &Context) -> Result<Listing, Failure> {
     let (today, ui) = (clock::today()?, &context.ui);
     Ok(Listing { today, width: ui.width(), source: shown.source, marks: ui.is_terminal() })
+}
+
+/// The next command may call these notes by their numbers.
+fn keep_numbers(notes: &[Note], data_dir: &Path) -> Result<(), Failure> {
+    let numbers = Numbers::new(notes.iter().map(|note| note.id));
+    if let Err(error) = numbers.keep(data_dir, clock::now()?.millis()) {
+        tracing::debug!(%error, "the numbers are for the eyes only");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -16,19 +16,21 @@ mod invite;
 mod join;
 pub(crate) mod list;
 mod man;
-mod names;
+pub(crate) mod names;
 mod owner;
 mod piped;
 mod progress;
 mod purge;
-mod remove;
+pub(crate) mod remove;
 mod serve;
 mod shape;
 mod shells;
 mod show;
+pub(crate) mod star;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod tags;
+pub(crate) mod undo;
 mod verify;
 mod watch;
 
@@ -144,6 +146,12 @@ enum Command {
     Rm(remove::RemoveArgs),
     /// Bring deleted notes back
     Restore(remove::RestoreArgs),
+    /// Take back what was done last on this device
+    Undo(undo::UndoArgs),
+    /// Mark notes with a star
+    Star(star::StarArgs),
+    /// Take the star away again
+    Unstar(star::StarArgs),
     /// Erase a note for good, everywhere
     Purge(purge::PurgeArgs),
     /// Print the tags and how many notes have each
@@ -395,6 +403,9 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Edit(args)) => edit::run(args, &mut context),
         Some(Command::Rm(args)) => remove::remove(args, &mut context),
         Some(Command::Restore(args)) => remove::restore(args, &mut context),
+        Some(Command::Undo(args)) => undo::run(args, &mut context),
+        Some(Command::Star(args)) => star::star(args, &mut context),
+        Some(Command::Unstar(args)) => star::unstar(args, &mut context),
         Some(Command::Purge(args)) => purge::run(args, &mut context),
         Some(Command::Tags) => tags::run(&mut context),
         Some(Command::Sync) => sync::run(&mut context),

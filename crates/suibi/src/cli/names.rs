@@ -14,8 +14,9 @@ use crate::story::{Story, minute};
 
 /// What NOTE may be, for the help of each command that takes one.
 pub(super) const NOTE_HELP: &str = "\
-NOTE is `last`, the number of a receipt (1284 or '#1284'), its six digits
-(3f9ac1), a whole receipt, or a note's id or the beginning of it.";
+NOTE is `last`, the number that the last listing in this terminal gave it (3),
+the number of a receipt ('#1284', or 1284), its six digits (3f9ac1), a whole
+receipt, or a note's id or the beginning of it.";
 
 /// So many notes that one name could mean are listed.
 const MOST_LISTED: usize = 10;
@@ -32,7 +33,7 @@ pub(super) fn note_word(text: &str) -> Result<String, String> {
 }
 
 /// The notes that these words name; `1284 · 3f9ac1` in three words is one.
-pub(super) fn names(words: &[String]) -> Result<Vec<NoteName>, Failure> {
+pub(crate) fn names(words: &[String]) -> Result<Vec<NoteName>, Failure> {
     let mut spelled: Vec<String> = Vec::new();
     let mut goes_on = false;
     for word in words {
@@ -77,7 +78,15 @@ pub(super) fn one_name(command: &str, words: &[String]) -> Result<NoteName, Fail
 ///
 /// No such note here, or several.
 pub(super) fn find(name: &NoteName, session: &mut Session) -> Result<Story, Failure> {
-    let found = session.find(name)?;
+    // What the screen shows goes before a receipt of the same number; `#3` is always a receipt.
+    let listed = match name {
+        NoteName::Number { position, .. } => session.numbered(*position)?,
+        _ => None,
+    };
+    let found = match listed {
+        Some(note) => vec![note],
+        None => session.find(name)?,
+    };
     let mut stories = Vec::new();
     for id in found {
         stories.extend(session.story(id)?);
@@ -88,8 +97,22 @@ pub(super) fn find(name: &NoteName, session: &mut Session) -> Result<Story, Fail
     stories.pop().ok_or_else(|| missing(name))
 }
 
+/// `3 is 2026-11-23 09:05 bought milk`, for a name that is the number of a listing; nothing for others.
+pub(super) fn spelled_out(
+    name: &NoteName,
+    story: &Story,
+    session: &Session,
+) -> Result<Option<String>, Failure> {
+    let NoteName::Number { position, .. } = name else { return Ok(None) };
+    let is_it = session.numbered(*position)? == Some(story.id);
+    Ok(is_it.then(|| {
+        let text = beginning(story.text(), 3 * TEXT_COLUMNS / 2);
+        say::NumberIs { number: position, time: minute(story.folded.time), text }.to_string()
+    }))
+}
+
 /// All of them, each once, in the order in which they were named. Nothing is done unless all are found.
-pub(super) fn find_all(names: &[NoteName], session: &mut Session) -> Result<Vec<Story>, Failure> {
+pub(crate) fn find_all(names: &[NoteName], session: &mut Session) -> Result<Vec<Story>, Failure> {
     let mut stories: Vec<Story> = Vec::new();
     for name in names {
         let story = find(name, session)?;

@@ -7,8 +7,8 @@ use serde::Serialize;
 use suibi_client::{ClientError, SyncError};
 use suibi_coap::Code;
 
+use super::Context;
 use super::names::{NOTE_HELP, find, note_word, one_name};
-use super::{Context, shape};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
@@ -86,7 +86,7 @@ fn tell(story: &Story, here: bool, context: &mut Context) -> Result<Exit, Failur
 fn is_meant(story: &Story, context: &Context) -> Result<bool, Failure> {
     let ui = &context.ui;
     if !ui.can_ask() {
-        let name = shape::quoted(&[story.name().into()]);
+        let name = story.name();
         return Err(Failure::usage(say::Nobody).hint(say::NobodyHint { name }));
     }
     let (width, _) = ui.talk_size().unwrap_or((80, 24));

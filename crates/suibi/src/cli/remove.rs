@@ -8,6 +8,7 @@ use suibi_journal::Note;
 use super::Context;
 use super::edit::{changed_meanwhile, end};
 use super::names::{NOTE_HELP, find_all, names, note_word};
+use super::undo::Together;
 use crate::failure::{Exit, Failure};
 use crate::render::json::WrittenJson;
 use crate::render::saved::done;
@@ -40,6 +41,15 @@ pub(super) struct RestoreArgs {
 
 pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Failure> {
     let (mut session, stories) = look(&args.notes, context)?;
+    remove_all(stories, &mut session, context)
+}
+
+/// Deletes these notes.
+pub(crate) fn remove_all(
+    stories: Vec<Story>,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
     let mut after = Vec::new();
     for story in stories {
         let name = story.name();
@@ -49,17 +59,27 @@ pub(super) fn remove(args: RemoveArgs, context: &mut Context) -> Result<Exit, Fa
             context.ui.say(say::DeletedBefore { name });
         } else {
             let wrote = session.remove(&story)?;
-            let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, &mut session)?) };
+            let Some(wrote) = wrote else { return Err(changed_meanwhile(&story, session)?) };
             tell(deed::Deleted, &story, &wrote, context);
             after.push(wrote);
             context.ui.say(format_args!("{DIM}  {}{DIM:#}", say::BringBack { name }));
         }
     }
-    finish(after, &mut session, context)
+    together(&after, session);
+    finish(after, session, context)
 }
 
 pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, Failure> {
     let (mut session, stories) = look(&args.notes, context)?;
+    restore_all(stories, &mut session, context)
+}
+
+/// Brings these notes back.
+pub(crate) fn restore_all(
+    stories: Vec<Story>,
+    session: &mut Session,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
     if let Some(erased) = stories.iter().find(|story| story.is_purged()) {
         return Err(Failure::new(Exit::NothingMatched, say::NothingLeft { name: erased.name() })
             .hint(say::BackupHint));
@@ -71,15 +91,23 @@ pub(super) fn restore(args: RestoreArgs, context: &mut Context) -> Result<Exit, 
             continue;
         }
         let Some(wrote) = session.restore(&story)? else {
-            return Err(changed_meanwhile(&story, &mut session)?);
+            return Err(changed_meanwhile(&story, session)?);
         };
         tell(deed::Restored, &story, &wrote, context);
         after.push(wrote);
     }
-    finish(after, &mut session, context)
+    together(&after, session);
+    finish(after, session, context)
 }
 
-fn look(words: &[String], context: &Context) -> Result<(Session, Vec<Story>), Failure> {
+/// One undo takes back what was done to several notes.
+pub(super) fn together(after: &[Wrote], session: &Session) {
+    if after.len() > 1 {
+        Together::of(after.iter().map(|wrote| &wrote.story)).keep(session.data_dir());
+    }
+}
+
+pub(super) fn look(words: &[String], context: &Context) -> Result<(Session, Vec<Story>), Failure> {
     let names = names(words)?;
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
@@ -87,7 +115,7 @@ fn look(words: &[String], context: &Context) -> Result<(Session, Vec<Story>), Fa
     Ok((session, stories))
 }
 
-fn tell(deed: impl Display, story: &Story, wrote: &Wrote, context: &Context) {
+pub(super) fn tell(deed: impl Display, story: &Story, wrote: &Wrote, context: &Context) {
     if let Some(trouble) = &wrote.trouble {
         context.ui.complain(trouble);
     }
@@ -99,7 +127,7 @@ fn tell(deed: impl Display, story: &Story, wrote: &Wrote, context: &Context) {
     context.ui.say(format_args!("  {}", beginning(story.text(), TEXT_COLUMNS)));
 }
 
-fn finish(
+pub(super) fn finish(
     after: Vec<Wrote>,
     session: &mut Session,
     context: &mut Context,

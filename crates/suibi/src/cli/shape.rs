@@ -22,6 +22,9 @@ pub(super) const COMMANDS: &[&str] = &[
     "edit",
     "rm",
     "restore",
+    "undo",
+    "star",
+    "unstar",
     "purge",
     "tags",
     "sync",
@@ -45,7 +48,7 @@ pub(super) const COMMANDS: &[&str] = &[
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
-pub(super) const RESERVED: &[&str] = &["undo", "stats", "import", "export"];
+pub(super) const RESERVED: &[&str] = &["stats", "import", "export"];
 
 /// Global options that take their value from the next word.
 pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color", "--lang"];
@@ -233,7 +236,7 @@ mod tests {
             ("--server=coap://h log", "command: --server=coap://h log"),
             ("-q --data-dir log milk", "command: -q --data-dir log add -- milk"),
             ("-q -- --json", "command: -q add -- --json"),
-            ("undo", "refused"),
+            ("stats", "refused"),
             ("milk --json", "refused"),
             ("edit 1284 milk --json", "refused"),
             ("edit 1284 --json milk", "command: edit 1284 --json milk"),

@@ -14,6 +14,9 @@ pub(super) enum Line {
     Search(String),
     /// The notes; what narrows them, or how many of the newest.
     Log(String),
+    Undo,
+    /// Something is done with notes, which these words name.
+    With(Deed, Vec<String>),
     Sync,
     Status,
     Quit,
@@ -21,6 +24,16 @@ pub(super) enum Line {
     Misused(&'static str),
     /// `/word` that is no command. Nothing is kept.
     Unknown(String),
+}
+
+/// What can be done with notes at the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deed {
+    Show,
+    Star,
+    Unstar,
+    Remove,
+    Restore,
 }
 
 impl Line {
@@ -47,6 +60,15 @@ impl Line {
         match (word, rest) {
             ("help" | "h" | "?", "") => Self::Help,
             ("today" | "t", filter) => Self::Today(filter.to_owned()),
+            ("undo" | "u", "") => Self::Undo,
+            ("show" | "star" | "unstar" | "rm" | "restore", "") => {
+                Self::Misused("which note? its number in the last listing, as in /rm 3, or last")
+            }
+            ("show", notes) => Self::With(Deed::Show, words(notes)),
+            ("star", notes) => Self::With(Deed::Star, words(notes)),
+            ("unstar", notes) => Self::With(Deed::Unstar, words(notes)),
+            ("rm", notes) => Self::With(Deed::Remove, words(notes)),
+            ("restore", notes) => Self::With(Deed::Restore, words(notes)),
             ("sync" | "s", "") => Self::Sync,
             ("status", "") => Self::Status,
             ("quit" | "q" | "exit", "") => Self::Quit,
@@ -55,12 +77,18 @@ impl Line {
             ("search", words) => Self::Search(words.to_owned()),
             ("on", "") => Self::Misused("/on needs a day, as in /on yesterday or /on 11-23"),
             ("on", day) => Self::On(day.to_owned()),
-            ("help" | "h" | "?" | "sync" | "s" | "status" | "quit" | "q" | "exit", _) => {
-                Self::Misused("that command stands alone on its line")
-            }
+            (
+                "help" | "h" | "?" | "undo" | "u" | "sync" | "s" | "status" | "quit" | "q" | "exit",
+                _,
+            ) => Self::Misused("that command stands alone on its line"),
             _ => Self::Unknown(word.to_owned()),
         }
     }
+}
+
+/// Words, without the quotes that a shell would have taken away.
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()
 }
 
 /// What `/help` prints.
@@ -71,9 +99,11 @@ pub(super) const HELP: &str = "  Each line is a note. Tags are #tag and @tag.
   /search WORDS     notes with these words   s      exchange notes now
   /log [N]          all notes, or newest N   q      leave
                     each takes #tag, --not WORD, --since WHEN, -n N …
-  /sync             exchange notes now
-  /status           where the notes are      Ctrl-C clears the line
-  /quit             leave                    Ctrl-D leaves
+  /undo             take back the last thing
+  /rm N  /show N    the note numbered N in the last listing; so /restore N,
+  /star N           /unstar N
+  /sync             exchange notes now       Ctrl-C clears the line
+  /status           where the notes are      Ctrl-D leaves
   //text            a note that begins with /";
 
 #[cfg(test)]
@@ -102,6 +132,9 @@ mod tests {
             ("/log", Line::Log(String::new())),
             ("/log 20", Line::Log("20".into())),
             ("/log last week #shop", Line::Log("last week #shop".into())),
+            ("/undo", Line::Undo),
+            ("/undo it", Line::Misused("that command stands alone on its line")),
+            ("/rm 3 '#7'", Line::With(Deed::Remove, vec!["3".into(), "#7".into()])),
             ("/quit", Line::Quit),
             ("/quit now", Line::Misused("that command stands alone on its line")),
             ("/usr/bin is full", Line::Unknown("usr/bin".into())),

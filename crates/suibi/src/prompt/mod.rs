@@ -16,20 +16,22 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use suibi_client::LiveEvent;
-use suibi_journal::Query;
+use suibi_journal::{Note, Query};
 
 use crate::cli::filter::{self, Filter, NoFilter};
 use crate::cli::list::phrases;
-use crate::cli::{Context, add, status, sync};
+use crate::cli::{Context, add, names, remove, star, status, sync, undo};
 use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::happened::Happened;
+use crate::numbers::{self, Numbers};
 use crate::render::listing::Listing;
+use crate::render::story;
 use crate::render::style::DIM;
 use crate::session::{self, Session, Written};
 use editor::{Editor, Typed};
-use line::{HELP, Line};
+use line::{Deed, HELP, Line};
 use news::News;
 
 /// So many notes are shown at the start.
@@ -82,7 +84,7 @@ impl Prompt<'_> {
         if notes.is_empty() {
             anstream::println!("No notes yet. Each line that you write is one; Enter keeps it.");
         }
-        anstream::println!("{}", self.listing()?.render(&notes));
+        self.print(&notes)?;
         anstream::println!("{}", status::place(&self.session, named(self.context)?.as_deref()));
         anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
         Ok(())
@@ -192,6 +194,10 @@ impl Prompt<'_> {
                 let filter = args.with_count(&words).map_err(no_filter)?.filter()?;
                 self.list(&filter, if line.is_empty() { "no notes yet" } else { NO_MATCH })?;
             }
+            Line::Undo => {
+                undo::undo(&mut self.session, self.context)?;
+            }
+            Line::With(deed, words) => self.with(deed, &words)?,
             Line::Sync => {
                 let moved = self.session.sync(|_| {})?;
                 anstream::println!("{}", sync::line(&moved, self.session.rights()));
@@ -217,8 +223,41 @@ impl Prompt<'_> {
         if notes.is_empty() {
             anstream::println!("{DIM}{empty}{DIM:#}");
         } else {
-            anstream::println!("{}", self.listing()?.render(&notes));
+            self.print(&notes)?;
         }
+        Ok(())
+    }
+
+    /// Notes with their numbers, which are good for the next commands.
+    fn print(&mut self, notes: &[Note]) -> Result<(), Failure> {
+        let listing = self.listing()?;
+        if notes.len() > numbers::MOST {
+            anstream::println!("{}", listing.render(notes));
+            return Ok(());
+        }
+        anstream::println!("{}", listing.render_numbered(notes));
+        self.session.set_numbers(Numbers::new(notes.iter().map(|note| note.id)));
+        Ok(())
+    }
+
+    /// Does something with the notes that these words name.
+    fn with(&mut self, deed: Deed, words: &[String]) -> Result<(), Failure> {
+        let names = names::names(words)?;
+        let stories = names::find_all(&names, &mut self.session)?;
+        let listing = self.listing()?;
+        let (session, context) = (&mut self.session, &mut *self.context);
+        match deed {
+            Deed::Show => {
+                for story in &stories {
+                    anstream::println!("{}", story::whole(story, &listing));
+                }
+                return Ok(());
+            }
+            Deed::Star => star::mark(true, stories, session, context)?,
+            Deed::Unstar => star::mark(false, stories, session, context)?,
+            Deed::Remove => remove::remove_all(stories, session, context)?,
+            Deed::Restore => remove::restore_all(stories, session, context)?,
+        };
         Ok(())
     }
 

@@ -29,6 +29,7 @@ pub(crate) struct NoteJson {
     device: String,
     source: Option<String>,
     conflict: bool,
+    starred: bool,
     /// Deleted by a device that had not seen the last edit.
     undeleted: bool,
     waiting: bool,
@@ -53,6 +54,7 @@ impl From<&Note> for NoteJson {
             device: note.device.clone(),
             source: note.source.clone(),
             conflict: note.conflict,
+            starred: note.starred,
             undeleted: note.undeleted,
             waiting: note.waiting,
             receipt: note.receipt.as_ref().map(|(position, hash)| ReceiptJson {

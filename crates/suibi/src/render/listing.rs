@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 use suibi_journal::{Day, Note, tags};
 
-use super::style::{DAY, DIM, TAG, WAITING};
+use super::style::{DAY, DIM, NUMBER, STAR, TAG, WAITING};
 use super::wrap::{columns, harmless, wrap};
 use crate::day_words;
 use crate::say::listing as say;
@@ -40,10 +40,20 @@ impl Listing {
 
     /// The same of a piece of a longer listing, in which sources have so many columns.
     pub(crate) fn render_piece(&self, notes: &[Note], source_columns: usize) -> String {
+        self.render_with(notes, source_columns, None)
+    }
+
+    /// All with a number before each note, for the next command; the first one is 1.
+    pub(crate) fn render_numbered(&self, notes: &[Note]) -> String {
+        let digits = notes.len().to_string().len().max(2);
+        self.render_with(notes, widest_source(notes), Some(digits))
+    }
+
+    fn render_with(&self, notes: &[Note], source_columns: usize, digits: Option<usize>) -> String {
         let source_columns = self.source.then_some(source_columns);
         let mut page = String::new();
         let mut day = None;
-        for note in notes {
+        for (at, note) in notes.iter().enumerate() {
             if day != Some(note.time.day()) {
                 if day.is_some() {
                     page.push('\n');
@@ -52,7 +62,8 @@ impl Listing {
                 page.push_str(&self.header(note.time.day()));
                 page.push('\n');
             }
-            page.push_str(&self.note(note, source_columns));
+            let number = digits.map(|digits| format!("{:>digits$}", at + 1));
+            page.push_str(&self.note_with(note, source_columns, number.as_deref()));
         }
         page
     }
@@ -67,14 +78,30 @@ impl Listing {
 
     /// One note with its newline; `source_columns` is how wide the source's column is.
     pub(crate) fn note(&self, note: &Note, source_columns: Option<usize>) -> String {
+        self.note_with(note, source_columns, None)
+    }
+
+    fn note_with(
+        &self,
+        note: &Note,
+        source_columns: Option<usize>,
+        number: Option<&str>,
+    ) -> String {
         let (hour, minute) = note.time.hour_minute();
         let mut line = format!("{DIM}{hour:02}:{minute:02}{DIM:#}  ");
         let mut indent = 7;
+        if let Some(number) = number {
+            line.insert_str(0, &format!("{NUMBER}{number}{NUMBER:#}  "));
+            indent += number.len() + 2;
+        }
         if let Some(source_columns) = source_columns {
             let source = source(note);
             let padding = " ".repeat(source_columns.saturating_sub(columns(&source)));
             let _ = write!(line, "{DIM}{source}{DIM:#}{padding}  ");
             indent += source_columns + 2;
+        }
+        if self.marks && note.starred {
+            let _ = write!(line, "{STAR}★{STAR:#} ");
         }
         let text = harmless(&note.text);
         if columns(text.trim()) == 0 {

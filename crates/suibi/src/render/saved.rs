@@ -19,8 +19,8 @@ pub(crate) fn line(note: &Note, waiting: u64) -> String {
 /// `✓ edited 2026-11-23 09:05 @shop · #1290 · 77aa01`, or that this is known on this device only.
 pub(crate) fn done(deed: impl Display, note: &Note, waiting: u64) -> String {
     match note.receipt {
-        Some(_) => confirmed(deed, note),
-        None => kept(deed, waiting),
+        None if waiting > 0 => kept(deed, waiting),
+        _ => confirmed(deed, note),
     }
 }
 

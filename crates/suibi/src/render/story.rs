@@ -134,7 +134,7 @@ pub(crate) fn history(story: &Story, width: Option<usize>) -> String {
                 _ => String::new(),
             };
             let lines = changes(&before, after);
-            if lines.is_empty() {
+            if lines.is_empty() && !matches!(story.deed(at), Deed::Starred | Deed::Unstarred) {
                 let _ = writeln!(text, "  {DIM}{}{DIM:#}", say::Unchanged);
             }
             text.push_str(&changes::text(&lines, 2, width));

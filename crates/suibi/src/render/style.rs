@@ -6,6 +6,10 @@ use anstyle::{AnsiColor, Style};
 pub(crate) const DAY: Style = Style::new().bold();
 /// Times, sources, and other things beside the text.
 pub(crate) const DIM: Style = Style::new().dimmed();
+/// The short number of a note in a listing.
+pub(crate) const NUMBER: Style = AnsiColor::Blue.on_default();
+/// The star of a note.
+pub(crate) const STAR: Style = AnsiColor::Yellow.on_default();
 /// A tag inside a text.
 pub(crate) const TAG: Style = AnsiColor::Cyan.on_default();
 /// The mark of something that is safe on the server.

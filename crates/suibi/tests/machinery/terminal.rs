@@ -17,6 +17,13 @@ impl Terminal {
         Self::open_with(home, arguments, (80, 24), &[])
     }
 
+    /// The same with a shell that runs this line, in which `suibi` is the command.
+    pub(crate) fn open_line(home: &Home, line: &str, environment: &[(&str, &str)]) -> Self {
+        let suibi = env!("CARGO_BIN_EXE_suibi");
+        let program = format!("sh -c 'suibi() {{ {suibi} \"$@\"; }}; {line}'");
+        Self::open_program(home, &program, (80, 24), environment)
+    }
+
     /// The same of another size, columns first, and with further environment variables.
     pub(crate) fn open_with(
         home: &Home,

@@ -1,0 +1,15 @@
+nothing-done = 在这台设备上还没有做过什么
+erased = 随笔 { $name } 已彻底抹除，没有什么可撤销的了
+changed-since = 随笔 { $name } 之后又被另一台设备改过，什么也没有撤销
+changed-since-hint = 看它现在的内容：suibi show { $name }；看每一次改动：suibi history { $name }
+written = 已撤销新建
+edited = 已撤销编辑
+starred = 已撤销加星标
+unstarred = 已撤销去星标
+deleted = 已撤销删除
+restored = 已撤销恢复
+now-deleted = 随笔已删除，想反悔：suibi undo
+now-there = 随笔回来了，想反悔：suibi undo
+now-says = 内容又是这样了，想反悔：suibi undo
+again = 想反悔：suibi undo
+more = …… 还有 { $notes } 条
