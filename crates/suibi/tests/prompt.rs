@@ -41,6 +41,8 @@ fn each_line_is_a_note_and_words_of_the_exercise_are_commands() {
     let terminal = Terminal::open(&home, "");
     let screen = terminal.expect("? helps, Ctrl-D leaves.");
     assert!(screen.contains("我想买牛奶 @shop"), "{screen}");
+    // From here on the keys are its own; before, this one would end nothing.
+    terminal.expect("›");
     terminal.key("C-d");
     terminal.expect("ended 0");
     let hidden = Command::new("grep").arg("-rl").arg("nothing to keep").arg(home.path()).output();
