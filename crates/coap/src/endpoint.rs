@@ -151,7 +151,7 @@ impl Endpoint {
             }
             return;
         }
-        let message = match wire::decode(&short::copy(datagram)) {
+        let message = match wire::decode(&short::shared(datagram)) {
             Ok(message) => message,
             Err(error) => return self.on_malformed(peer, known, Some((kind, id)), error),
         };

@@ -124,4 +124,5 @@ pub use protection::{
 };
 pub use request::{Observe, Request};
 pub use response::Response;
+pub use short::shared;
 pub use timing::{RttEstimate, Timing};

@@ -11,7 +11,7 @@ struct Short<const N: usize> {
 impl<const N: usize> Short<N> {
     /// # Panics
     /// Above `N` bytes.
-    fn shared(bytes: &[u8]) -> Bytes {
+    fn put(bytes: &[u8]) -> Bytes {
         let mut short = Self { len: bytes.len(), bytes: [0; N] };
         short.bytes[..bytes.len()].copy_from_slice(bytes);
         Bytes::from_owner(short)
@@ -27,12 +27,13 @@ impl<const N: usize> AsRef<[u8]> for Short<N> {
 /// The longest that takes one allocation: as long as most datagrams with a note in them are.
 pub(crate) const MAX_LEN: usize = 256;
 
-/// A copy that is going to be shared, as slices of a message are.
-pub(crate) fn copy(bytes: &[u8]) -> Bytes {
+/// A copy that is going to be shared, as slices of a message are: up to 256 bytes take one allocation with the count of
+/// those who share them.
+pub fn shared(bytes: &[u8]) -> Bytes {
     match bytes.len() {
-        0..=64 => Short::<64>::shared(bytes),
-        65..=128 => Short::<128>::shared(bytes),
-        129..=MAX_LEN => Short::<MAX_LEN>::shared(bytes),
+        0..=64 => Short::<64>::put(bytes),
+        65..=128 => Short::<128>::put(bytes),
+        129..=MAX_LEN => Short::<MAX_LEN>::put(bytes),
         _ => Bytes::copy_from_slice(bytes),
     }
 }
@@ -45,7 +46,7 @@ mod tests {
     fn a_copy_of_any_length_has_the_same_bytes() {
         let bytes: Vec<u8> = (0..600_u32).map(|byte| byte as u8).collect();
         for len in 0..bytes.len() {
-            let copy = copy(&bytes[..len]);
+            let copy = shared(&bytes[..len]);
             assert_eq!(copy, bytes[..len]);
             assert_eq!(copy.slice(len / 3..), bytes[len / 3..len]);
         }

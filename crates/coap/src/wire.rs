@@ -160,7 +160,7 @@ pub fn encode(message: &Message) -> Bytes {
     let mut rest = &mut buf[..];
     put(&mut rest, message);
     let len = short::MAX_LEN - rest.len();
-    short::copy(&buf[..len])
+    short::shared(&buf[..len])
 }
 
 fn put(buf: &mut impl BufMut, message: &Message) {

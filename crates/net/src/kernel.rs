@@ -96,6 +96,11 @@ impl ReceiveBatch {
             .flatten()
     }
 
+    /// Whether there was room for no more; else all was taken that had arrived.
+    pub fn is_full(&self) -> bool {
+        self.messages.len() == BATCH
+    }
+
     /// How many datagrams there are.
     pub(crate) fn count(&self) -> usize {
         self.messages.iter().flatten().map(|message| message.count()).sum()

@@ -42,6 +42,30 @@ pub(crate) enum Who {
     Invite(u32),
 }
 
+/// Where a note comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A device, by its name.
+    Device(Arc<str>),
+    /// Somebody at this address.
+    Address(SocketAddr),
+}
+
+impl Source {
+    /// The name, or the address, as it is kept.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Device(name) => name.as_ref().to_owned(),
+            Self::Address(address) => {
+                // Room for most of them, as this is written for each note.
+                let mut text = String::with_capacity(24);
+                write!(text, "{address}").expect("writing to memory does not fail");
+                text
+            }
+        }
+    }
+}
+
 /// What a request needs a right for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
@@ -72,16 +96,11 @@ impl Caller {
         }
     }
 
-    /// What is kept with a note that comes in here: the device's name, else the address.
-    pub(crate) fn source(&self) -> String {
+    /// What is kept with a note that comes in here.
+    pub(crate) fn source(&self) -> Source {
         match &self.who {
-            Who::Device { name, .. } => name.as_ref().to_owned(),
-            _ => {
-                // Room for most of them, as this is written for each note.
-                let mut address = String::with_capacity(24);
-                write!(address, "{}", self.address).expect("writing to memory does not fail");
-                address
-            }
+            Who::Device { name, .. } => Source::Device(Arc::clone(name)),
+            _ => Source::Address(self.address),
         }
     }
 
@@ -208,10 +227,10 @@ mod tests {
 
     #[test]
     fn a_device_is_known_by_its_name_and_others_by_their_address() {
-        assert_eq!(device("read").source(), "phone");
+        assert_eq!(device("read").source().text(), "phone");
         assert_eq!(device("read").device(), Some("phone"));
         let local = caller(Who::Local, "read");
-        assert_eq!((local.source().as_str(), local.device()), ("192.0.2.1:5", None));
+        assert_eq!((local.source().text().as_str(), local.device()), ("192.0.2.1:5", None));
     }
 
     #[test]

@@ -5,15 +5,16 @@
 //!   handle_opened,  ──►│      │──► poll_stream, poll_bytes
 //!     handle_bytes, …  │ Core │
 //!   handle_timeout  ──►│      │──► poll_timeout
-//!   handle_done     ──►└──────┘──► poll_job ──► writer, reader
+//!   handle_done     ──►└──────┘──► jobs ──► writer, reader
 //!                          ▲                       │
 //!                          └────── Done ◄──────────┘
 //! ```
 //!
-//! After a batch of `handle_*`: [`Core::handle_timeout`], then drain [`Core::poll_job`], [`Core::poll_transmit`]
+//! After a batch of `handle_*`: [`Core::handle_timeout`], then drain [`Core::jobs`], [`Core::poll_transmit`]
 //! and [`Core::poll_stream`], then ask [`Core::poll_timeout`].
 
 use std::collections::VecDeque;
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,10 +57,21 @@ const MAX_WRITE_BYTES: usize = 32 << 20;
 /// Questions that may wait for the reader.
 const MAX_READS: usize = 4096;
 
-/// Something for another thread.
-pub(crate) enum Job {
-    Read(ReadJob),
-    Write(WriteJob),
+/// The reader learns of changes so long after the first of them: for the index they make no hurry, and waking it up for
+/// each commit would hold up the answers.
+const TELL_READER_AFTER: Duration = Duration::from_millis(20);
+
+/// What the other threads are to do, each in this order.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    pub(crate) writes: VecDeque<WriteJob>,
+    pub(crate) reads: VecDeque<ReadJob>,
+}
+
+impl Jobs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.reads.is_empty()
+    }
 }
 
 /// What the other threads have done.
@@ -118,8 +130,9 @@ pub(crate) struct Core {
     doors: Vec<Door>,
     streams: Streams,
     about: Arc<About>,
-    /// For the other threads.
-    jobs: VecDeque<Job>,
+    jobs: Jobs,
+    /// When the reader is to learn that there are changes.
+    tell_reader: Option<Instant>,
     /// There is to be nothing new.
     is_ending: bool,
     registry: Registry,
@@ -148,7 +161,8 @@ impl Core {
             doors,
             streams: Streams::default(),
             about,
-            jobs: VecDeque::new(),
+            jobs: Jobs::default(),
+            tell_reader: None,
             is_ending: false,
             registry,
             waiting: Tickets::new(),
@@ -187,8 +201,11 @@ impl Core {
                 self.on_events(now, number);
             }
         }
+        if self.tell_reader.take_if(|at| *at <= now).is_some() {
+            self.jobs.reads.push_back(ReadJob::Changed);
+        }
         if let Some(questions) = self.observers.poll_round(now) {
-            self.jobs.push_back(Job::Read(ReadJob::Observed(questions)));
+            self.jobs.reads.push_back(ReadJob::Observed(questions));
         }
         self.tend(now);
         self.on_stream_timeout(now);
@@ -205,7 +222,7 @@ impl Core {
                     for journal in changed {
                         self.observers.handle_change(journal);
                     }
-                    self.jobs.push_back(Job::Read(ReadJob::Changed));
+                    self.tell_reader.get_or_insert(now + TELL_READER_AFTER);
                 }
             }
             Done::Write(WriteDone::Access { change, result }) => {
@@ -222,19 +239,26 @@ impl Core {
         }
     }
 
-    /// A job that nobody does: its thread has panicked, and said why on standard error.
-    pub(crate) fn handle_lost(&mut self, now: Instant, job: Job) {
+    /// The jobs that are there are done by nobody: their thread has panicked, and said why on standard error.
+    pub(crate) fn handle_lost(&mut self, now: Instant) {
         let text = "a part of the server has failed; it has to be started again";
         let failed = Response::diagnostic(Code::INTERNAL_SERVER_ERROR, text);
-        match job {
-            Job::Write(WriteJob::Notes { ticket, .. })
-            | Job::Read(ReadJob::Request { ticket, .. } | ReadJob::History { ticket, .. }) => {
-                self.on_answer(now, ticket, failed);
+        let Jobs { writes, reads } = mem::take(&mut self.jobs);
+        for job in writes {
+            match job {
+                WriteJob::Notes { ticket, .. } => self.on_answer(now, ticket, failed.clone()),
+                WriteJob::Access { .. } => self.on_access_lost(now, failed.clone()),
             }
-            Job::Write(WriteJob::Access { .. }) => self.on_access_lost(now, failed),
-            Job::Read(ReadJob::Observed(_)) => self.observers.handle_refused_round(),
-            // Without a reader there is nobody to index either.
-            Job::Read(ReadJob::Changed) => {}
+        }
+        for job in reads {
+            match job {
+                ReadJob::Request { ticket, .. } | ReadJob::History { ticket, .. } => {
+                    self.on_answer(now, ticket, failed.clone());
+                }
+                ReadJob::Observed(_) => self.observers.handle_refused_round(),
+                // Without a reader there is nobody to index either.
+                ReadJob::Changed => {}
+            }
         }
         self.settle_streams(now);
     }
@@ -259,9 +283,9 @@ impl Core {
         self.on_stream_timeout(now);
     }
 
-    /// The next job for another thread. Those for one thread are to be done in this order.
-    pub(crate) fn poll_job(&mut self) -> Option<Job> {
-        self.jobs.pop_front()
+    /// What the other threads are to do; to be taken out.
+    pub(crate) fn jobs(&mut self) -> &mut Jobs {
+        &mut self.jobs
     }
 
     /// The next datagram to leave by this door.
@@ -276,7 +300,12 @@ impl Core {
     /// When to call [`Self::handle_timeout`].
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let timers = self.doors.iter().filter_map(Door::timeout);
-        let own = [self.observers.poll_timeout(), self.desk.poll_timeout(), self.stream_timeout()];
+        let own = [
+            self.observers.poll_timeout(),
+            self.desk.poll_timeout(),
+            self.stream_timeout(),
+            self.tell_reader,
+        ];
         timers.chain(own.into_iter().flatten()).min()
     }
 
@@ -315,7 +344,7 @@ impl Core {
                     return self.answer(now, asker, Problem::overloaded().into());
                 };
                 let ticket = self.wait(WaitsFor::Reader, place, asker);
-                self.jobs.push_back(Job::Read(ReadJob::History { ticket, style }));
+                self.jobs.reads.push_back(ReadJob::History { ticket, style });
             }
             Action::Keep { text, encoding, source, echo } => {
                 let payer = Payer::Host(limits::host(peer.address));
@@ -330,7 +359,7 @@ impl Core {
                 let writing = plain_note(time, text, encoding, source.to_string());
                 let journal = JournalId::FIRST;
                 let job = WriteJob::Notes { ticket, bytes, journal, writing };
-                self.jobs.push_back(Job::Write(job));
+                self.jobs.writes.push_back(job);
             }
         }
     }
@@ -458,5 +487,5 @@ fn plain_note(now: NoteTime, text: String, encoding: Encoding, source: String) -
         }
         Outcome::Pushed(_) => unreachable!("a note has the outcome of a note"),
     };
-    Writing { write, already: None, answer: Box::new(answer) }
+    Writing { write, source: None, already: None, answer: Box::new(answer) }
 }

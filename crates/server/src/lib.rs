@@ -33,6 +33,7 @@ mod error;
 mod files;
 mod freshness;
 mod gate;
+mod handover;
 mod limits;
 mod listen;
 mod lock;

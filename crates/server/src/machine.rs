@@ -27,7 +27,7 @@ use suibi_store::{Reader, Store, StoreError};
 pub use crate::clock::Clock;
 use crate::config::{Config, ListenerKind};
 pub use crate::core::StreamId;
-use crate::core::{Core, Done, Job};
+use crate::core::{Core, Done, Jobs};
 use crate::door::{Door, Speaks};
 use crate::gate::Gate;
 use crate::limits::Rate;
@@ -207,11 +207,7 @@ impl Machine {
 
     /// Makes one commit of what waits for the disk, as the writer thread would. `false`: nothing waits.
     pub fn write(&mut self) -> bool {
-        let Some(first) = self.writes.pop_front() else { return false };
-        let (done, next) = self.writer.carry_out(first, || self.writes.pop_front());
-        if let Some(job) = next {
-            self.writes.push_front(job);
-        }
+        let Some(done) = self.writer.carry_out(&mut self.writes) else { return false };
         self.dones.push_back(Done::Write(done));
         true
     }
@@ -270,12 +266,9 @@ impl Machine {
     }
 
     fn sort_jobs(&mut self) {
-        while let Some(job) = self.core.poll_job() {
-            match job {
-                Job::Write(job) => self.writes.push_back(job),
-                Job::Read(job) => self.reads.push_back(job),
-            }
-        }
+        let Jobs { writes, reads } = self.core.jobs();
+        self.writes.append(writes);
+        self.reads.append(reads);
     }
 }
 

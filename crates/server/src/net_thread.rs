@@ -13,7 +13,8 @@ use mio::{Events, Interest, Poll, Token};
 use suibi_net::StreamReceived;
 
 use self::sockets::{Listener, Socket, Stream};
-use crate::core::{Core, Done, Job, StreamId};
+use crate::core::{Core, Done, Jobs, StreamId};
+use crate::handover::Giver;
 use crate::listen::Sockets;
 use crate::reader::ReadJob;
 use crate::stop::StopSignal;
@@ -33,7 +34,7 @@ const STREAM_BYTES: usize = 64 << 10;
 
 /// The ways to the other threads, and back.
 pub(crate) struct Channels {
-    pub(crate) writes: Sender<WriteJob>,
+    pub(crate) writes: Giver<WriteJob>,
     pub(crate) reads: Sender<ReadJob>,
     pub(crate) dones: Receiver<Done>,
 }
@@ -59,9 +60,8 @@ impl NetThread {
         stops: [StopSignal; 2],
         channels: Channels,
     ) -> io::Result<Self> {
-        let both = Interest::READABLE | Interest::WRITABLE;
         for (number, socket) in datagrams.iter_mut().enumerate() {
-            poll.registry().register(socket, Token(number), both)?;
+            poll.registry().register(socket, Token(number), Interest::READABLE)?;
         }
         for (number, (_, listener)) in streams.iter_mut().enumerate() {
             poll.registry().register(listener, Token(LISTENERS + number), Interest::READABLE)?;
@@ -206,17 +206,17 @@ impl NetThread {
 
     /// Hands the other threads what is theirs.
     fn hand_out(&mut self, now: Instant) {
-        while let Some(job) = self.core.poll_job() {
-            let lost = match job {
-                Job::Write(job) => {
-                    self.channels.writes.send(job).err().map(|SendError(job)| Job::Write(job))
+        while !self.core.jobs().is_empty() {
+            let Jobs { writes, reads } = self.core.jobs();
+            self.channels.writes.give(writes);
+            while let Some(job) = reads.pop_front() {
+                if let Err(SendError(job)) = self.channels.reads.send(job) {
+                    reads.push_front(job);
+                    break;
                 }
-                Job::Read(job) => {
-                    self.channels.reads.send(job).err().map(|SendError(job)| Job::Read(job))
-                }
-            };
-            if let Some(job) = lost {
-                self.core.handle_lost(now, job);
+            }
+            if !self.core.jobs().is_empty() {
+                self.core.handle_lost(now);
             }
         }
     }
@@ -226,6 +226,9 @@ impl NetThread {
         for (door, socket) in self.sockets.iter_mut().enumerate() {
             socket.outgoing.extend(std::iter::from_fn(|| self.core.poll_transmit(door)));
             socket.flush()?;
+            if let Some(interest) = socket.poll_interest() {
+                self.poll.registry().reregister(socket, Token(door), interest)?;
+            }
         }
         while let Some(id) = self.core.poll_stream() {
             self.tend(now, id);

@@ -15,6 +15,7 @@ use crate::config::{Config, ListenerInfo};
 use crate::core::{Core, Done};
 use crate::error::ServeError;
 use crate::gate::Gate;
+use crate::handover::handover;
 use crate::listen::{Opened, Sockets};
 use crate::lock::{self, LocalCredential, Lock, LockError, Running};
 use crate::net_thread::{Channels, NetThread, WAKER};
@@ -134,7 +135,7 @@ impl Server {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (done, dones) = mpsc::channel();
-        let (write_jobs, to_write) = mpsc::channel();
+        let (write_jobs, to_write) = handover();
         let (read_jobs, to_read) = mpsc::channel();
         // Hangs up once both threads have ended.
         let (end, ended) = mpsc::channel::<()>();

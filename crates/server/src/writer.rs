@@ -3,8 +3,7 @@
 //! Whatever arrived while the last commit ran is the next batch. All answers of a batch leave together, after
 //! its commit; where that failed, all of them say why, and nothing is acknowledged.
 
-use std::collections::BTreeSet;
-use std::sync::mpsc::Receiver;
+use std::collections::{BTreeSet, VecDeque};
 
 use suibi_coap::Response;
 use suibi_journal::AuditEntry;
@@ -13,8 +12,9 @@ use suibi_store::{
     Write,
 };
 
+use crate::handover::Taker;
 use crate::problem::Problem;
-use crate::resources::Writing;
+use crate::resources::{Answer, Writing};
 
 /// The most writes in one commit.
 const MAX_BATCH: usize = 4096;
@@ -51,6 +51,15 @@ pub(crate) type AccessResult = Result<Result<AccessDone, AccessRefused>, StoreEr
 pub(crate) struct Written {
     pub(crate) ticket: u64,
     pub(crate) response: Response,
+}
+
+/// What goes into one commit, and who waits for it.
+struct Batch {
+    /// What needs no commit.
+    written: Vec<Written>,
+    writes: Vec<(JournalId, Write)>,
+    /// For each of these, in the same order.
+    answers: Vec<(u64, Answer)>,
 }
 
 /// Opens the store, and anew after a disk failed; the argument says whether what stands in its log is doubted.
@@ -101,79 +110,69 @@ impl Writer {
         result
     }
 
-    /// Commits batch after batch until nobody can send any more.
-    pub(crate) fn run(&mut self, jobs: &Receiver<WriteJob>, mut done: impl FnMut(WriteDone)) {
-        let mut next = jobs.recv().ok();
-        while let Some(first) = next.take() {
-            let what;
-            (what, next) = self.carry_out(first, || jobs.try_recv().ok());
-            done(what);
-            next = next.or_else(|| jobs.recv().ok());
+    /// Commits batch after batch until nobody can give any more.
+    pub(crate) fn run(&mut self, jobs: &Taker<WriteJob>, mut done: impl FnMut(WriteDone)) {
+        let mut next = VecDeque::new();
+        while jobs.take(&mut next) {
+            if let Some(what) = self.carry_out(&mut next) {
+                done(what);
+            }
         }
     }
 
-    /// Carries out one job, with what is there of `more` in the same commit as far as that can be. What has to wait
-    /// for its own is handed back.
-    pub(crate) fn carry_out(
-        &mut self,
-        first: WriteJob,
-        mut more: impl FnMut() -> Option<WriteJob>,
-    ) -> (WriteDone, Option<WriteJob>) {
-        let (ticket, bytes, journal, writing) = match first {
-            WriteJob::Notes { ticket, bytes, journal, writing } => {
-                (ticket, bytes, journal, writing)
-            }
-            WriteJob::Access { change, audit } => {
-                let result = self.change_access(&change, audit.as_deref());
-                if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
-                    let AuditEntry { what, device, journal, address, .. } = &**entry;
-                    tracing::info!(%what, device, journal, address, "access");
-                }
-                return (WriteDone::Access { change, result }, None);
-            }
+    /// Carries out the first of `jobs`, and in the same commit those behind it, as far as that can be. `None`: there are
+    /// none.
+    pub(crate) fn carry_out(&mut self, jobs: &mut VecDeque<WriteJob>) -> Option<WriteDone> {
+        if let WriteJob::Notes { .. } = jobs.front()? {
+            let batch = self.batch(jobs);
+            let (answers, changed) = self.commit(batch);
+            return Some(WriteDone::Notes { answers, changed });
+        }
+        let Some(WriteJob::Access { change, audit }) = jobs.pop_front() else { return None };
+        let result = self.change_access(&change, audit.as_deref());
+        if let (Some(entry), Ok(Ok(_))) = (&audit, &result) {
+            let AuditEntry { what, device, journal, address, .. } = &**entry;
+            tracing::info!(%what, device, journal, address, "access");
+        }
+        Some(WriteDone::Access { change, result })
+    }
+
+    /// Takes from the front of `jobs` what goes into one commit.
+    fn batch(&mut self, jobs: &mut VecDeque<WriteJob>) -> Batch {
+        let count = jobs.len().min(MAX_BATCH);
+        let mut batch = Batch {
+            written: Vec::with_capacity(count),
+            writes: Vec::with_capacity(count),
+            answers: Vec::with_capacity(count),
         };
-        let mut total = bytes;
-        let mut batch = vec![(ticket, journal, writing)];
-        let mut next = None;
-        while batch.len() < MAX_BATCH {
-            match more() {
-                Some(WriteJob::Notes { ticket, bytes, journal, writing })
-                    if total + bytes <= MAX_BATCH_BYTES =>
-                {
-                    total += bytes;
-                    batch.push((ticket, journal, writing));
-                }
-                other => {
-                    next = other;
-                    break;
-                }
-            }
-        }
-        let (answers, changed) = self.commit(batch);
-        (WriteDone::Notes { answers, changed }, next)
-    }
-
-    fn commit(
-        &mut self,
-        batch: Vec<(u64, JournalId, Writing)>,
-    ) -> (Vec<Written>, BTreeSet<JournalId>) {
-        let mut written = Vec::with_capacity(batch.len());
-        let mut writes = Vec::with_capacity(batch.len());
-        let mut answers = Vec::with_capacity(batch.len());
-        for (ticket, journal, writing) in batch {
-            let already = match writing.already {
-                Some(already) => already(&mut *self.reader),
-                None => Ok(None),
+        let mut total = 0;
+        for _ in 0..count {
+            let is_next = |job: &mut WriteJob| match job {
+                WriteJob::Notes { bytes, .. } => total == 0 || total + *bytes <= MAX_BATCH_BYTES,
+                WriteJob::Access { .. } => false,
             };
+            let Some(WriteJob::Notes { ticket, bytes, journal, mut writing }) =
+                jobs.pop_front_if(is_next)
+            else {
+                break;
+            };
+            total += bytes;
+            writing.note_source();
+            let already = writing.already.map_or(Ok(None), |already| already(&mut *self.reader));
             match already {
                 Ok(None) => {
-                    writes.push((journal, writing.write));
-                    answers.push((ticket, writing.answer));
+                    batch.writes.push((journal, writing.write));
+                    batch.answers.push((ticket, writing.answer));
                 }
-                Ok(Some(response)) => written.push(Written { ticket, response }),
-                Err(problem) => written.push(Written { ticket, response: problem.into() }),
+                Ok(Some(response)) => batch.written.push(Written { ticket, response }),
+                Err(problem) => batch.written.push(Written { ticket, response: problem.into() }),
             }
         }
+        batch
+    }
+
+    fn commit(&mut self, batch: Batch) -> (Vec<Written>, BTreeSet<JournalId>) {
+        let Batch { mut written, writes, answers } = batch;
         if writes.is_empty() {
             return (written, BTreeSet::new());
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use suibi_coap::{Code, Exchange, Observe, OptionNumber, Peer, Request, Response};
 
-use super::{Asker, Core, Job, Via, WaitsFor};
+use super::{Asker, Core, Via, WaitsFor};
 use crate::caller::Caller;
 use crate::config::ListenerKind;
 use crate::gate;
@@ -49,7 +49,8 @@ impl Core {
                     .then(|| Box::new((caller.clone(), route.clone(), request.clone())));
                 let ticket =
                     self.wait(WaitsFor::Reader, place, Asker::Coap { via, exchange, observed });
-                self.jobs.push_back(Job::Read(ReadJob::Request { ticket, route, request, caller }));
+                let job = ReadJob::Request { ticket, route, request, caller };
+                self.jobs.reads.push_back(job);
             }
             Kind::Write => {
                 if let Some(challenge) = self.challenge(now, &caller, &route, &request) {
@@ -68,7 +69,7 @@ impl Core {
                         let asker = Asker::Coap { via, exchange, observed: None };
                         let ticket = self.wait(WaitsFor::Writer, place, asker);
                         let job = WriteJob::Notes { ticket, bytes, journal, writing };
-                        self.jobs.push_back(Job::Write(job));
+                        self.jobs.writes.push_back(job);
                     }
                     Err(response) => {
                         self.writing.leave(place);

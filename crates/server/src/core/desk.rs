@@ -9,7 +9,7 @@ use suibi_journal::admission::DEVICE_REVOKED;
 use suibi_journal::{AuditEntry, AuditKind};
 use suibi_store::AccessChange;
 
-use super::{Core, Job, Via};
+use super::{Core, Via};
 use crate::caller::{Caller, Need, Who, of_device};
 use crate::gate;
 use crate::limits::{Bucket, Meter, Payer, Place, Queue, Rate};
@@ -216,7 +216,7 @@ impl Core {
             return self.on_access_lost(now, Problem::ending().into());
         }
         let job = WriteJob::Access { change: Box::new(change), audit: audit.map(Box::new) };
-        self.jobs.push_back(Job::Write(job));
+        self.jobs.writes.push_back(job);
     }
 
     /// A change never gets to the disk. The end of this server is near: what is our own is done by the next one.

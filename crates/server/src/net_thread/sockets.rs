@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use mio::{Interest, Registry, Token, event};
 use suibi_coap::{Peer, Transmit};
 use suibi_net::{ReceiveBatch, Received, TcpListener, TcpStream, UdpSocket};
 
@@ -27,18 +28,21 @@ pub(super) struct Socket {
     rest: Range<usize>,
     /// Whether there may be something to receive; the kernel tells of it once.
     pub(super) is_readable: bool,
+    /// Whether the kernel is to tell when it takes datagrams again. Asked for only then: of a socket for datagrams it tells
+    /// that after each one that has left.
+    is_watched_for_room: bool,
 }
 
 impl Socket {
     pub(super) fn new(socket: UdpSocket) -> Self {
         // What came between binding and watching is not told of.
         let (outgoing, batch) = (VecDeque::new(), ReceiveBatch::new());
-        Self { socket, outgoing, batch, rest: 0..0, is_readable: true }
+        Self { socket, outgoing, batch, rest: 0..0, is_readable: true, is_watched_for_room: false }
     }
 
     /// Whether a turn of [`Self::receive`] may find something.
     pub(super) fn wants_turn(&self) -> bool {
-        self.is_readable && self.outgoing.len() < MAX_OUTGOING
+        (self.is_readable || !self.rest.is_empty()) && self.outgoing.len() < MAX_OUTGOING
     }
 
     /// Takes a turn's datagrams.
@@ -52,7 +56,11 @@ impl Socket {
         }
         if self.rest.is_empty() {
             match self.socket.receive(&mut self.batch)? {
-                Received::Datagrams(count) => self.rest = 0..count,
+                Received::Datagrams(count) => {
+                    self.rest = 0..count;
+                    // With room left nothing more was there. What has come since then is told of.
+                    self.is_readable = self.batch.is_full();
+                }
                 Received::Nothing | Received::Unreachable(_) => {
                     self.is_readable = false;
                     return Ok(());
@@ -65,6 +73,16 @@ impl Socket {
         Ok(())
     }
 
+    /// What the kernel is to tell of from now on, if that is something else than before.
+    pub(super) fn poll_interest(&mut self) -> Option<Interest> {
+        let is_full = !self.outgoing.is_empty();
+        let was_full = std::mem::replace(&mut self.is_watched_for_room, is_full);
+        (is_full != was_full).then(|| match is_full {
+            true => Interest::READABLE | Interest::WRITABLE,
+            false => Interest::READABLE,
+        })
+    }
+
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.outgoing.is_empty() {
             return Ok(());
@@ -74,6 +92,20 @@ impl Socket {
             tracing::debug!(peer = %peer.address, %error, "a datagram could not go");
         }
         Ok(())
+    }
+}
+
+impl event::Source for Socket {
+    fn register(&mut self, to: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.register(to, token, interests)
+    }
+
+    fn reregister(&mut self, to: &Registry, token: Token, interests: Interest) -> io::Result<()> {
+        self.socket.reregister(to, token, interests)
+    }
+
+    fn deregister(&mut self, to: &Registry) -> io::Result<()> {
+        self.socket.deregister(to)
     }
 }
 

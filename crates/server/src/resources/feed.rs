@@ -98,7 +98,7 @@ impl Resource for Feed {
         // A device is who its credential says, whatever it calls itself. What it gives back is another's, perhaps.
         let giver = match ask.caller.device() {
             Some(name) => name.to_owned(),
-            None => device.clone().unwrap_or_else(|| ask.caller.source()),
+            None => device.clone().unwrap_or_else(|| ask.caller.source().text()),
         };
         let gives_back = is_again && !ask.caller.is_drop();
         let device = device.filter(|_| gives_back).unwrap_or_else(|| giver.clone());
@@ -120,7 +120,7 @@ impl Resource for Feed {
         };
         let answer = |outcome, _: &mut dyn Reader| Ok(answered(&pushed(outcome)));
         if !is_again {
-            return Ok(Writing { write, already: None, answer: Box::new(answer) });
+            return Ok(Writing { write, source: None, already: None, answer: Box::new(answer) });
         }
         // What gets a position beyond the end of the feed before this commit was not here any more.
         let end = Arc::new(AtomicU64::new(u64::MAX));
@@ -141,7 +141,7 @@ impl Resource for Feed {
             recovered.handle_changes(journal, &giver, address, new as u64);
             Ok(answered(&answers))
         };
-        Ok(Writing { write, already: Some(already), answer: Box::new(answer) })
+        Ok(Writing { write, source: None, already: Some(already), answer: Box::new(answer) })
     }
 }
 

@@ -47,13 +47,13 @@ mod well_known;
 use std::fmt;
 
 use suibi_coap::{Code, ContentFormat, OptionNumber, Request, Response};
-use suibi_journal::{AuditEntry, Entry};
+use suibi_journal::{AuditEntry, Entry, Extra, extra};
 use suibi_store::{AccessChange, AccessDone, AccessRefused, Outcome, Reader, Write};
 
 pub(crate) use ask::{About, Ask};
 pub(crate) use notes::recent_text;
 
-use crate::caller::{Caller, Need};
+use crate::caller::{Caller, Need, Source};
 use crate::problem::Problem;
 use crate::registry::Registry;
 
@@ -135,6 +135,8 @@ struct Link {
 pub(crate) struct Writing {
     /// What is to be kept.
     pub(crate) write: Write,
+    /// Where a note comes from, for [`Self::note_source`].
+    pub(crate) source: Option<Source>,
     /// The answer without writing anything, if things are already as they should be.
     pub(crate) already: Option<Already>,
     /// The answer, once the outcome is durable. The reader sees what was committed.
@@ -142,6 +144,14 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
+    /// Puts where a note comes from among its extras. This is for the writer thread to do, which soon throws the extras
+    /// away: what one thread allocates and another one gives back costs an allocator several times as much.
+    pub(crate) fn note_source(&mut self) {
+        if let (Write::Note { extras, .. }, Some(source)) = (&mut self.write, &self.source) {
+            extras.insert(extra::SOURCE.to_owned(), Extra::Text(source.text()));
+        }
+    }
+
     /// About how many bytes it brings.
     pub(crate) fn bytes(&self) -> usize {
         match &self.write {

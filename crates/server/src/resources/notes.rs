@@ -1,10 +1,10 @@
 //! `/notes`: the history, and new notes. `/notes/{id}`: one note.
 
+use std::io::{Cursor, Write as _};
+
 use serde_json::json;
-use suibi_coap::{Code, ContentFormat, Request, Response};
-use suibi_journal::{
-    AuditKind, Body, Extra, Extras, MAX_TEXT_BYTES, Note, NoteId, Query, extra, render,
-};
+use suibi_coap::{Code, ContentFormat, OptionNumber, Request, Response};
+use suibi_journal::{AuditKind, Body, Extras, MAX_TEXT_BYTES, Note, NoteId, Query, render};
 use suibi_store::{
     Expect, JournalId, NoteRefused, NoteWritten, Outcome, Reader, StoreError, Write, etag,
 };
@@ -61,7 +61,8 @@ impl Resource for Notes {
         let answer = |outcome, _: &mut dyn Reader| {
             Ok(created(&note_outcome(outcome).map_err(|refused| refusal(&refused))?))
         };
-        Ok(Writing { write, already: None, answer: Box::new(answer) })
+        let source = Some(ask.caller.source());
+        Ok(Writing { write, source, already: None, answer: Box::new(answer) })
     }
 }
 
@@ -226,7 +227,8 @@ impl Resource for OneNote {
                 None => Err(refusal(&refused)),
             }
         };
-        Ok(Writing { write, already, answer: Box::new(answer) })
+        let source = Some(ask.caller.source());
+        Ok(Writing { write, source, already, answer: Box::new(answer) })
     }
 }
 
@@ -258,7 +260,7 @@ fn purge(ask: &Ask<'_>, note: NoteId) -> Writing {
         Err(refused) => Err(refusal(&refused)),
     };
     let write = Write::Purge { note, now: ask.now, audit: Some(audit) };
-    Writing { write, already: None, answer: Box::new(answer) }
+    Writing { write, source: None, already: None, answer: Box::new(answer) }
 }
 
 /// To delete what is not there is as good as done (RFC 7252 §5.8.4), unless a condition says otherwise.
@@ -272,7 +274,8 @@ fn delete(ask: &Ask<'_>, id: NoteId, expect: Expect) -> Writing {
             .payload(written.receipt.to_string())),
     };
     let write = note_write(ask, Some(id), expect, Body::Deleted);
-    Writing { write, already: None, answer: Box::new(answer) }
+    let source = Some(ask.caller.source());
+    Writing { write, source, already: None, answer: Box::new(answer) }
 }
 
 /// The conditions of a request (RFC 7252 §5.10.8).
@@ -317,10 +320,7 @@ fn text(ask: &Ask<'_>) -> Result<String, Problem> {
 }
 
 fn note_write(ask: &Ask<'_>, id: Option<NoteId>, expect: Expect, body: Body) -> Write {
-    let source = Extra::Text(ask.caller.source());
-    let mut extras = Extras::new();
-    extras.insert(extra::SOURCE.to_owned(), source);
-    Write::Note { id, expect, body, time: None, extras, now: ask.now }
+    Write::Note { id, expect, body, time: None, extras: Extras::new(), now: ask.now }
 }
 
 fn note_outcome(outcome: Outcome) -> Result<NoteWritten, NoteRefused> {
@@ -348,8 +348,23 @@ fn receipt(code: Code, written: &NoteWritten) -> Response {
         .payload(written.receipt.to_string())
 }
 
+/// The same with its path. This answers each new note, so all that it says is one allocation.
 fn created(written: &NoteWritten) -> Response {
-    receipt(Code::CREATED, written).location_path(&["notes", &written.id.to_string()])
+    let mut said = Cursor::new([0; 128]);
+    let room = "there is room for an etag, an id, a number and a short hash";
+    said.write_all(&etag(&written.heads)).expect(room);
+    let id = said.position() as usize;
+    write!(said, "{}", written.id).expect(room);
+    let receipt = said.position() as usize;
+    write!(said, "{}", written.receipt).expect(room);
+    let said = suibi_coap::shared(&said.get_ref()[..said.position() as usize]);
+    let mut response = Response::new(Code::CREATED)
+        .content_format(ContentFormat::TEXT_PLAIN)
+        .payload(said.slice(receipt..));
+    response.options.add(OptionNumber::ETAG, said.slice(..id));
+    response.options.add(OptionNumber::LOCATION_PATH, "notes");
+    response.options.add(OptionNumber::LOCATION_PATH, said.slice(id..receipt));
+    response
 }
 
 /// The answer for a note that says already what it should say.

@@ -3,6 +3,7 @@
 mod feed;
 mod purge;
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use serde_json::Value;
@@ -64,16 +65,12 @@ impl Scene {
     }
 
     fn commit(&mut self, writing: Writing) -> Response {
-        let (jobs, queue) = std::sync::mpsc::channel();
         let journal = self.caller.journal;
-        jobs.send(WriteJob::Notes { ticket: 1, bytes: 0, journal, writing }).unwrap();
-        drop(jobs);
-        let mut answers = Vec::new();
-        self.writer.run(&queue, |done| match done {
-            WriteDone::Notes { answers: written, .. } => answers.extend(written),
-            WriteDone::Access { .. } => panic!("nobody changed who may do what"),
-        });
-        answers.remove(0).response
+        let job = WriteJob::Notes { ticket: 1, bytes: 0, journal, writing };
+        match self.writer.carry_out(&mut VecDeque::from([job])) {
+            Some(WriteDone::Notes { mut answers, .. }) => answers.remove(0).response,
+            _ => panic!("nobody changed who may do what"),
+        }
     }
 
     fn get(&mut self, path: &str) -> Response {
