@@ -21,6 +21,9 @@ const CODE_AT: usize = 1;
 /// What a message without token starts with.
 const HEADER_START: [u8; PLAINTEXT_AT] = [0x40, 0, 0];
 
+/// Up to here a message is opened where nothing is allocated for it, and then takes one allocation.
+const SHORT: usize = 256;
+
 /// The options outside that a request keeps, with the lengths that RFC 7252 §5.10 gives them.
 const KEPT: [(OptionNumber, RangeInclusive<usize>); 2] =
     [(OptionNumber::URI_HOST, 1..=255), (OptionNumber::URI_PORT, 0..=2)];
@@ -73,7 +76,7 @@ impl Context {
             return Err(UnprotectError::Replayed);
         }
         self.window.accept(id.piv);
-        Ok((read_request(plain, outer)?, id))
+        Ok((read_request(&plain, outer)?, id))
     }
 
     /// Opens a request and leaves the replay window alone: it may be an old one sent once more.
@@ -86,7 +89,7 @@ impl Context {
         option: &OscoreOption,
     ) -> Result<(Request, RequestId), UnprotectError> {
         let (plain, id) = self.open_request(outer, option)?;
-        Ok((read_request(plain, outer)?, id))
+        Ok((read_request(&plain, outer)?, id))
     }
 
     /// Opens an answer to our request (§8.4), and says which number of its own it has.
@@ -118,7 +121,7 @@ impl Context {
         if newest.is_some_and(|newest| option.partial_iv.is_none_or(|number| number <= newest)) {
             return Err(UnprotectError::Replayed);
         }
-        let message = read(plain)?;
+        let message = read(&plain)?;
         if !message.code.is_response() {
             return Err(UnprotectError::DecryptionFailed);
         }
@@ -136,7 +139,7 @@ impl Context {
         &self,
         outer: &Request,
         option: &OscoreOption,
-    ) -> Result<(Vec<u8>, RequestId), UnprotectError> {
+    ) -> Result<(Bytes, RequestId), UnprotectError> {
         let kid = option.kid.ok_or(UnprotectError::BadOption)?;
         let piv = option.partial_iv.ok_or(UnprotectError::BadOption)?;
         let partial_iv = PartialIv::new(piv).ok_or(UnprotectError::BadOption)?;
@@ -150,39 +153,48 @@ impl Context {
         Ok((plain, RequestId { kid, piv }))
     }
 
-    /// The plaintext, with the start of a header before it.
+    /// The plaintext, behind the header of a message with its code.
     fn decrypt(
         &self,
         nonce: &[u8; NONCE_LEN],
         aad: &Aad,
         payload: &[u8],
-    ) -> Result<Vec<u8>, UnprotectError> {
+    ) -> Result<Bytes, UnprotectError> {
         let (ciphertext, tag) = payload
             .len()
             .checked_sub(TAG_LEN)
             .and_then(|at| payload.split_at_checked(at))
+            .filter(|(ciphertext, _)| !ciphertext.is_empty())
             .ok_or(UnprotectError::DecryptionFailed)?;
-        let mut plain = Vec::with_capacity(PLAINTEXT_AT + ciphertext.len());
-        plain.extend_from_slice(&HEADER_START);
-        plain.extend_from_slice(ciphertext);
-        self.recipient_key
-            .cipher()
-            .decrypt_in_place_detached(
-                nonce.into(),
-                aad.as_slice(),
-                &mut plain[PLAINTEXT_AT..],
-                Tag::<U8>::from_slice(tag),
-            )
-            .map_err(|_| UnprotectError::DecryptionFailed)?;
-        Ok(plain)
+        let decrypt = |message: &mut [u8]| {
+            let (header, plain) = message.split_at_mut(PLAINTEXT_AT);
+            header.copy_from_slice(&HEADER_START);
+            plain.copy_from_slice(ciphertext);
+            self.recipient_key
+                .cipher()
+                .decrypt_in_place_detached(
+                    nonce.into(),
+                    aad.as_slice(),
+                    plain,
+                    Tag::<U8>::from_slice(tag),
+                )
+                .map_err(|_| UnprotectError::DecryptionFailed)?;
+            header[CODE_AT] = plain[0];
+            Ok(())
+        };
+        let len = PLAINTEXT_AT + ciphertext.len();
+        if len > SHORT {
+            let mut message = vec![0; len];
+            return decrypt(&mut message).map(|()| Bytes::from(message));
+        }
+        let mut message = [0; SHORT];
+        decrypt(&mut message[..len]).map(|()| suibi_coap::shared(&message[..len]))
     }
 }
 
 /// Reads what was decrypted; nothing in it may be protected once more (§4.1.3.7).
-fn read(mut plain: Vec<u8>) -> Result<Message, UnprotectError> {
-    plain[CODE_AT] = *plain.get(PLAINTEXT_AT).ok_or(UnprotectError::DecryptionFailed)?;
-    let message =
-        wire::decode(&Bytes::from(plain)).map_err(|_| UnprotectError::DecryptionFailed)?;
+fn read(plain: &Bytes) -> Result<Message, UnprotectError> {
+    let message = wire::decode(plain).map_err(|_| UnprotectError::DecryptionFailed)?;
     if message.options.has(OptionNumber::OSCORE) {
         Err(UnprotectError::DecryptionFailed)
     } else {
@@ -190,7 +202,7 @@ fn read(mut plain: Vec<u8>) -> Result<Message, UnprotectError> {
     }
 }
 
-fn read_request(plain: Vec<u8>, outer: &Request) -> Result<Request, UnprotectError> {
+fn read_request(plain: &Bytes, outer: &Request) -> Result<Request, UnprotectError> {
     let message = read(plain)?;
     if !message.code.is_request() {
         return Err(UnprotectError::DecryptionFailed);
