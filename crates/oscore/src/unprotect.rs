@@ -164,7 +164,6 @@ impl Context {
             .len()
             .checked_sub(TAG_LEN)
             .and_then(|at| payload.split_at_checked(at))
-            .filter(|(ciphertext, _)| !ciphertext.is_empty())
             .ok_or(UnprotectError::DecryptionFailed)?;
         let decrypt = |message: &mut [u8]| {
             let (header, plain) = message.split_at_mut(PLAINTEXT_AT);
@@ -179,7 +178,8 @@ impl Context {
                     Tag::<U8>::from_slice(tag),
                 )
                 .map_err(|_| UnprotectError::DecryptionFailed)?;
-            header[CODE_AT] = plain[0];
+            // Without a code it is shorter than a header, which is for the reader to refuse.
+            header[CODE_AT] = plain.first().copied().unwrap_or_default();
             Ok(())
         };
         let len = PLAINTEXT_AT + ciphertext.len();

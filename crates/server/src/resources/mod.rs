@@ -327,11 +327,11 @@ impl fmt::Debug for Route {
 /// its line in the table, and copies nothing.
 fn fit<'a>(pattern: &str, mut path: impl Iterator<Item = &'a [u8]>) -> Option<&'a [u8]> {
     let mut open: &[u8] = b"";
-    for part in pattern[1..].split('/') {
+    for part in pattern.as_bytes()[1..].split(|&byte| byte == b'/') {
         let segment = path.next()?;
-        if part.starts_with('{') {
+        if part.starts_with(b"{") {
             open = segment;
-        } else if part.as_bytes() != segment {
+        } else if part != segment {
             return None;
         }
     }
