@@ -139,8 +139,8 @@ impl Hash {
 
     /// The first six digits, enough for a person to compare.
     pub fn short(&self) -> String {
-        let [a, b, c, ..] = self.0;
-        format!("{a:02x}{b:02x}{c:02x}")
+        let digits = self.0[..3].iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect()
     }
 }
 

