@@ -5,6 +5,7 @@
 //! `made`) only where no note has it as a word.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use crate::han::{self, Syllable, readings, simplified};
 use crate::tokens::{Token, parts};
@@ -52,6 +53,12 @@ impl Sound {
         readings(c)
             .next()
             .map(|syllable| Self { start: syllable.name().to_owned(), is_whole: true })
+    }
+}
+
+impl fmt::Display for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.start)
     }
 }
 

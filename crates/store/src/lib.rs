@@ -271,6 +271,10 @@ pub trait Reader: Send {
     /// [`Query::limit`], the last ones of these. Deleted notes are left out.
     fn notes(&mut self, journal: JournalId, query: &Query) -> Result<Vec<Note>, StoreError>;
 
+    /// Another search text with which the query finds something, for one that finds nothing: a word that is spelled
+    /// nearly like it, or Chinese that sounds like it. It costs about the same in a journal of any size.
+    fn suggest(&mut self, journal: JournalId, query: &Query) -> Result<Option<String>, StoreError>;
+
     /// One note, unless there is none or it is deleted.
     fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError>;
 

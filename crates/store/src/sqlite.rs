@@ -11,6 +11,7 @@ mod index;
 mod key;
 mod marks;
 mod migrate;
+mod near;
 mod notes;
 mod open;
 mod own;
@@ -22,6 +23,7 @@ mod rows;
 pub mod salvage;
 mod search;
 mod sounds;
+mod suggest;
 pub mod verify;
 
 use std::path::{Path, PathBuf};

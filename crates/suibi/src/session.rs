@@ -362,6 +362,11 @@ impl Session {
         self.reader.notes(JournalId::FIRST, query).map_err(|error| store_failure(&error))
     }
 
+    /// Another search text with which the query finds something.
+    pub(crate) fn suggest(&mut self, query: &Query) -> Result<Option<String>, Failure> {
+        self.reader.suggest(JournalId::FIRST, query).map_err(|error| store_failure(&error))
+    }
+
     /// The days that have notes, and how many, oldest first.
     pub(crate) fn days(&mut self) -> Result<Vec<(Day, u64)>, Failure> {
         self.reader.days(JournalId::FIRST).map_err(|error| store_failure(&error))

@@ -9,6 +9,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use suibi_journal::Folds;
 use toml_edit::{DocumentMut, Item, Value};
 
 use crate::failure::{Exit, Failure};
@@ -23,6 +24,7 @@ pub(crate) enum Key {
     Device,
     Color,
     Lang,
+    Fold,
     Listen,
     InsecureCoap,
     Plain,
@@ -44,21 +46,27 @@ pub(crate) enum Kind {
     Number(u64, u64),
     /// Several texts: an array in TOML, separated by spaces elsewhere.
     List,
+    /// Several of these words, of which the last means none of the others; as a list.
+    Words(&'static [&'static str]),
     /// An address such as `coap://HOST:PORT`.
     Server,
 }
+
+/// What a search can take for the same; `none`: nothing of it.
+pub(crate) const FOLDS: &[&str] = &["script", "width", "pinyin", "none"];
 
 /// Smallest and largest answer of a plain listener, in bytes: what a UDP datagram can carry.
 pub(crate) const PLAIN_MAX: (u64, u64) = (16, 65_507);
 
 impl Key {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Server,
         Self::Insecure,
         Self::DataDir,
         Self::Device,
         Self::Color,
         Self::Lang,
+        Self::Fold,
         Self::Listen,
         Self::InsecureCoap,
         Self::Plain,
@@ -77,6 +85,7 @@ impl Key {
             Self::Device => "device",
             Self::Color => "color",
             Self::Lang => "lang",
+            Self::Fold => "fold",
             Self::Listen => "listen",
             Self::InsecureCoap => "insecure-coap",
             Self::Plain => "plain",
@@ -99,6 +108,7 @@ impl Key {
             Self::Insecure | Self::PlainAnyone => Kind::Switch,
             Self::Color => Kind::Choice(&["auto", "always", "never"]),
             Self::Lang => Kind::Choice(lang::CHOICES),
+            Self::Fold => Kind::Words(FOLDS),
             Self::Listen | Self::InsecureCoap | Self::Plain => Kind::List,
             Self::PlainWords => Kind::Choice(&["course", "compat"]),
             Self::PlainReply => Kind::Choice(&["auto", "always", "never"]),
@@ -127,8 +137,10 @@ impl Key {
             Kind::Text | Kind::List => Ok(()),
             Kind::Server => ServerAddress::parse(value).map(|_| ()),
             Kind::Switch => parse_switch(value).map(|_| ()),
-            Kind::Choice(words) if words.contains(&value) => Ok(()),
-            Kind::Choice(words) => Err(format!("it is one of {}", words.join(", "))),
+            Kind::Choice(words) | Kind::Words(words) if words.contains(&value) => Ok(()),
+            Kind::Choice(words) | Kind::Words(words) => {
+                Err(format!("it is one of {}", words.join(", ")))
+            }
             Kind::Number(low, high) => match value.parse::<u64>() {
                 Ok(number) if (low..=high).contains(&number) => Ok(()),
                 _ => Err(format!("it is a whole number from {low} to {high}")),
@@ -266,7 +278,9 @@ impl Settings {
         if let Some(value) = env::var_os(&variable).filter(|value| !value.is_empty()) {
             let value = value.to_string_lossy().into_owned();
             let values = match key.kind() {
-                Kind::List => value.split_whitespace().map(str::to_owned).collect(),
+                Kind::List | Kind::Words(_) => {
+                    value.split_whitespace().map(str::to_owned).collect()
+                }
                 _ => vec![value],
             };
             return Some(Found { values, origin: Origin::Environment(variable) });
@@ -289,6 +303,13 @@ impl Settings {
     pub(crate) fn switch(&self, key: Key) -> Result<bool, Failure> {
         let text = self.text(key)?.unwrap_or_default();
         Ok(parse_switch(&text).expect("find has checked it"))
+    }
+
+    /// What a search takes for the same; everything when nobody said anything.
+    pub(crate) fn folds(&self) -> Result<Folds, Failure> {
+        let Some(found) = self.find(Key::Fold)? else { return Ok(Folds::default()) };
+        let has = |word: &str| found.values.iter().any(|value| value == word);
+        Ok(Folds { script: has("script"), width: has("width"), pinyin: has("pinyin") })
     }
 
     /// The server to talk to; `None` means the embedded one.
@@ -353,7 +374,9 @@ impl Settings {
                 .map_err(|why| Failure::usage(format!("`{value}` is no {}: {why}", key.name())))?;
         }
         let value = match (key.kind(), values) {
-            (Kind::List, values) => Value::from_iter(values.iter().map(String::as_str)),
+            (Kind::List | Kind::Words(_), values) => {
+                Value::from_iter(values.iter().map(String::as_str))
+            }
             (Kind::Switch, [value]) => Value::from(parse_switch(value) == Ok(true)),
             (Kind::Number(..), [value]) => {
                 Value::from(value.parse::<i64>().expect("check has parsed it"))

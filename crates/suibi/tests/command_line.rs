@@ -264,6 +264,7 @@ fn every_setting_is_listed_with_its_origin() {
     device = desk  # ~/config/suibi/config.toml
     color = auto  # default
     lang = auto  # default
+    fold = script width pinyin  # default
     plain = 127.0.0.1:4242  # ~/config/suibi/config.toml
     plain-words = course  # default
     plain-reply = auto  # default

@@ -541,3 +541,44 @@ fn serve_takes_its_listeners_from_the_environment_too() {
     let server = Server::spawn(&mut command);
     assert_eq!((server.coap.len(), server.plain.len()), (1, 2), "{:#?}", server.said());
 }
+
+#[test]
+fn a_search_finds_what_was_meant_and_marks_it_where_somebody_looks() {
+    let (_data, _server, laptop, phone) = two_devices();
+    phone.suibi_at("2026-11-21T08:00:00.000+08:00", "", &["在北京買牛奶 @旅行"]).expect_success();
+    let search = |arguments: &[&str]| told(&laptop.suibi(&[&["search"], arguments].concat()));
+
+    // Traditional and simplified, pinyin whole and its first letters, without a word, with a tag.
+    let beijing = "2026-11-21 Saturday\n08:00  在北京買牛奶 @旅行\n--- 0\n";
+    for words in
+        [&["买牛奶"][..], &["beijing"], &["bj"], &["@旅行", "niunai"], &["niunai", "-milk"]]
+    {
+        assert_eq!(search(words), beijing, "{words:?}");
+    }
+    let nothing = |words: &str| format!("--- 1\nno note has {words}\n");
+    assert_eq!(search(&["--fold", "script,width", "beijing"]), nothing("beijing"));
+    assert_eq!(
+        search(&["--fold", "none", "买牛奶"]),
+        nothing("买牛奶") + "did you mean: suibi search 買牛奶\n"
+    );
+    assert_eq!(search(&["milk", "-@shop"]), nothing("milk -@shop"));
+    assert_eq!(search(&["-bought milk", "-n", "5", "@shop"]), nothing("-\"bought milk\" @shop"));
+
+    insta::assert_snapshot!(search(&["mikl", "@shop"]), @"
+    --- 1
+    no note has mikl @shop
+    did you mean: suibi search milk @shop
+    ");
+    insta::assert_snapshot!(search(&["--best", "food"]), @"
+    2026-11-22 23:50  late 夜宵 @food
+    2026-11-23 09:05  bought milk @shop and @food
+    --- 0
+    ");
+    let marked = laptop.suibi(&["--color", "always", "search", "bj"]).out;
+    assert!(marked.contains("在\u{1b}[1m\u{1b}[35m北京\u{1b}[0m買牛奶"), "{marked:?}");
+    let settings = laptop.suibi(&["config", "set", "fold", "script", "width"]);
+    assert!(settings.status.success());
+    assert_eq!(search(&["bj"]), nothing("bj"));
+    let chinese = laptop.suibi(&["--lang", "zh", "search", "mikl"]);
+    assert_eq!(chinese.err, "没有随笔包含 mikl\n是不是要找：suibi search milk\n");
+}

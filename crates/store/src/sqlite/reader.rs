@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use suibi_journal::{
-    AuditEntry, ChainId, Cursor, Day, FeedPage, Hash, Head, Note, NoteId, NoteName, Query, tags,
+    AuditEntry, ChainId, Cursor, Day, FeedPage, Folds, Hash, Head, Note, NoteId, NoteName, Query,
+    SearchLine, tags,
 };
 
 use super::index::Index;
 use super::replica::entry;
 use super::search::{Search, count_tags, wants_index};
+use super::suggest::{Suggestion, suggestions};
 use super::{OwnChain, access, history, open};
 use crate::{CursorMismatch, JournalId, Reader, Revision, StoreError};
 
@@ -174,6 +176,25 @@ impl Reader for SqliteReader {
                 self.search(None, journal, query)
             }
         }
+    }
+
+    fn suggest(&mut self, journal: JournalId, query: &Query) -> Result<Option<String>, StoreError> {
+        let Some(text) = &query.text else { return Ok(None) };
+        let Some(mut index) = self.ready_index() else { return Ok(None) };
+        let suggestions = suggestions(&index.snapshot()?, text, query.folds)?;
+        self.index = Some(index);
+        for Suggestion { text, sounds } in suggestions {
+            let folds = Folds { pinyin: query.folds.pinyin || sounds.is_some(), ..query.folds };
+            let other = Query { text: Some(text.clone()), folds, limit: Some(1), ..query.clone() };
+            let notes = self.notes(journal, &other)?;
+            let Some(note) = notes.first() else { continue };
+            let Some(sounds) = sounds else { return Ok(Some(text)) };
+            let places = SearchLine::parse(&sounds, folds).places(&note.text);
+            if let Some(place) = places.first() {
+                return Ok(Some(text.replacen(&sounds, &note.text[place.clone()], 1)));
+            }
+        }
+        Ok(None)
     }
 
     fn note(&mut self, journal: JournalId, id: NoteId) -> Result<Option<Note>, StoreError> {

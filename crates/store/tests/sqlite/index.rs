@@ -339,3 +339,34 @@ fn several_readers_bring_the_index_on_at_once() {
     assert_eq!(texts(&mut *reader, search("milk")).len(), 3000);
     assert_eq!(texts(&mut *reader, search("2999")), ["milk 2999"]);
 }
+
+#[test]
+fn a_search_that_finds_nothing_is_told_what_may_have_been_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = server(&dir.path().join("server.db"));
+    for note in
+        ["bought milk at the market", "meeting with Lin", "去北京的火车 #旅行", "數據庫的事"]
+    {
+        written(&mut store, text(note, NOW)).unwrap();
+    }
+    let mut reader = store.reader().unwrap();
+    for (wrong, meant) in [
+        ("mikl", Some("milk")),
+        ("bought mlik", Some("bought milk")),
+        ("marekt milk", Some("market milk")),
+        ("meating", Some("meeting")),
+        ("北晶", Some("北京")),
+        ("數剧库", Some("數據庫")),
+        ("#旅行 北井", Some("#旅行 北京")),
+        // Each is there, but not together; or nothing is near.
+        ("milk meeting", None),
+        ("mikl meeting", None),
+        ("quetzal", None),
+        ("\"mikl\"", None),
+        ("冷", None),
+        ("ab", None),
+        ("", None),
+    ] {
+        assert_eq!(reader.suggest(HERE, &search(wrong)).unwrap().as_deref(), meant, "{wrong}");
+    }
+}

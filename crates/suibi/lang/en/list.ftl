@@ -4,4 +4,3 @@ none-match = no notes match
 none-yet = no notes yet — write one: suibi had a good idea
 none-today = nothing yet today — write one: suibi had a good idea
 none-on = no notes on { $day }
-none-with = no note has { $words }

@@ -4,4 +4,3 @@ none-match = 没有符合条件的随笔
 none-yet = 还没有随笔——写一条吧：suibi 今天有个好主意
 none-today = 今天还没有随笔——写一条吧：suibi 今天有个好主意
 none-on = { $day } 没有随笔
-none-with = 没有随笔包含 { $words }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::{DIM, HINT};
-use crate::settings::{Found, Key, Kind, Origin, ServerAddress, Settings};
+use crate::settings::{FOLDS, Found, Key, Kind, Origin, ServerAddress, Settings};
 use crate::ui::Ui;
 
 pub(super) use file::{edit, path};
@@ -156,6 +156,10 @@ fn effective(key: Key, settings: &Settings) -> Result<Option<Found>, Failure> {
         Key::DataDir => settings.data_dir()?.display().to_string(),
         Key::Device => settings.device()?,
         Key::Insecure | Key::PlainAnyone => "false".to_owned(),
+        Key::Fold => {
+            let values = FOLDS[..FOLDS.len() - 1].iter().map(|fold| (*fold).to_owned()).collect();
+            return Ok(Some(Found { values, origin: Origin::Default }));
+        }
         Key::Color | Key::Lang | Key::PlainReply => "auto".to_owned(),
         Key::PlainWords => "course".to_owned(),
         Key::PlainMax => "1024".to_owned(),
@@ -166,7 +170,7 @@ fn effective(key: Key, settings: &Settings) -> Result<Option<Found>, Failure> {
 fn setting_json(key: Key, found: Found) -> SettingJson {
     let first = found.values.first().cloned().unwrap_or_default();
     let value = match key.kind() {
-        Kind::List => found.values.into(),
+        Kind::List | Kind::Words(_) => found.values.into(),
         Kind::Switch => matches!(first.as_str(), "true" | "1" | "yes" | "on").into(),
         Kind::Number(..) => first.parse::<u64>().map_or(first.into(), Into::into),
         _ => first.into(),

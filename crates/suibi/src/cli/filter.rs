@@ -12,9 +12,12 @@
 //!
 //! Words that stand for themselves (`suibi log last week @shop`, `/on 昨天 #work`) go through [`FilterArgs::with_words`].
 
+use std::ffi::OsString;
+
 use clap::{Args, Parser};
 use suibi_journal::{Day, Query};
 
+use super::shape;
 use crate::clock;
 use crate::day_words;
 use crate::failure::Failure;
@@ -207,7 +210,9 @@ struct Line {
 ///
 /// Options that are none.
 pub(crate) fn read_line(line: &str) -> Result<(Vec<String>, FilterArgs), Failure> {
-    let parsed = Line::try_parse_from(split(line)).map_err(|error| {
+    let mut words: Vec<OsString> = split(line).into_iter().map(OsString::from).collect();
+    shape::mark_without(&mut words);
+    let parsed = Line::try_parse_from(words).map_err(|error| {
         let told = error.to_string();
         let first = told.lines().next().unwrap_or_default();
         Failure::usage(first.trim_start_matches("error: ").to_owned())
@@ -250,6 +255,7 @@ mod tests {
         let (words, filter) = read_line("milk --not tea -n 3 eggs --reverse").unwrap();
         assert_eq!(words, ["milk", "eggs"]);
         assert_eq!((filter.limit, filter.reverse), (Some(3), true));
+        assert_eq!(read_line("milk -tea").unwrap().0, ["milk", "\u{2212}tea"]);
         assert!(read_line("--nonsense").is_err());
         assert!(read_line("-n 0").is_err());
     }

@@ -1,4 +1,4 @@
-//! `suibi log`, `today`, `on` and `search`: notes by day and by word.
+//! `suibi log`, `today` and `on`: notes by day.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -10,7 +10,7 @@ use clap::Args;
 use suibi_journal::{Day, Note, Query};
 
 use super::filter::{Filter, FilterArgs, NoFilter};
-use super::{Context, shape};
+use super::{Context, search, shape};
 use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
@@ -18,6 +18,7 @@ use crate::numbers::{self, Numbers};
 use crate::render::json::NotesJson;
 use crate::render::listing::{self, Listing};
 use crate::say::list as say;
+use crate::say::search as search_say;
 use crate::session::{self, Session};
 
 /// A listing of fewer notes is made in one piece.
@@ -62,21 +63,9 @@ pub(super) struct OnArgs {
     shown: Shown,
 }
 
-/// `suibi search`.
-#[derive(Debug, Args)]
-pub(super) struct SearchArgs {
-    /// Words that must all be there; "quoted phrase", begin*, 中文
-    #[arg(required = true, value_name = "WORDS")]
-    words: Vec<String>,
-    #[command(flatten)]
-    filter: FilterArgs,
-    #[command(flatten)]
-    shown: Shown,
-}
-
 /// What every listing can be asked for.
 #[derive(Debug, Args)]
-struct Shown {
+pub(super) struct Shown {
     /// Say where each note came from: a device's name, or the address of a foreign client
     #[arg(long)]
     source: bool,
@@ -120,21 +109,6 @@ pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
     }
 }
 
-pub(super) fn search(args: SearchArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let text = phrases(&args.words);
-    let filter = args.filter.with_text(text.clone()).filter()?;
-    show(&filter, &args.shown, say::NoneWith { words: text }, context)
-}
-
-/// A word with a space in it was one word to the shell: a phrase.
-pub(crate) fn phrases(words: &[String]) -> String {
-    let phrase = |word: &String| match word.contains(char::is_whitespace) && !word.contains('"') {
-        true => format!("\"{word}\""),
-        false => word.clone(),
-    };
-    words.iter().map(phrase).collect::<Vec<_>>().join(" ")
-}
-
 /// Words that are neither a time nor a tag may have been meant for a note.
 fn misfit(command: &str, no: NoFilter, words: &[String]) -> Failure {
     let all = std::iter::once(command).chain(words.iter().map(String::as_str));
@@ -142,12 +116,15 @@ fn misfit(command: &str, no: NoFilter, words: &[String]) -> Failure {
     shape::offer_note(&all).unwrap_or_else(|| Failure::usage(no.why))
 }
 
-fn show(
+/// Lists what a filter finds.
+pub(super) fn show(
     filter: &Filter,
     shown: &Shown,
     empty: impl Display,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
+    let query = Query { folds: context.settings.folds()?, ..filter.query.clone() };
+    let filter = &Filter { query, ..*filter };
     let Filter { query, reverse } = filter;
     let mut session = session::open(&context.settings)?;
     session.refresh(&context.ui);
@@ -158,17 +135,35 @@ fn show(
         drop(notes);
         return show_in_pieces(&mut session, filter, shown, context);
     }
+    if notes.is_empty() {
+        return nothing(query, session, shown, empty, context);
+    }
     session.leave();
     if *reverse {
         notes.reverse();
     }
-    let is_empty = notes.is_empty();
-    print(notes, shown, context)?;
-    if is_empty {
-        context.ui.say(empty);
-        return Ok(Exit::NothingMatched);
-    }
+    print(notes, query, shown, context)?;
     Ok(Exit::Done)
+}
+
+/// Says that a query finds nothing, and what may have been meant.
+pub(super) fn nothing(
+    query: &Query,
+    mut session: Session,
+    shown: &Shown,
+    empty: impl Display,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let other = search::suggestion(query, &mut session)?;
+    session.leave();
+    print(Vec::new(), query, shown, context)?;
+    context.ui.say(empty);
+    if let Some(words) = other {
+        let words: Vec<_> = words.split_whitespace().map(OsString::from).collect();
+        let words = shape::quoted(&words);
+        context.ui.say(search_say::DidYouMean { words });
+    }
+    Ok(Exit::NothingMatched)
 }
 
 /// Lists any number of notes with the memory for a few thousand: some days at a time.
@@ -213,7 +208,8 @@ fn show_in_pieces(
             context.ui.out().write_all(b"\n")?;
         }
         is_first = false;
-        let page = listing(shown, context)?.render_piece(&notes, sources);
+        let sought = search::sought(query, &notes);
+        let page = listing(shown, context)?.render_piece(&notes, sources, &sought);
         context.ui.out().write_all(page.as_bytes())?;
         context.ui.flush()?;
     }
@@ -282,15 +278,21 @@ fn pieces(days: &[(Day, u64)], size: u64) -> Vec<(Day, Day)> {
 }
 
 /// All that there is to print, so that numbers count from one.
-fn print(notes: Vec<Note>, shown: &Shown, context: &mut Context) -> Result<(), Failure> {
+fn print(
+    notes: Vec<Note>,
+    query: &Query,
+    shown: &Shown,
+    context: &mut Context,
+) -> Result<(), Failure> {
     if context.ui.json {
         context.ui.json(&NotesJson::new(notes.into_iter().map(Ok::<_, Infallible>)))?;
     } else {
         let listing = listing(shown, context)?;
         let is_numbered = context.ui.is_terminal() && notes.len() <= numbers::MOST;
+        let sought = search::sought(query, &notes);
         let page = match is_numbered {
-            true => listing.render_numbered(&notes),
-            false => listing.render(&notes),
+            true => listing.render_numbered(&notes, &sought),
+            false => listing.render_piece(&notes, listing::widest_source(&notes), &sought),
         };
         context.ui.out().write_all(page.as_bytes())?;
         if is_numbered {
@@ -301,13 +303,14 @@ fn print(notes: Vec<Note>, shown: &Shown, context: &mut Context) -> Result<(), F
     Ok(())
 }
 
-fn listing(shown: &Shown, context: &Context) -> Result<Listing, Failure> {
+/// How notes are shown.
+pub(super) fn listing(shown: &Shown, context: &Context) -> Result<Listing, Failure> {
     let (today, ui) = (clock::today()?, &context.ui);
     Ok(Listing { today, width: ui.width(), source: shown.source, marks: ui.is_terminal() })
 }
 
 /// The next command may call these notes by their numbers.
-fn keep_numbers(notes: &[Note], data_dir: &Path) -> Result<(), Failure> {
+pub(super) fn keep_numbers(notes: &[Note], data_dir: &Path) -> Result<(), Failure> {
     let numbers = Numbers::new(notes.iter().map(|note| note.id));
     if let Err(error) = numbers.keep(data_dir, clock::now()?.millis()) {
         tracing::debug!(%error, "the numbers are for the eyes only");

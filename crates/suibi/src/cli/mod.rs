@@ -22,6 +22,7 @@ mod piped;
 mod progress;
 mod purge;
 pub(crate) mod remove;
+pub(crate) mod search;
 mod serve;
 mod shape;
 mod shells;
@@ -135,7 +136,7 @@ enum Command {
     /// Print one day's notes
     On(list::OnArgs),
     /// Print the notes in which all these words stand
-    Search(list::SearchArgs),
+    Search(search::SearchArgs),
     /// Print all about a note: its text, who wrote it when, receipts, versions
     Show(show::ShowArgs),
     /// Print what became of a note: each change, when and by whom
@@ -397,7 +398,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Log(args)) => list::log(args, &mut context),
         Some(Command::Today(args)) => list::today(args, &mut context),
         Some(Command::On(args)) => list::on(args, &mut context),
-        Some(Command::Search(args)) => list::search(args, &mut context),
+        Some(Command::Search(args)) => search::search(args, &mut context),
         Some(Command::Show(args)) => show::show(args, &mut context),
         Some(Command::History(args)) => show::history(args, &mut context),
         Some(Command::Edit(args)) => edit::run(args, &mut context),

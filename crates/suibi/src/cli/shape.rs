@@ -106,6 +106,11 @@ pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
                 refuse_options(words, &format!("suibi edit {}", quoted(note)))?;
                 return Ok(Shape::Command(args));
             }
+            Some("search") => {
+                let mut args = args;
+                mark_without(&mut args[at..]);
+                return Ok(Shape::Command(args));
+            }
             Some("verify") => return Ok(Shape::Command(one_server(args, at))),
             Some(word) if COMMANDS.contains(&word) => return Ok(Shape::Command(args)),
             Some(word) if RESERVED.contains(&word) => return Err(reserved(word, &args[at..])),
@@ -117,6 +122,30 @@ pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
         }
     }
     Ok(Shape::Command(args))
+}
+
+/// `-milk` in a search is a word that must not be there, no row of options: with another sign it is none for clap.
+pub(super) fn mark_without(words: &mut [OsString]) {
+    let mut words = words.iter_mut();
+    while let Some(arg) = words.next() {
+        let Some(word) = arg.to_str() else { continue };
+        let Some(rest) = word.strip_prefix('-') else { continue };
+        let is_option = match rest.chars().next() {
+            None => true,
+            Some('-') if rest == "-" => break,
+            Some('-') => true,
+            Some('n') if rest.len() == 1 => {
+                // Its value is no word.
+                words.next();
+                true
+            }
+            Some('n') => rest[1..].starts_with(|c: char| c.is_ascii_digit() || c == '='),
+            _ => rest.chars().all(|c| "qvhV".contains(c)),
+        };
+        if !is_option {
+            *arg = format!("{}{rest}", super::search::MINUS).into();
+        }
+    }
 }
 
 fn note(options: &[OsString], words: Vec<OsString>) -> Shape {

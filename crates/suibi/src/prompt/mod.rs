@@ -19,8 +19,7 @@ use suibi_client::LiveEvent;
 use suibi_journal::{Note, Query};
 
 use crate::cli::filter::{self, Filter, NoFilter};
-use crate::cli::list::phrases;
-use crate::cli::{Context, add, names, remove, star, status, sync, undo};
+use crate::cli::{Context, add, names, remove, search, star, status, sync, undo};
 use crate::clock;
 use crate::day_words;
 use crate::failure::{Exit, Failure};
@@ -29,6 +28,7 @@ use crate::numbers::{self, Numbers};
 use crate::render::listing::Listing;
 use crate::render::story;
 use crate::render::style::DIM;
+use crate::say;
 use crate::session::{self, Session, Written};
 use editor::{Editor, Typed};
 use line::{Deed, HELP, Line};
@@ -84,7 +84,7 @@ impl Prompt<'_> {
         if notes.is_empty() {
             anstream::println!("No notes yet. Each line that you write is one; Enter keeps it.");
         }
-        self.print(&notes)?;
+        self.print(&notes, &Query::default())?;
         anstream::println!("{}", status::place(&self.session, named(self.context)?.as_deref()));
         anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
         Ok(())
@@ -185,8 +185,8 @@ impl Prompt<'_> {
             }
             Line::Search(line) => {
                 let (words, args) = filter::read_line(&line)?;
-                let text = phrases(&words);
-                let empty = format!("no note has {text}");
+                let text = search::line(&words);
+                let empty = say::search::NoneWith { words: search::typed(&text) }.to_string();
                 self.list(&args.with_text(text).filter()?, &empty)?;
             }
             Line::Log(line) => {
@@ -216,26 +216,32 @@ impl Prompt<'_> {
     }
 
     fn list(&mut self, filter: &Filter, empty: &str) -> Result<(), Failure> {
-        let mut notes = self.session.notes(&filter.query)?;
+        let folds = self.context.settings.folds()?;
+        let query = &Query { folds, ..filter.query.clone() };
+        let mut notes = self.session.notes(query)?;
         if filter.reverse {
             notes.reverse();
         }
         if notes.is_empty() {
             anstream::println!("{DIM}{empty}{DIM:#}");
+            if let Some(words) = search::suggestion(query, &mut self.session)? {
+                anstream::println!("{}", say::search::DidYouMeanHere { words });
+            }
         } else {
-            self.print(&notes)?;
+            self.print(&notes, query)?;
         }
         Ok(())
     }
 
     /// Notes with their numbers, which are good for the next commands.
-    fn print(&mut self, notes: &[Note]) -> Result<(), Failure> {
+    fn print(&mut self, notes: &[Note], query: &Query) -> Result<(), Failure> {
         let listing = self.listing()?;
+        let sought = search::sought(query, notes);
         if notes.len() > numbers::MOST {
-            anstream::println!("{}", listing.render(notes));
+            anstream::println!("{}", listing.render_piece(notes, 0, &sought));
             return Ok(());
         }
-        anstream::println!("{}", listing.render_numbered(notes));
+        anstream::println!("{}", listing.render_numbered(notes, &sought));
         self.session.set_numbers(Numbers::new(notes.iter().map(|note| note.id)));
         Ok(())
     }

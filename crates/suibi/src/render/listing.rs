@@ -8,10 +8,11 @@
 //! ```
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
-use suibi_journal::{Day, Note, tags};
+use suibi_journal::{Day, Note, SearchLine, tags};
 
-use super::style::{DAY, DIM, NUMBER, STAR, TAG, WAITING};
+use super::style::{DAY, DIM, HIT, NUMBER, STAR, TAG, WAITING};
 use super::wrap::{columns, harmless, wrap};
 use crate::day_words;
 use crate::say::listing as say;
@@ -35,21 +36,50 @@ pub(crate) struct Listing {
 impl Listing {
     /// All `notes` in the order given, a header before each new day, an empty line between days.
     pub(crate) fn render(&self, notes: &[Note]) -> String {
-        self.render_piece(notes, widest_source(notes))
+        self.render_piece(notes, widest_source(notes), &SearchLine::default())
     }
 
-    /// The same of a piece of a longer listing, in which sources have so many columns.
-    pub(crate) fn render_piece(&self, notes: &[Note], source_columns: usize) -> String {
-        self.render_with(notes, source_columns, None)
+    /// The same of a piece of a longer listing, in which sources have so many columns; what was searched for is marked in
+    /// the texts.
+    pub(crate) fn render_piece(
+        &self,
+        notes: &[Note],
+        source_columns: usize,
+        sought: &SearchLine,
+    ) -> String {
+        self.render_with(notes, source_columns, None, sought)
     }
 
     /// All with a number before each note, for the next command; the first one is 1.
-    pub(crate) fn render_numbered(&self, notes: &[Note]) -> String {
-        let digits = notes.len().to_string().len().max(2);
-        self.render_with(notes, widest_source(notes), Some(digits))
+    pub(crate) fn render_numbered(&self, notes: &[Note], sought: &SearchLine) -> String {
+        self.render_with(notes, widest_source(notes), Some(digits(notes)), sought)
     }
 
-    fn render_with(&self, notes: &[Note], source_columns: usize, digits: Option<usize>) -> String {
+    /// Each with its day, for an order that is not that of the days, and perhaps with its number.
+    pub(crate) fn render_dated(
+        &self,
+        notes: &[Note],
+        is_numbered: bool,
+        sought: &SearchLine,
+    ) -> String {
+        let source_columns = self.source.then(|| widest_source(notes));
+        let digits = is_numbered.then(|| digits(notes));
+        let mut page = String::new();
+        for (at, note) in notes.iter().enumerate() {
+            let number = digits.map(|digits| format!("{:>digits$}", at + 1));
+            let row = Row { number: number.as_deref(), is_dated: true, sought };
+            page.push_str(&self.note_with(note, source_columns, row));
+        }
+        page
+    }
+
+    fn render_with(
+        &self,
+        notes: &[Note],
+        source_columns: usize,
+        digits: Option<usize>,
+        sought: &SearchLine,
+    ) -> String {
         let source_columns = self.source.then_some(source_columns);
         let mut page = String::new();
         let mut day = None;
@@ -63,7 +93,8 @@ impl Listing {
                 page.push('\n');
             }
             let number = digits.map(|digits| format!("{:>digits$}", at + 1));
-            page.push_str(&self.note_with(note, source_columns, number.as_deref()));
+            let row = Row { number: number.as_deref(), is_dated: false, sought };
+            page.push_str(&self.note_with(note, source_columns, row));
         }
         page
     }
@@ -78,22 +109,24 @@ impl Listing {
 
     /// One note with its newline; `source_columns` is how wide the source's column is.
     pub(crate) fn note(&self, note: &Note, source_columns: Option<usize>) -> String {
-        self.note_with(note, source_columns, None)
+        let row = Row { number: None, is_dated: false, sought: &SearchLine::default() };
+        self.note_with(note, source_columns, row)
     }
 
-    fn note_with(
-        &self,
-        note: &Note,
-        source_columns: Option<usize>,
-        number: Option<&str>,
-    ) -> String {
+    fn note_with(&self, note: &Note, source_columns: Option<usize>, row: Row<'_>) -> String {
         let (hour, minute) = note.time.hour_minute();
-        let mut line = format!("{DIM}{hour:02}:{minute:02}{DIM:#}  ");
+        let mut line = String::new();
         let mut indent = 7;
-        if let Some(number) = number {
-            line.insert_str(0, &format!("{NUMBER}{number}{NUMBER:#}  "));
+        if let Some(number) = row.number {
+            let _ = write!(line, "{NUMBER}{number}{NUMBER:#}  ");
             indent += number.len() + 2;
         }
+        if row.is_dated {
+            let day = note.time.day().to_string();
+            let _ = write!(line, "{DAY}{day}{DAY:#} ");
+            indent += columns(&day) + 1;
+        }
+        let _ = write!(line, "{DIM}{hour:02}:{minute:02}{DIM:#}  ");
         if let Some(source_columns) = source_columns {
             let source = source(note);
             let padding = " ".repeat(source_columns.saturating_sub(columns(&source)));
@@ -107,18 +140,35 @@ impl Listing {
         if columns(text.trim()) == 0 {
             let _ = write!(line, "{DIM}{}{DIM:#}", say::Blank);
         }
-        let folded = text.trim_end().lines().flat_map(|line| match self.width {
-            Some(width) => wrap(line, width.saturating_sub(indent).max(10)),
-            None => vec![line.to_owned()],
-        });
-        for (index, piece) in folded.enumerate() {
-            if index > 0 {
-                line.push('\n');
-                if !piece.is_empty() {
-                    line.push_str(&" ".repeat(indent));
+        let hits = row.sought.places(&text);
+        let mut is_first = true;
+        let mut start = 0;
+        for whole in text.trim_end().split('\n') {
+            let pieces = match self.width {
+                Some(width) => wrap(whole, width.saturating_sub(indent).max(10)),
+                None => vec![whole.to_owned()],
+            };
+            let mut at = 0;
+            for piece in pieces {
+                if !is_first {
+                    line.push('\n');
+                    if !piece.is_empty() {
+                        line.push_str(&" ".repeat(indent));
+                    }
+                }
+                is_first = false;
+                if hits.is_empty() {
+                    line.push_str(&with_tags(&piece));
+                } else {
+                    line.push_str(&with_hits(
+                        &piece,
+                        &found_again(&piece, whole, &mut at),
+                        start,
+                        &hits,
+                    ));
                 }
             }
-            line.push_str(&with_tags(&piece));
+            start += whole.len() + 1;
         }
         if self.marks && note.waiting {
             let _ = write!(line, " {WAITING}· {}{WAITING:#}", say::Waiting);
@@ -134,6 +184,19 @@ impl Listing {
     }
 }
 
+/// What one line of a listing has besides the note.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    number: Option<&'a str>,
+    is_dated: bool,
+    sought: &'a SearchLine,
+}
+
+/// How wide the numbers of so many notes are.
+fn digits(notes: &[Note]) -> usize {
+    notes.len().to_string().len().max(2)
+}
+
 /// How many columns the sources of these notes have in a listing.
 pub(crate) fn widest_source(notes: &[Note]) -> usize {
     notes.iter().map(|note| columns(&source(note))).max().unwrap_or(0).min(WIDEST_SOURCE)
@@ -142,6 +205,44 @@ pub(crate) fn widest_source(notes: &[Note]) -> usize {
 /// Where a note came from: the address of a foreign client, or the device's name.
 pub(crate) fn source(note: &Note) -> String {
     harmless(note.source.as_deref().unwrap_or(&note.device)).replace('\n', " ")
+}
+
+/// Where each character of a piece stands in its line, from `at` on: folding has dropped nothing but space.
+fn found_again(piece: &str, line: &str, at: &mut usize) -> Vec<usize> {
+    let mut places = Vec::with_capacity(piece.len());
+    for c in piece.chars() {
+        *at += line[*at..].find(c).unwrap_or(0);
+        places.push(*at);
+        *at += c.len_utf8();
+    }
+    places
+}
+
+/// The piece with what was searched for marked, and its tags coloured where they are not. `places` says where in the
+/// line each of its characters stands, `start` where the line begins in the text.
+fn with_hits(piece: &str, places: &[usize], start: usize, hits: &[Range<usize>]) -> String {
+    let is_hit = |place: usize| hits.iter().any(|hit| hit.contains(&(start + place)));
+    let mut colored = String::with_capacity(piece.len());
+    let mut places = places.iter().peekable();
+    let mut rest = piece;
+    while let Some(first) = places.peek().map(|place| is_hit(**place)) {
+        let mut len = 0;
+        for c in rest.chars() {
+            if places.next_if(|place| is_hit(**place) == first).is_none() {
+                break;
+            }
+            len += c.len_utf8();
+        }
+        let (stretch, after) = rest.split_at(len);
+        match first {
+            true => {
+                let _ = write!(colored, "{HIT}{stretch}{HIT:#}");
+            }
+            false => colored.push_str(&with_tags(stretch)),
+        }
+        rest = after;
+    }
+    colored
 }
 
 /// The piece with its tags coloured. Colours vanish by themselves where they cannot be seen.
@@ -162,7 +263,7 @@ fn with_tags(piece: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use suibi_journal::NoteId;
+    use suibi_journal::{Folds, NoteId};
 
     fn note(time: &str, text: &str, source: Option<&str>) -> Note {
         Note {
@@ -237,6 +338,48 @@ mod tests {
             let line = anstream::adapter::strip_str(&line).to_string();
             assert!(line.starts_with("09:05  (blank)"), "{line:?}");
         }
+    }
+
+    /// With what is marked between brackets.
+    fn marked(listing: Listing, text: &str, query: &str) -> String {
+        let mut line = SearchLine::parse(query, Folds::default());
+        line.settle(|_| Ok::<_, ()>(false)).unwrap();
+        let notes = [note("2026-11-23T09:05:00.000+08:00", text, None)];
+        let page = listing.render_dated(&notes, false, &line);
+        let page = page.replace(&HIT.render().to_string(), "[").replace("\u{1b}[0m", "]");
+        let shown = anstream::adapter::strip_str(&page).to_string();
+        // What ends another style is not the end of a mark.
+        let mut depth = 0;
+        shown
+            .chars()
+            .filter(|c| match c {
+                '[' => {
+                    depth += 1;
+                    true
+                }
+                ']' if depth == 0 => false,
+                ']' => {
+                    depth -= 1;
+                    true
+                }
+                _ => true,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_searched_for_is_marked_wherever_the_line_is_folded() {
+        let narrow = Listing { width: Some(30), ..plain() };
+        insta::assert_snapshot!(marked(narrow, "去超市買牛奶，还有面包和雞蛋。 @shop", "鸡蛋 牛奶"), @r"
+        2026-11-23 09:05  去超市買[牛]
+                          [奶]，还有面包
+                          和[雞蛋]。
+                          @shop
+        ");
+        insta::assert_snapshot!(marked(plain(), "Café\n  ｃａｆｅ in 北京\tcafe", "cafe bj"), @r"
+        2026-11-23 09:05  [Café]
+                            [ｃａｆｅ] in [北京]    [cafe]
+        ");
     }
 
     #[test]

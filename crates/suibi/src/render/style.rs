@@ -12,6 +12,8 @@ pub(crate) const NUMBER: Style = AnsiColor::Blue.on_default();
 pub(crate) const STAR: Style = AnsiColor::Yellow.on_default();
 /// A tag inside a text.
 pub(crate) const TAG: Style = AnsiColor::Cyan.on_default();
+/// What was searched for, inside a text.
+pub(crate) const HIT: Style = AnsiColor::Magenta.on_default().bold();
 /// The mark of something that is safe on the server.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 /// The mark of something that still waits.
