@@ -306,6 +306,15 @@ fn every_setting_is_listed_with_its_origin() {
           "origin": "default"
         },
         {
+          "key": "fold",
+          "value": [
+            "script",
+            "width",
+            "pinyin"
+          ],
+          "origin": "default"
+        },
+        {
           "key": "plain",
           "value": [
             "127.0.0.1:4242"
