@@ -519,3 +519,40 @@ fn every_documented_exit_code_is_reached() {
         .collect();
     assert_eq!(reached.as_slice(), documented);
 }
+
+/// What scripts may rely on: a version in each document, and each member described in docs/cli.md.
+#[test]
+fn every_document_has_a_version_and_its_members_are_described() {
+    let home = Home::new();
+    let file = home.path().join("copy.suibi").display().to_string();
+    let added = home.suibi(&["--json", "add", "bought milk @shop"]).expect_success().out;
+    let note: serde_json::Value = serde_json::from_str(&added).unwrap();
+    assert_documented(&added);
+    let id = note["note"]["id"].as_str().unwrap();
+    for line in [
+        &["edit", id, "bought milk and bread @shop"][..],
+        &["log"],
+        &["today"],
+        &["on", "today"],
+        &["search", "milk"],
+        &["show", id],
+        &["history", id],
+        &["rm", id],
+        &["restore", id],
+        &["tags"],
+        &["sync"],
+        &["status"],
+        &["info"],
+        &["doctor"],
+        &["verify"],
+        &["backup", "create", &file],
+        &["backup", "check", &file],
+        &["config", "list"],
+    ] {
+        let mut command = home.command(&[&["--json"], line].concat());
+        let told = run(&mut command, b"", BOUND).expect_success();
+        let document: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+        assert_eq!(document["version"], 1, "{line:?}: {told:#?}");
+        assert_documented(&told.out);
+    }
+}

@@ -17,7 +17,7 @@ use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::{DIM, ERROR, GOOD, HINT, WAITING};
-use crate::render::wrap::{columns, harmless};
+use crate::render::wrap::{columns, hanging, harmless};
 use crate::say::doctor as say;
 
 pub(super) use journal::disk_bytes;
@@ -128,7 +128,8 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
         let ok = worst < Level::Trouble;
         ui.json(&ReportJson { version: VERSION, suibi: env!("CARGO_PKG_VERSION"), ok, findings })?;
     } else {
-        ui.out().write_all(text(&findings).as_bytes())?;
+        let text = text(&findings, ui.width());
+        ui.out().write_all(text.as_bytes())?;
         ui.flush()?;
         match worst {
             Level::Ok => ui.say(say::SummaryWell),
@@ -142,7 +143,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     })
 }
 
-fn text(findings: &[Finding]) -> String {
+fn text(findings: &[Finding], width: Option<usize>) -> String {
     let labels: Vec<_> = findings.iter().map(|finding| finding.area.label()).collect();
     let widest = labels.iter().map(|label| columns(label)).max().unwrap_or(0);
     let mut text = String::new();
@@ -155,11 +156,18 @@ fn text(findings: &[Finding]) -> String {
         let is_again = at > 0 && findings[at - 1].area == finding.area;
         let label = if is_again { "" } else { label.as_str() };
         let padding = " ".repeat(widest - columns(label));
-        text.push_str(&format!("{mark} {DIM}{label}{DIM:#}{padding}  {}\n", finding.what));
+        let begin = format!("{mark} {DIM}{label}{DIM:#}{padding}  ");
+        text.push_str(&hanging(&begin, widest + 4, &finding.what, width));
         if let Some(hint) = &finding.hint {
             let padding = " ".repeat(widest + 4);
             let word = crate::say::failure::Hint;
-            text.push_str(&format!("{padding}{HINT}{word}{HINT:#} {hint}\n"));
+            let indent = widest + 5 + columns(&word.to_string());
+            text.push_str(&hanging(
+                &format!("{padding}{HINT}{word}{HINT:#} "),
+                indent,
+                hint,
+                width,
+            ));
         }
     }
     text
@@ -225,7 +233,7 @@ mod tests {
                 Finding::trouble(Area::Notes, &failure),
                 Finding::fine(Area::Notes, "…"),
             ];
-            anstream::adapter::strip_str(&text(&lines)).to_string()
+            anstream::adapter::strip_str(&text(&lines, Some(60))).to_string()
         };
         insta::assert_snapshot!(findings(), @"
         ✓ terminal  none, the output goes elsewhere

@@ -9,7 +9,7 @@ use super::doctor::{disk_bytes, size};
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::DIM;
-use crate::render::wrap::{columns, harmless};
+use crate::render::wrap::{columns, hanging, harmless};
 use crate::say::info as say;
 use crate::session;
 
@@ -56,12 +56,15 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let ui = &mut context.ui;
     match ui.json {
         true => ui.json(&info)?,
-        false => ui.out().write_all(text(&info).as_bytes())?,
+        false => {
+            let text = text(&info, ui.width());
+            ui.out().write_all(text.as_bytes())?;
+        }
     }
     Ok(Exit::Done)
 }
 
-fn text(info: &InfoJson) -> String {
+fn text(info: &InfoJson, width: Option<usize>) -> String {
     let (notes, days, waiting) = (info.notes, info.days, info.waiting);
     let notes = match waiting {
         0 => say::NotesAre { notes, days }.to_string(),
@@ -82,7 +85,8 @@ fn text(info: &InfoJson) -> String {
     let widest = rows.iter().map(|(label, _)| columns(label)).max().unwrap_or(0);
     let line = |(label, what): &(String, String)| {
         let padding = " ".repeat(widest - columns(label));
-        format!("{DIM}{label}{DIM:#}{padding}  {}\n", harmless(what).replace('\n', " "))
+        let what = harmless(what).replace('\n', " ");
+        hanging(&format!("{DIM}{label}{DIM:#}{padding}  "), widest + 2, &what, width)
     };
     rows.iter().filter(|(_, what)| !what.is_empty()).map(line).collect()
 }

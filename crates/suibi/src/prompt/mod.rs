@@ -82,7 +82,10 @@ impl Prompt<'_> {
             anstream::println!("{DIM}earlier notes: /log{DIM:#}\n");
         }
         if notes.is_empty() {
-            anstream::println!("No notes yet. Each line that you write is one; Enter keeps it.");
+            let data_dir = self.context.settings.data_dir()?;
+            anstream::println!("{}", say::first_run::EachLine);
+            anstream::println!("{}", say::first_run::InTheShell);
+            anstream::println!("{}", say::first_run::Place { path: data_dir.display() });
         }
         self.print(&notes, &Query::default())?;
         anstream::println!("{}", status::place(&self.session, named(self.context)?.as_deref()));

@@ -30,6 +30,14 @@ pub(crate) fn harmless(text: &str) -> String {
     clean
 }
 
+/// A line of a list of things with names: the name, and what is said of it, which goes on below where it began. `begin` may
+/// have colours and is `indent` columns wide.
+pub(crate) fn hanging(begin: &str, indent: usize, text: &str, width: Option<usize>) -> String {
+    let width = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(10));
+    let lines = wrap(text, width);
+    format!("{begin}{}\n", lines.join(&format!("\n{}", " ".repeat(indent))))
+}
+
 /// One line of text (without newlines) in pieces of at most `width` columns.
 ///
 /// Breaks after spaces and hyphens and beside wide characters; never before closing punctuation. A
