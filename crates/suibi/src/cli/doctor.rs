@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn each_finding_has_its_line_and_its_hint_stands_below() {
-        let findings = || {
+        let findings = |width| {
             let failure = Failure::new(Exit::Data, "the disk is on fire").hint("buy a bucket");
             let lines = [
                 Finding::fine(Area::Terminal, say::TerminalNone),
@@ -233,17 +233,19 @@ mod tests {
                 Finding::trouble(Area::Notes, &failure),
                 Finding::fine(Area::Notes, "…"),
             ];
-            anstream::adapter::strip_str(&text(&lines, Some(60))).to_string()
+            anstream::adapter::strip_str(&text(&lines, width)).to_string()
         };
-        insta::assert_snapshot!(findings(), @"
+        insta::assert_snapshot!(findings(Some(60)), @"
         ✓ terminal  none, the output goes elsewhere
         ! clock     3 h ahead of the server's
-                    hint: notes keep the time of the device that wrote them; let the system set its clock (timedatectl set-ntp true)
+                    hint: notes keep the time of the device that
+                          wrote them; let the system set its clock
+                          (timedatectl set-ntp true)
         ✗ notes     the disk is on fire
                     hint: buy a bucket
         ✓           …
         ");
-        insta::assert_snapshot!(in_chinese(findings), @"
+        insta::assert_snapshot!(in_chinese(|| findings(None)), @"
         ✓ 终端  没有，输出到了别处
         ! 时钟  比服务器快 3 h
                 提示： 随笔的时间取自写它的设备；请让系统自动校时（timedatectl set-ntp true）
