@@ -17,10 +17,8 @@ pub(super) const MOST: usize = RUNS[0];
 /// The statements for one table, one for each of [`RUNS`].
 type Texts = LazyLock<[String; 3]>;
 
-// `OR FAIL`: what goes wrong here ends the transaction, so SQLite need not keep each page as it was before the statement.
 static CHANGES: Texts = LazyLock::new(|| {
-    let columns = "position, journal, number, chain, seq, hash, running, map, content";
-    texts(&format!("OR FAIL INTO changes ({columns})"), 9)
+    texts("INTO changes (position, journal, number, chain, seq, hash, running, map, content)", 9)
 });
 
 // A note that cannot be inserted as it is, is looked at by itself.

@@ -17,6 +17,11 @@ use crate::{replica, server};
 
 const NOW: &str = "2026-11-23T09:05:00.000+08:00";
 
+/// A copy of the laptop as it was when its first change had this receipt.
+fn laptop_after(first: Receipt) -> Device {
+    Device { name: "laptop", chain: first.chain, seq: 1, previous: Some(first.hash) }
+}
+
 struct Scene {
     dir: tempfile::TempDir,
     server: SqliteStore,
@@ -55,6 +60,14 @@ impl Scene {
         let receipts: Vec<_> = answers.iter().flatten().copied().collect();
         from.apply_receipts(&receipts).unwrap();
         answers
+    }
+
+    /// The server takes the note "fork" from a copy of the device that has this receipt for its first change.
+    fn fork_after(&mut self, first: Receipt) -> Device {
+        let mut copy = laptop_after(first);
+        let fork = copy.note(9, NOW, "fork");
+        pushed(&mut self.server, copy.push(&[fork]));
+        copy
     }
 
     /// The server and a replica say the same, and nothing waits.
@@ -247,12 +260,7 @@ fn edits_of_other_devices_notes_go_along_and_keep_their_order() {
     scene.pull(&mut laptop);
     let own = written(&mut laptop, text("own note", NOW)).unwrap();
     scene.push(&mut laptop);
-    let mut copy = Device {
-        name: "laptop",
-        chain: own.receipt.chain,
-        seq: 1,
-        previous: Some(own.receipt.hash),
-    };
+    let mut copy = laptop_after(own.receipt);
     // Edits of both, twice, in the branch that will lose: each names the one before.
     for round in ["first", "second"] {
         written(&mut laptop, edit(id(1), &format!("note of the phone, {round} edit"))).unwrap();
@@ -521,14 +529,7 @@ fn cursors_of_the_replicas_own_feed_are_told_that_it_is_another() {
     written(&mut laptop, text("note 2", NOW)).unwrap();
     let lost = reader.head(HERE).unwrap();
     let version = reader.version(HERE).unwrap();
-    let mut copy = Device {
-        name: "laptop",
-        chain: own.receipt.chain,
-        seq: 1,
-        previous: Some(own.receipt.hash),
-    };
-    let fork = copy.note(9, NOW, "fork");
-    pushed(&mut scene.server, copy.push(&[fork]));
+    scene.fork_after(own.receipt);
     scene.pull(&mut laptop);
 
     let mismatch = reader.feed(HERE, lost, usize::MAX).unwrap().unwrap_err();
@@ -549,14 +550,7 @@ fn another_process_that_had_the_lost_chain_open_goes_on_in_the_fresh_one() {
     let lost = written(&mut prompt, text("note 2", NOW)).unwrap().receipt;
     assert_eq!((lost.chain, lost.seq), (own.receipt.chain, 2));
     let stale = prompt.outbox(usize::MAX).unwrap();
-    let mut copy = Device {
-        name: "laptop",
-        chain: own.receipt.chain,
-        seq: 1,
-        previous: Some(own.receipt.hash),
-    };
-    let fork = copy.note(9, NOW, "fork");
-    pushed(&mut scene.server, copy.push(&[fork]));
+    scene.fork_after(own.receipt);
     assert_eq!(scene.pull(&mut laptop).rescued.len(), 1);
 
     let next = written(&mut prompt, text("note 3", NOW)).unwrap().receipt;
@@ -580,14 +574,7 @@ fn a_drop_which_cannot_pull_rescues_when_it_is_told_to() {
     let mut sensor = scene.replica("sensor.db");
     let first = written(&mut sensor, text("note 1", NOW)).unwrap();
     scene.push(&mut sensor);
-    let mut copy = Device {
-        name: "laptop",
-        chain: first.receipt.chain,
-        seq: 1,
-        previous: Some(first.receipt.hash),
-    };
-    let fork = copy.note(9, NOW, "fork");
-    pushed(&mut scene.server, copy.push(&[fork]));
+    let copy = scene.fork_after(first.receipt);
     written(&mut sensor, text("note 2", NOW)).unwrap();
     written(&mut sensor, text("note 3", NOW)).unwrap();
     let before = sensor.outbox(usize::MAX).unwrap();
