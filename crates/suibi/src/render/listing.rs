@@ -35,6 +35,7 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// All `notes` in the order given, a header before each new day, an empty line between days.
+    #[cfg(test)]
     pub(crate) fn render(&self, notes: &[Note]) -> String {
         self.render_piece(notes, widest_source(notes), &SearchLine::default())
     }
