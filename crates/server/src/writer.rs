@@ -22,6 +22,10 @@ const MAX_BATCH: usize = 4096;
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
 /// Something that waits for the disk.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are notes; a box would be one more allocation for each"
+)]
 pub(crate) enum WriteJob {
     /// A write to a journal.
     Notes {
