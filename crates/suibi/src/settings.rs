@@ -14,6 +14,7 @@ use toml_edit::{DocumentMut, Item, Value};
 
 use crate::failure::{Exit, Failure};
 use crate::lang;
+use crate::say::settings as say;
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,25 +126,24 @@ impl Key {
         let wanted = name.replace('_', "-");
         Self::ALL.into_iter().find(|key| key.name() == wanted).ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|key| key.name()).collect();
-            Failure::usage(format!("there is no setting called `{name}`"))
-                .hint(format!("settings are {}", names.join(", ")))
+            Failure::usage(say::NoSuch { name }).hint(say::NoSuchHint { names: names.join(", ") })
         })
     }
 
     /// Whether `value` is one that this key can have; a sentence if not.
     pub(crate) fn check(self, value: &str) -> Result<(), String> {
         match self.kind() {
-            Kind::Text if value.trim().is_empty() => Err("it must not be empty".to_owned()),
+            Kind::Text if value.trim().is_empty() => Err(say::Empty.to_string()),
             Kind::Text | Kind::List => Ok(()),
             Kind::Server => ServerAddress::parse(value).map(|_| ()),
             Kind::Switch => parse_switch(value).map(|_| ()),
             Kind::Choice(words) | Kind::Words(words) if words.contains(&value) => Ok(()),
             Kind::Choice(words) | Kind::Words(words) => {
-                Err(format!("it is one of {}", words.join(", ")))
+                Err(say::OneOf { words: words.join(", ") }.to_string())
             }
             Kind::Number(low, high) => match value.parse::<u64>() {
                 Ok(number) if (low..=high).contains(&number) => Ok(()),
-                _ => Err(format!("it is a whole number from {low} to {high}")),
+                _ => Err(say::Number { low, high }.to_string()),
             },
         }
     }
@@ -153,7 +153,7 @@ fn parse_switch(value: &str) -> Result<bool, String> {
     match value {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" | "" => Ok(false),
-        _ => Err("it is true or false".to_owned()),
+        _ => Err(say::Switch.to_string()),
     }
 }
 
@@ -169,10 +169,10 @@ pub(crate) enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag => f.write_str("command line"),
+            Self::Flag => say::Flag.fmt(f),
             Self::Environment(name) => f.write_str(name),
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Default => f.write_str("default"),
+            Self::Default => say::Default.fmt(f),
         }
     }
 }
@@ -213,7 +213,7 @@ impl Settings {
             match Key::named(name) {
                 Ok(key) => {
                     let values = texts(item).ok_or_else(|| {
-                        Failure::usage(format!("`{name}` in {} is no plain value", path.display()))
+                        Failure::usage(say::NoPlainValue { name, file: path.display() })
                     })?;
                     settings.file.insert(key, values);
                 }
@@ -259,11 +259,11 @@ impl Settings {
         let Some(found) = self.look_up(key) else { return Ok(None) };
         for value in &found.values {
             key.check(value).map_err(|why| {
-                let failure = Failure::usage(format!("`{value}` is no {}: {why}", key.name()));
+                let failure = Failure::usage(say::NotOne { value, key: key.name(), why });
                 match &found.origin {
                     // What was typed a moment ago need not be looked for.
                     Origin::Flag => failure,
-                    origin => failure.hint(format!("it comes from: {origin}")),
+                    origin => failure.hint(say::ComesFrom { origin }),
                 }
             })?;
         }
@@ -321,13 +321,7 @@ impl Settings {
         let Some(text) = self.text(Key::Server)? else { return Ok(None) };
         let address = ServerAddress::parse(&text).expect("find has checked it");
         if !address.is_loopback() && !self.switch(Key::Insecure)? {
-            return Err(Failure::usage(format!(
-                "{address} is beyond this machine, and plain CoAP is not encrypted: \
-                 anybody on the way could read and change your notes"
-            ))
-            .hint(
-                "on a network that you trust, say so: --insecure, or `suibi config set insecure true`",
-            ));
+            return Err(Failure::usage(say::Beyond { address }).hint(say::BeyondHint));
         }
         Ok(Some(address))
     }
@@ -348,9 +342,8 @@ impl Settings {
     pub(crate) fn journal_dir(&self) -> Result<PathBuf, Failure> {
         let path = self.data_dir()?;
         if fs::metadata(&path).is_ok_and(|found| !found.is_dir()) {
-            let what = format!("{} is a file, not a directory", path.display());
-            return Err(Failure::new(Exit::Data, what)
-                .hint("the notes need a directory of their own: --data-dir names another one"));
+            let what = say::NotADirectory { path: path.display() };
+            return Err(Failure::new(Exit::Data, what).hint(say::NotADirectoryHint));
         }
         Ok(path)
     }
@@ -371,7 +364,7 @@ impl Settings {
     pub(crate) fn store(&self, key: Key, values: &[String]) -> Result<(), Failure> {
         for value in values {
             key.check(value)
-                .map_err(|why| Failure::usage(format!("`{value}` is no {}: {why}", key.name())))?;
+                .map_err(|why| Failure::usage(say::NotOne { value, key: key.name(), why }))?;
         }
         let value = match (key.kind(), values) {
             (Kind::List | Kind::Words(_), values) => {
@@ -382,7 +375,7 @@ impl Settings {
                 Value::from(value.parse::<i64>().expect("check has parsed it"))
             }
             (_, [value]) => Value::from(value.as_str()),
-            _ => return Err(Failure::usage(format!("`{}` takes one value", key.name()))),
+            _ => return Err(Failure::usage(say::OneValue { key: key.name() })),
         };
         let mut document = read_document(&self.path)?.unwrap_or_default();
         match document.get_mut(key.name()).and_then(Item::as_value_mut) {
@@ -411,8 +404,7 @@ impl Settings {
     /// Beside the old file first, so that a crash leaves one or the other whole.
     fn write(&self, document: &DocumentMut) -> Result<(), Failure> {
         let fail = |error: io::Error| {
-            Failure::new(Exit::Data, format!("cannot write {}", self.path.display()))
-                .because(&error)
+            Failure::new(Exit::Data, say::CannotWrite { path: self.path.display() }).because(&error)
         };
         if let Some(directory) = self.path.parent() {
             fs::create_dir_all(directory).map_err(fail)?;
@@ -428,11 +420,11 @@ fn read_document(path: &Path) -> Result<Option<DocumentMut>, Failure> {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Failure::usage(format!("cannot read {}", path.display())).because(&error));
+            return Err(Failure::usage(say::CannotRead { path: path.display() }).because(&error));
         }
     };
     text.parse().map(Some).map_err(|error: toml_edit::TomlError| {
-        Failure::usage(format!("{} is not valid TOML", path.display())).because(&error)
+        Failure::usage(say::NotToml { path: path.display() }).because(&error)
     })
 }
 
@@ -462,10 +454,10 @@ fn base_dir(variable: &str, below_home: &str) -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os(variable).and_then(absolute) {
         return Ok(path);
     }
-    env::var_os("HOME").and_then(absolute).map(|home| home.join(below_home)).ok_or_else(|| {
-        Failure::usage("no home directory: HOME is not set")
-            .hint("name the places yourself with SUIBI_DATA_DIR and SUIBI_CONFIG")
-    })
+    env::var_os("HOME")
+        .and_then(absolute)
+        .map(|home| home.join(below_home))
+        .ok_or_else(|| Failure::usage(say::NoHome).hint(say::NoHomeHint))
 }
 
 fn machine_name() -> String {
@@ -474,7 +466,7 @@ fn machine_name() -> String {
         .or_else(|| env::var("HOSTNAME").ok())
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "this device".to_owned())
+        .unwrap_or_else(|| say::ThisDevice.to_string())
 }
 
 /// `coap://HOST:PORT`.
@@ -494,20 +486,23 @@ impl ServerAddress {
     ///
     /// A sentence that says what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        const WANTED: &str = "an address looks like coap://HOST:PORT";
+        let wanted = || say::AddressForm.to_string();
         if text.starts_with("coaps://") {
-            return Err("coaps:// (DTLS) is not spoken here; use coap://".to_owned());
+            return Err(say::NoCoaps.to_string());
         }
         let rest = text.strip_prefix("coap://").unwrap_or(text);
         if rest.contains("://") {
-            return Err(WANTED.to_owned());
+            return Err(wanted());
         }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = if let Some(rest) = rest.strip_prefix('[') {
-            let (host, after) = rest.split_once(']').ok_or(WANTED)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| WANTED)?;
-            let port =
-                if after.is_empty() { None } else { Some(after.strip_prefix(':').ok_or(WANTED)?) };
+            let (host, after) = rest.split_once(']').ok_or_else(wanted)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| wanted())?;
+            let port = if after.is_empty() {
+                None
+            } else {
+                Some(after.strip_prefix(':').ok_or_else(wanted)?)
+            };
             (host, port)
         } else {
             match rest.split_once(':') {
@@ -518,13 +513,13 @@ impl ServerAddress {
         let host_is_plain =
             host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':'));
         if host.is_empty() || !host_is_plain {
-            return Err(WANTED.to_owned());
+            return Err(wanted());
         }
         let port = match port {
             None => COAP_PORT,
             Some(port) => match port.parse() {
                 Ok(0) | Err(_) => {
-                    return Err(format!("`{port}` is no port: a number from 1 to 65535"));
+                    return Err(say::NoPort { port }.to_string());
                 }
                 Ok(port) => port,
             },

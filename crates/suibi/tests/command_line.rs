@@ -7,6 +7,8 @@ mod machinery;
 use std::fs;
 use std::path::PathBuf;
 
+use unicode_width::UnicodeWidthStr;
+
 use machinery::{BOUND, Finished, Home, Server, assert_documented, free_port, run, wait_until};
 
 /// Exit code and both streams in one text, with the home written as `~`.
@@ -73,12 +75,15 @@ fn help_of_every_command() {
         "man",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
-        let help = home.suibi(&arguments).expect_success();
-        assert_eq!(help.err, "");
         let name = if command.is_empty() { "suibi".to_owned() } else { command.replace(' ', "_") };
-        insta::assert_snapshot!(format!("help_{name}"), help.out);
-        let widest = help.out.lines().map(|line| line.chars().count()).max().unwrap();
-        assert!(widest <= 100, "{command} --help is {widest} columns wide");
+        for (lang, file) in [("en", format!("help_{name}")), ("zh", format!("help_zh_{name}"))] {
+            let help = run(home.command(&arguments).env("SUIBI_LANG", lang), b"", BOUND);
+            let help = help.expect_success();
+            assert_eq!(help.err, "");
+            insta::assert_snapshot!(file, help.out);
+            let widest = help.out.lines().map(UnicodeWidthStr::width).max().unwrap();
+            assert!(widest <= 100, "{command} --help is {widest} columns wide in {lang}");
+        }
     }
     assert!(home.suibi(&["--version"]).expect_success().out.starts_with("suibi 0."));
 }

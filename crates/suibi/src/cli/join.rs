@@ -1,5 +1,6 @@
 //! `suibi join`: this machine becomes a device of a server elsewhere.
 
+use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::time::Duration;
 
@@ -12,12 +13,15 @@ use zeroize::Zeroizing;
 
 use super::{Context, shape, sync};
 use crate::clock;
+use crate::errors::{join_hint, told};
 use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
 use crate::render::style::{DAY, DIM, GOOD, HINT, WAITING};
 use crate::render::wrap::harmless;
+use crate::say::{common, join as say};
 use crate::session;
 use crate::settings::Key;
+use crate::ui::Ui;
 
 /// So long all the waits for the server may take together.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -82,7 +86,7 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
         None => settings.device()?,
     };
     if io::stderr().is_terminal() {
-        context.ui.say(format_args!("{DIM}asking {} …{DIM:#}", place(&line)));
+        context.ui.say(format_args!("{DIM}{}{DIM:#}", say::Asking { place: place(&line) }));
     }
     let joined = match args.again {
         true => join_again(&data_dir, &line, &device, ANSWER_WITHIN),
@@ -100,9 +104,8 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
             Some(moved.waiting)
         }
         Err(failure) => {
-            context.ui.complain(format_args!(
-                "{WAITING}!{WAITING:#} the notes could not be exchanged yet; suibi sync does it\n{failure}"
-            ));
+            let what = say::NotExchanged;
+            context.ui.complain(format_args!("{WAITING}!{WAITING:#} {what}\n{failure}"));
             None
         }
     };
@@ -128,9 +131,7 @@ pub(super) fn run(args: JoinArgs, context: &mut Context) -> Result<Exit, Failure
 fn read_line(context: &Context) -> Result<String, Failure> {
     let mut text = String::new();
     if io::stdin().is_terminal() {
-        context.ui.ask(format_args!(
-            "{DAY}Paste the line{DAY:#} that `suibi invite` printed on the server, then Enter:\n"
-        ));
+        context.ui.ask(format_args!("{DAY}{}{DAY:#} {}\n", say::Paste, say::PasteWhich));
         io::stdin().lock().read_line(&mut text)?;
     } else {
         let mut bytes = Vec::new();
@@ -139,9 +140,7 @@ fn read_line(context: &Context) -> Result<String, Failure> {
         text = String::from_utf8_lossy(&bytes).into_owned();
     }
     if text.trim().is_empty() {
-        return Err(Failure::usage("no line came in; nothing was done").hint(
-            "`suibi invite` on the server prints one: suibi join LINE, or suibi join and paste it",
-        ));
+        return Err(Failure::usage(say::NoLine).hint(say::NoLineHint));
     }
     Ok(text)
 }
@@ -150,59 +149,49 @@ fn read_line(context: &Context) -> Result<String, Failure> {
 fn tell(joined: &Joined, name: Option<String>, context: &Context) -> Result<(), Failure> {
     let ui = &context.ui;
     let membership = &joined.membership;
+    let place = say::Joined { address: &membership.address };
     ui.say(format_args!(
-        "{GOOD}✓{GOOD:#} joined {} as {DAY}{}{DAY:#}, encrypted",
-        membership.address,
+        "{GOOD}✓{GOOD:#} {place} {DAY}{}{DAY:#}{}",
         harmless(&membership.device),
+        say::Encrypted,
     ));
-    ui.say(format_args!(
-        "  journal {}: this device may {}",
-        harmless(&membership.journal),
-        super::may(membership.rights)
-    ));
+    let journal =
+        say::Journal { journal: harmless(&membership.journal), may: super::may(membership.rights) };
+    ui.say(format_args!("  {journal}"));
     if let Some(name) = name {
         ui.say(format_args!("  {name}"));
     }
-    let notes = |count| if count == 1 { "1 note".to_owned() } else { format!("{count} notes") };
-    let many = |count, one, several| if count == 1 { one } else { several };
     match (joined.carried, membership.rights.write) {
         (0, _) => {}
-        (carried, true) => {
-            let go = many(carried, "goes", "go");
-            ui.say(format_args!("  {} written here before {go} along", notes(carried)));
+        (notes, true) => ui.say(format_args!("  {}", say::GoAlong { notes })),
+        (notes, false) => {
+            ui.say(format_args!("{WAITING}!{WAITING:#} {}", say::Stay { notes }));
         }
-        (carried, false) => ui.say(format_args!(
-            "{WAITING}!{WAITING:#} {} written here before {} on this machine: it may only read there",
-            notes(carried),
-            many(carried, "stays", "stay")
-        )),
     }
     if joined.left_behind > 0 {
-        ui.say(format_args!(
-            "{WAITING}!{WAITING:#} {} of the server that was left had not been delivered; {} in {}",
-            notes(joined.left_behind),
-            many(joined.left_behind, "it stays", "they stay"),
-            context.settings.journal_dir()?.display()
-        ));
+        let dir = context.settings.journal_dir()?;
+        let what = say::LeftBehind { notes: joined.left_behind, dir: dir.display() };
+        ui.say(format_args!("{WAITING}!{WAITING:#} {what}"));
     }
     if let Some(off) = joined.clock_off {
         let millis = i64::try_from(off.as_millis()).unwrap_or(i64::MAX);
         let (here, how) = (clock::minute(clock::now()?.millis()), clock::stretch(millis));
-        let way = if millis > 0 { "behind" } else { "ahead of" };
-        ui.say(format_args!(
-            "{WAITING}!{WAITING:#} this machine's clock ({here}) is {how} {way} the server's: new notes would be dated \
-             by it\n{HINT}hint:{HINT:#} set the clock of whichever is wrong, for example: timedatectl set-ntp true"
-        ));
+        let what = match millis > 0 {
+            true => say::ClockBehind { here, how }.to_string(),
+            false => say::ClockAhead { here, how }.to_string(),
+        };
+        warn(ui, what, say::ClockHint);
     }
     if let Some(server) = context.settings.find(Key::Server)? {
-        ui.say(format_args!(
-            "{WAITING}!{WAITING:#} the setting `server` ({}, from {}) goes before what was joined, and is not \
-             encrypted\n{HINT}hint:{HINT:#} suibi config unset server",
-            server.values.join(" "),
-            server.origin
-        ));
+        let what = say::SettingFirst { value: server.values.join(" "), origin: server.origin };
+        warn(ui, what, "suibi config unset server");
     }
     Ok(())
+}
+
+fn warn(ui: &Ui, what: impl Display, hint: impl Display) {
+    let label = crate::say::failure::Hint;
+    ui.say(format_args!("{WAITING}!{WAITING:#} {what}\n{HINT}{label}{HINT:#} {hint}"));
 }
 
 /// What the person should know when the server gave another name than was asked for: `suibi devices` will show that one.
@@ -213,10 +202,8 @@ fn about_the_name(asked: &str, given: &str, in_words: bool) -> Option<String> {
     let numbered = given.rsplit_once(' ').filter(|(_, number)| is_number(number));
     match numbered {
         _ if asked == given => None,
-        Some((stem, _)) if stem == asked => {
-            Some(format!("«{wanted}» was taken: this device is «{name}» there"))
-        }
-        _ if in_words => Some(format!("the server calls it «{name}», not «{wanted}»")),
+        Some((stem, _)) if stem == asked => Some(say::WasTaken { wanted, name }.to_string()),
+        _ if in_words => Some(say::OtherName { name, wanted }.to_string()),
         _ => None,
     }
 }
@@ -230,34 +217,25 @@ fn place(line: &InviteLine) -> String {
 
 /// What is wrong with the line, before anybody was asked.
 fn wrong_line(error: InviteLineError, words: &[String]) -> Failure {
-    const AGAIN: &str = "copy all of it once more, from suibi:// to its last character";
     match error {
         InviteLineError::NotAnInvite => {
-            let failure = Failure::usage("that is no line of an invite; nothing was done");
-            let words: Vec<std::ffi::OsString> =
-                std::iter::once("join").chain(words.iter().map(String::as_str)).map(Into::into).collect();
+            let failure = Failure::usage(say::NoInvite);
+            let words: Vec<std::ffi::OsString> = std::iter::once("join")
+                .chain(words.iter().map(String::as_str))
+                .map(Into::into)
+                .collect();
             match words.len() {
                 // It was piped in or pasted.
-                1 => failure
-                    .hint("the line begins with suibi:// and is printed by `suibi invite` on the server"),
-                _ => failure.hint(format!(
-                    "the line begins with suibi:// and is printed by `suibi invite` on the server; to write it \
-                     as a note: suibi add {}",
-                    shape::quoted(&words)
-                )),
+                1 => failure.hint(say::NoInviteHint),
+                _ => {
+                    let more = common::AddHint { words: shape::quoted(&words) };
+                    failure.hint(common::And { what: say::NoInviteHint, more })
+                }
             }
         }
-        InviteLineError::Incomplete { .. } => {
-            Failure::usage("the line is cut off: its end is missing; nothing was done").hint(AGAIN)
-        }
-        InviteLineError::Mistyped => {
-            Failure::usage("the line has a slip in it: a character is wrong, missing or too many; nothing was done")
-                .hint(AGAIN)
-        }
-        InviteLineError::NewerVersion => {
-            Failure::usage("the line was made by a newer suibi than this one; nothing was done")
-                .hint("update suibi on this machine, then join with the same line")
-        }
+        InviteLineError::Incomplete { .. } => Failure::usage(say::CutOff).hint(say::CopyAgain),
+        InviteLineError::Mistyped => Failure::usage(say::Mistyped).hint(say::CopyAgain),
+        InviteLineError::NewerVersion => Failure::usage(say::Newer).hint(say::NewerHint),
     }
 }
 
@@ -284,16 +262,14 @@ pub(super) fn failure(error: &JoinError) -> Failure {
     if let JoinError::Local(ClientError::Store(error)) = error {
         let failure = session::store_failure(error);
         return match error {
-            StoreError::Full => failure.hint(
-                "nothing was lost; make room on the disk, then join with the same line again",
-            ),
+            StoreError::Full => failure.hint(say::FullHint),
             _ => failure,
         };
     }
-    let what = error.to_string();
+    let what = told(error);
     // The hint says it, and how.
     let what = what.trim_end_matches("; ask for a new one");
-    Failure::new(exit, what).because_of(error).hint(error.hint())
+    Failure::new(exit, what).because_of(error).hint(join_hint(error))
 }
 
 #[cfg(test)]

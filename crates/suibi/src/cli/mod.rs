@@ -11,6 +11,8 @@ mod devices;
 mod doctor;
 mod edit;
 pub(crate) mod filter;
+mod help;
+mod help_zh;
 mod info;
 mod invite;
 mod join;
@@ -240,12 +242,13 @@ fn words_are_a_note(words: Vec<OsString>) -> Result<Exit, Failure> {
 /// Help and version are printed here; `None` says that this was all.
 fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> {
     let whole = std::iter::once(OsString::from("suibi")).chain(args.iter().cloned());
-    let error = match Cli::try_parse_from(whole) {
+    let whole: Vec<OsString> = whole.collect();
+    let error = match Cli::try_parse_from(&whole) {
         Ok(cli) => return Ok(Some(cli)),
         Err(error) => error,
     };
     if !error.use_stderr() {
-        error.print()?;
+        help::print(&error, &whole)?;
         return Ok(None);
     }
     if misfit(&error)
@@ -257,17 +260,23 @@ fn parse(args: &[OsString], given: &[OsString]) -> Result<Option<Cli>, Failure> 
             None => offer,
         });
     }
-    error.print()?;
+    help::complain(&error, &whole)?;
     if given.len() > 1 && begins_with_a_stranger(&error, given) {
         let words = shape::quoted(given);
-        complain(format_args!("{HINT}hint:{HINT:#} to write it as a note: suibi -- {words}"));
+        complain(format_args!(
+            "{HINT}{}{HINT:#} {}",
+            say::failure::Hint,
+            say::shape::WriteHint { words }
+        ));
     }
     if error.kind() == ErrorKind::MissingRequiredArgument
         && given.first().is_some_and(|first| !first.to_string_lossy().starts_with('-'))
     {
         let words = shape::quoted(given);
         complain(format_args!(
-            "{HINT}hint:{HINT:#} suibi {words} --help says more; to write it as a note: suibi add {words}"
+            "{HINT}{}{HINT:#} {}",
+            say::failure::Hint,
+            say::shape::HelpHint { command: &words, words: &words }
         ));
     }
     Err(Failure::silent(Exit::Usage))
@@ -303,20 +312,33 @@ fn misfit(error: &clap::Error) -> bool {
 /// What a device may do, after `it may`.
 fn may(rights: Rights) -> String {
     if rights.is_drop() {
-        return "add notes and see none (a drop)".to_owned();
+        return say::rights::MayDrop.to_string();
     }
-    let words = [(rights.read, "read"), (rights.write, "write"), (rights.admin, "administer")];
-    let words: Vec<_> = words.iter().filter(|(has, _)| *has).map(|(_, word)| *word).collect();
+    let words = [
+        (rights.read, say::rights::Read.to_string()),
+        (rights.write, say::rights::Write.to_string()),
+        (rights.admin, say::rights::Administer.to_string()),
+    ];
+    let words: Vec<String> =
+        words.into_iter().filter(|(has, _)| *has).map(|(_, word)| word).collect();
     match words.as_slice() {
-        [] => "nothing".to_owned(),
-        [only] => format!("{only} only"),
-        [all @ .., last] => format!("{} and {last}", all.join(", ")),
+        [] => say::rights::Nothing.to_string(),
+        [only] => say::rights::Only { what: only }.to_string(),
+        [first, last] => say::rights::Two { first, last }.to_string(),
+        [all @ .., last] => {
+            let first = all.join(&say::rights::Comma.to_string());
+            say::rights::Two { first, last }.to_string()
+        }
     }
 }
 
 /// The same for a table.
 fn rights_in_short(rights: Rights) -> String {
-    if rights.is_drop() { "add (a drop)".to_owned() } else { rights.to_string().replace(',', ", ") }
+    if rights.is_drop() {
+        say::rights::Drop.to_string()
+    } else {
+        rights.to_string().replace(',', ", ")
+    }
 }
 
 /// How many notes: `-n N`.
@@ -349,7 +371,7 @@ fn context(global: &Global) -> Result<Context, Failure> {
     color.write_global();
     let ui = Ui::new(color, global.json, global.quiet);
     for name in settings.strangers() {
-        ui.say(format_args!("`{name}` in {} is no setting that I know", settings.path().display()));
+        ui.say(say::settings::Stranger { name, file: settings.path().display() });
     }
     if global.verbose > 0 || std::env::var_os("SUIBI_LOG").is_some() {
         start_log(global.verbose);

@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::failure::Failure;
+use crate::say::{common, shape as say};
 
 /// Commands with their other names. A test holds this against what clap knows.
 pub(super) const COMMANDS: &[&str] = &[
@@ -183,13 +184,8 @@ fn refuse_options(args: &[OsString], way: &str) -> Result<(), Failure> {
         }
         let name = arg.split('=').next().unwrap_or_default();
         if in_note && OPTIONS.contains(&name) {
-            return Err(Failure::usage(format!(
-                "`{name}` stands among the words of the note; nothing was written"
-            ))
-            .hint(format!(
-                "options come first: suibi {name} … TEXT; to write it down: {way} -- {}",
-                quoted(args)
-            )));
+            let hint = say::AmongWordsHint { name, way, words: quoted(args) };
+            return Err(Failure::usage(say::AmongWords { name }).hint(hint));
         }
         in_note |= !arg.starts_with('-');
     }
@@ -197,8 +193,7 @@ fn refuse_options(args: &[OsString], way: &str) -> Result<(), Failure> {
 }
 
 fn reserved(word: &str, args: &[OsString]) -> Failure {
-    Failure::usage(format!("`{word}` is kept for a command to come; nothing was written"))
-        .hint(format!("to write it as a note: suibi add {}", quoted(args)))
+    Failure::usage(say::Reserved { word }).hint(common::AddHint { words: quoted(args) })
 }
 
 /// What to say when the words after a command do not fit it, or `None` where an option is the trouble.
@@ -211,11 +206,11 @@ pub(super) fn offer_note(args: &[OsString]) -> Option<Failure> {
     }
     let word = word.to_string_lossy();
     Some(
-        Failure::usage(format!(
-            "`{word}` is a command, and \"{}\" does not fit it; nothing was done",
-            rest.join(OsStr::new(" ")).to_string_lossy()
-        ))
-        .hint(format!("to write it as a note: suibi add {}", quoted(&args[at..]))),
+        Failure::usage(say::DoesNotFit {
+            word,
+            rest: rest.join(OsStr::new(" ")).to_string_lossy(),
+        })
+        .hint(common::AddHint { words: quoted(&args[at..]) }),
     )
 }
 

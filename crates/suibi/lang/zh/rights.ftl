@@ -1,0 +1,9 @@
+may-drop = 只能添加，看不到任何随笔（投递口）
+read = 读
+write = 写
+administer = 管理
+nothing = 什么也不能做
+only = 只能{ $what }
+two = { $first }和{ $last }
+comma = 、
+drop = 添加（投递口）
