@@ -3,6 +3,7 @@
 use suibi_journal::{Day, NoteTime};
 
 use crate::failure::Failure;
+use crate::say::clock as say;
 
 /// The environment variable that is taken as the present moment, for tests and examples.
 const NOW: &str = "SUIBI_NOW";
@@ -14,14 +15,13 @@ const NOW: &str = "SUIBI_NOW";
 /// `SUIBI_NOW` that is no time.
 pub(crate) fn now() -> Result<NoteTime, Failure> {
     if let Some(text) = std::env::var_os(NOW) {
-        return text.to_string_lossy().parse().map_err(|error| {
-            Failure::usage(format!("{NOW} is not a time such as 2026-11-23T09:05:00.000+08:00"))
-                .because(&error)
-        });
+        return text
+            .to_string_lossy()
+            .parse()
+            .map_err(|error| Failure::usage(say::NotATime { name: NOW }).because(&error));
     }
-    NoteTime::of(&suibi_net::clock::now()).map_err(|error| {
-        Failure::usage("this machine's clock shows a time that no note can have").because(&error)
-    })
+    NoteTime::of(&suibi_net::clock::now())
+        .map_err(|error| Failure::usage(say::Impossible).because(&error))
 }
 
 /// The civil day that it is here.
@@ -60,18 +60,17 @@ pub(crate) fn moment(millis: i64) -> Result<String, Failure> {
 
 /// A stretch of time in one word or two: `45 s`, `15 min`, `3 h`, `12 days`, `2 years`. Rounded down.
 pub(crate) fn stretch(millis: i64) -> String {
-    const MINUTE: i64 = 60;
-    const HOUR: i64 = 60 * MINUTE;
-    const DAY: i64 = 24 * HOUR;
-    let seconds = millis.saturating_abs() / 1000;
-    let (number, one, many) = match seconds {
-        0..MINUTE => (seconds, "s", "s"),
-        MINUTE..HOUR => (seconds / MINUTE, "min", "min"),
-        HOUR..DAY => (seconds / HOUR, "h", "h"),
-        _ if seconds < 2 * 365 * DAY => (seconds / DAY, "day", "days"),
-        _ => (seconds / (365 * DAY), "year", "years"),
-    };
-    format!("{number} {}", if number == 1 { one } else { many })
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = millis.unsigned_abs() / 1000;
+    match seconds {
+        0..MINUTE => say::Seconds { count: seconds }.to_string(),
+        MINUTE..HOUR => say::Minutes { count: seconds / MINUTE }.to_string(),
+        HOUR..DAY => say::Hours { count: seconds / HOUR }.to_string(),
+        _ if seconds < 2 * 365 * DAY => say::Days { count: seconds / DAY }.to_string(),
+        _ => say::Years { count: seconds / (365 * DAY) }.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -179,6 +179,121 @@ pub(crate) mod tests {
         }
     }
 
+    /// The literals of a source before its tests, each with the line on which it begins. Comments, and with them the
+    /// texts of help, are none.
+    fn literals(source: &str) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        let mut rest = source.split("#[cfg(test)]").next().unwrap();
+        while let Some(at) = rest.find(['"', '/', '\'']) {
+            let before = rest.as_ptr() as usize - source.as_ptr() as usize + at;
+            let line = source[..before].matches('\n').count() + 1;
+            let (here, after) = rest.split_at(at);
+            rest = &after[1..];
+            match after.as_bytes()[0] {
+                b'/' if rest.starts_with('/') => {
+                    rest = rest.split_once('\n').map_or("", |(_, after)| after);
+                }
+                // A quote as a character, and not the end of a lifetime.
+                b'\'' if rest.starts_with("\"'") => rest = &rest[2..],
+                b'\'' if rest.starts_with("\\\"'") => rest = &rest[3..],
+                b'"' => {
+                    let raw = here.ends_with("r#");
+                    let mut end = 0;
+                    while !(rest[end..].starts_with('"')
+                        && (!raw || rest[end..].starts_with("\"#")))
+                    {
+                        let is_escape = !raw && rest[end..].starts_with('\\');
+                        end += if is_escape {
+                            2
+                        } else {
+                            rest[end..].chars().next().unwrap().len_utf8()
+                        };
+                    }
+                    found.push((line, rest[..end].to_owned()));
+                    rest = &rest[end + 1..];
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Whether words follow one another in it as in a sentence; what stands in braces does not count.
+    fn is_a_sentence(literal: &str) -> bool {
+        let mut depth = 0;
+        let bare: String = literal
+            .chars()
+            .filter(|c| {
+                depth += i32::from(*c == '{');
+                let is_outside = depth == 0;
+                depth -= i32::from(*c == '}');
+                is_outside
+            })
+            .collect();
+        let words: Vec<&str> = bare.split(' ').collect();
+        let is_word = |word: &&str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_lowercase());
+        words.windows(2).any(|pair| pair.iter().all(is_word))
+    }
+
+    /// What is said, is said in both languages: no sentence stands in the code.
+    #[test]
+    fn every_sentence_is_in_the_catalogues() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders = vec![root.clone()];
+        let mut told = Vec::new();
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                if !name.ends_with(".rs") || MAY_SAY.iter().any(|(file, _)| *file == name) {
+                    continue;
+                }
+                let source = std::fs::read_to_string(&path).unwrap();
+                let lines: Vec<&str> = source.lines().collect();
+                for (line, literal) in literals(&source) {
+                    seen += 1;
+                    let near = lines[line.saturating_sub(4)..line].join(" ");
+                    let is_ours =
+                        ["expect(", "reason =", "tracing::", "_help", "_usage", ": &str = "];
+                    let is_exempt = is_ours.iter().any(|mark| near.contains(mark));
+                    if is_a_sentence(&literal) && !literal.starts_with("suibi ") && !is_exempt {
+                        told.push(format!("{name}:{line}: {literal}"));
+                    }
+                }
+            }
+        }
+        assert!(seen > 500, "{seen}");
+        assert!(told.is_empty(), "these belong into lang/en and lang/zh:\n{}", told.join("\n"));
+    }
+
+    /// Files that say something by themselves, and why they may.
+    const MAY_SAY: &[(&str, &str)] = &[
+        ("cli/help_zh.rs", "help: both languages stand there side by side"),
+        ("cli/demo.rs", "the notes that the demo writes are in two languages anyway"),
+    ];
+
+    #[test]
+    fn sentences_are_told_from_other_literals() {
+        for sentence in ["no notes on {day}", "the server does not answer", "{a} and more of it"] {
+            assert!(is_a_sentence(sentence), "{sentence}");
+        }
+        for other in
+            ["suibi", "{hour:02}:{minute:02}", "--data-dir", "on {day}", "  {DIM}… {x}", ""]
+        {
+            assert!(!is_a_sentence(other), "{other}");
+        }
+        let source =
+            "a(\"one two\"); // \"three four\"\nb('\"', r#\"five \"six\" seven\"#, \"x\\\"y\");";
+        let found: Vec<_> =
+            literals(source).into_iter().map(|(line, text)| format!("{line} {text}")).collect();
+        assert_eq!(found, ["1 one two", "2 five \"six\" seven", "2 x\\\"y"]);
+    }
+
     fn made_of(english: &str, chinese: &str) -> Result<String, String> {
         let file = |text: &str| vec![("a".to_owned(), text.to_owned())];
         catalogue::code(&file(english), &file(chinese)).map_err(|problems| problems.join("\n"))

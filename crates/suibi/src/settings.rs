@@ -166,6 +166,18 @@ pub(crate) enum Origin {
     Default,
 }
 
+impl Origin {
+    /// For programs: the same in every language.
+    pub(crate) fn word(&self) -> String {
+        match self {
+            Self::Flag => "command line".to_owned(),
+            Self::Environment(name) => name.clone(),
+            Self::File(path) => path.display().to_string(),
+            Self::Default => "default".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use clap::Args;
 use serde::Serialize;
-use suibi_journal::AuditEntry;
+use suibi_journal::{AuditEntry, AuditKind};
 
 use super::Context;
 use super::owner::Owner;
@@ -12,6 +12,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::table::table;
+use crate::say::audit as say;
 
 /// `suibi audit`.
 #[derive(Debug, Args)]
@@ -66,7 +67,7 @@ pub(super) fn run(args: AuditArgs, context: &mut Context) -> Result<Exit, Failur
     }
     ui.flush()?;
     if is_empty {
-        ui.say("nothing has happened yet: nobody was invited, nobody joined, nobody was refused");
+        ui.say(say::NothingYet);
         return Ok(Exit::NothingMatched);
     }
     Ok(Exit::Done)
@@ -85,7 +86,7 @@ fn text(entries: &[AuditEntry]) -> String {
             };
             [
                 clock::minute(entry.at),
-                entry.what.word().replace('-', " "),
+                what_happened(entry),
                 entry.device.clone(),
                 if several { entry.journal.clone() } else { String::new() },
                 entry.address.clone(),
@@ -93,5 +94,31 @@ fn text(entries: &[AuditEntry]) -> String {
             ]
         })
         .collect();
-    table(["WHEN", "WHAT", "DEVICE", "JOURNAL", "FROM", "MORE"], &rows)
+    let heading = [
+        say::When.to_string(),
+        say::What.to_string(),
+        say::Device.to_string(),
+        say::Journal.to_string(),
+        say::From.to_string(),
+        say::More.to_string(),
+    ];
+    table(heading.each_ref().map(String::as_str), &rows)
+}
+
+/// One word or two for it, for people.
+pub(super) fn what_happened(entry: &AuditEntry) -> String {
+    match entry.what {
+        AuditKind::Invited => say::Invited.to_string(),
+        AuditKind::Withdrawn => say::Withdrawn.to_string(),
+        AuditKind::Joined => say::Joined.to_string(),
+        AuditKind::Renamed => say::Renamed.to_string(),
+        AuditKind::Revoked => say::Revoked.to_string(),
+        AuditKind::Exported => say::Exported.to_string(),
+        AuditKind::JournalAdded => say::JournalAdded.to_string(),
+        AuditKind::Refused(_) => say::Refused.to_string(),
+        AuditKind::Recovered => say::Recovered.to_string(),
+        AuditKind::Rescued => say::Rescued.to_string(),
+        AuditKind::Rebuilt => say::Rebuilt.to_string(),
+        AuditKind::Purged => say::Purged.to_string(),
+    }
 }

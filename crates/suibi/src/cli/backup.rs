@@ -1,5 +1,6 @@
 //! `suibi backup`: everything in one file, and back.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,9 @@ use super::progress::Progress;
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
-use crate::render::of;
 use crate::render::style::{DIM, GONE, GOOD, WAITING};
 use crate::render::wrap::harmless;
+use crate::say::{backup as say, common};
 use crate::session;
 use crate::settings::Settings;
 
@@ -120,10 +121,7 @@ pub(super) fn run(args: BackupArgs, context: &mut Context) -> Result<Exit, Failu
                 (None, true) => Some(Role::Replica),
                 (Some(""), _) => Some(Role::Server),
                 (Some(_), _) => {
-                    return Err(Failure::usage(
-                        "a backup is made of files on this machine, --server URI does not go with it",
-                    )
-                    .hint("on the machine where the server runs: suibi backup create --server FILE"));
+                    return Err(Failure::usage(say::ServerUri).hint(say::ServerUriHint));
                 }
             };
             create(wanted, &file, context)
@@ -143,11 +141,7 @@ struct Source {
 fn create(wanted: Option<Role>, file: &Path, context: &mut Context) -> Result<Exit, Failure> {
     let source = source(wanted, &context.settings)?;
     if file.exists() {
-        return Err(Failure::usage(format!(
-            "{} is there already; nothing was done",
-            file.display()
-        ))
-        .hint("choose another name: a backup never replaces a file"));
+        return Err(Failure::usage(say::IsThere { file: file.display() }).hint(say::IsThereHint));
     }
     if source.role == Role::Server {
         deliver(context);
@@ -160,24 +154,22 @@ fn create(wanted: Option<Role>, file: &Path, context: &mut Context) -> Result<Ex
         membership: source.membership,
     };
     backup::create(&source.db, file, about).map_err(|error| {
-        let what = format!("no backup was made of {}", source.db.display());
+        let what = say::NotMade { file: source.db.display() };
         Failure::new(Exit::Data, what).because(&error).hint(match error {
-            StoreError::Full => "make room, or choose a file on another disk",
-            _ => "suibi verify tells how the notes here are; another FILE may do",
+            StoreError::Full => say::FullHint.to_string(),
+            _ => say::NotMadeHint.to_string(),
         })
     })?;
     let checked = look(file, context)?;
     let is_clean = checked.verified.is_clean();
-    tell(file, &checked, "made, and checked", context)?;
+    tell(file, &checked, &say::Made, context)?;
     if is_clean && !context.ui.json {
         let secret = match checked.about.role {
-            Role::Server => "the keys of all devices are",
-            Role::Replica if checked.about.membership.is_some() => "this device's key is",
+            Role::Server => say::KeysOfAll.to_string(),
+            Role::Replica if checked.about.membership.is_some() => say::KeyOfThis.to_string(),
             Role::Replica => return Ok(Exit::Done),
         };
-        context
-            .ui
-            .say(format_args!("{DIM}{secret} in it: keep it where only you can read it{DIM:#}"));
+        context.ui.say(format_args!("{DIM}{secret}{DIM:#}"));
     }
     Ok(if is_clean { Exit::Done } else { Exit::NothingMatched })
 }
@@ -186,39 +178,33 @@ fn create(wanted: Option<Role>, file: &Path, context: &mut Context) -> Result<Ex
 fn source(wanted: Option<Role>, settings: &Settings) -> Result<Source, Failure> {
     let data_dir = settings.journal_dir()?;
     let server = Some(database(&data_dir)).filter(|db| db.exists());
-    let membership = Membership::load(&data_dir).map_err(|error| {
-        Failure::new(Exit::Data, "what this machine has joined cannot be read").because(&error)
-    })?;
+    let membership = Membership::load(&data_dir)
+        .map_err(|error| Failure::new(Exit::Data, say::Membership).because(&error))?;
     let replica = match &membership {
         Some(membership) => Some(data_dir.join(&membership.replica)),
         None => Some(data_dir.join(EMBEDDED_REPLICA)).filter(|db| db.exists()),
     };
-    let nothing = |what: &str| {
-        Failure::new(Exit::NothingMatched, format!("{} holds no {what}", data_dir.display()))
-            .hint("--data-dir names another directory")
-    };
+    let dir = data_dir.display();
+    let nothing = |what: String| Failure::new(Exit::NothingMatched, what).hint(say::NoDataHint);
     let role = match (wanted, &server, &membership) {
         (Some(role), ..) => role,
         (None, Some(_), Some(joined)) => {
-            return Err(Failure::usage(format!(
-                "{} holds two things: a server's data, and the notes of {} that it has joined",
-                data_dir.display(),
-                joined.address
-            ))
-            .hint("say which: suibi backup create --server FILE, or --replica FILE"));
+            let what = say::TwoThings { dir, address: &joined.address };
+            return Err(Failure::usage(what).hint(say::TwoThingsHint));
         }
         (None, None, Some(_)) => Role::Replica,
         (None, Some(_), None) => Role::Server,
-        (None, None, None) => return Err(nothing("notes yet")),
+        (None, None, None) => return Err(nothing(say::NoNotes { dir }.to_string())),
     };
     match role {
         Role::Server => {
-            let db = server.ok_or_else(|| nothing("data of a server"))?;
+            let db = server.ok_or_else(|| nothing(say::NoServer { dir: &dir }.to_string()))?;
             Ok(Source { role, db, membership: None })
         }
         Role::Replica => {
-            let db =
-                replica.filter(|db| db.exists()).ok_or_else(|| nothing("notes of a device"))?;
+            let db = replica
+                .filter(|db| db.exists())
+                .ok_or_else(|| nothing(say::NoDevice { dir: &dir }.to_string()))?;
             let membership = membership.map(|_| read_membership(&data_dir)).transpose()?;
             Ok(Source { role, db, membership })
         }
@@ -228,7 +214,7 @@ fn source(wanted: Option<Role>, settings: &Settings) -> Result<Source, Failure> 
 fn read_membership(data_dir: &Path) -> Result<Zeroizing<String>, Failure> {
     let path = Membership::path(data_dir);
     fs::read_to_string(&path).map(Zeroizing::new).map_err(|error| {
-        Failure::new(Exit::Data, format!("{} cannot be read", path.display())).because(&error)
+        Failure::new(Exit::Data, say::CannotRead { file: path.display() }).because(&error)
     })
 }
 
@@ -239,15 +225,14 @@ fn deliver(context: &Context) {
         return;
     }
     if let Err(failure) = session.sync(|_| {}) {
-        context.ui.complain(format_args!(
-            "{WAITING}!{WAITING:#} notes that wait for the server are not in this backup\n{failure}"
-        ));
+        let what = say::NotInIt;
+        context.ui.complain(format_args!("{WAITING}!{WAITING:#} {what}\n{failure}"));
     }
 }
 
 fn check(file: &Path, context: &mut Context) -> Result<Exit, Failure> {
     let checked = look(file, context)?;
-    tell(file, &checked, "every change is right", context)?;
+    tell(file, &checked, &say::Right, context)?;
     Ok(if checked.verified.is_clean() { Exit::Done } else { Exit::NothingMatched })
 }
 
@@ -260,16 +245,21 @@ fn look(file: &Path, context: &Context) -> Result<Checked, Failure> {
 }
 
 fn unreadable(file: &Path, error: &StoreError) -> Failure {
-    let what = format!("{} cannot be used as a backup", file.display());
+    let what = say::Unusable { file: file.display() };
     let failure = Failure::new(Exit::Data, what).because(error);
     match error {
-        StoreError::Newer { .. } => failure.hint("a newer suibi has made it; use that one"),
-        StoreError::Foreign(_) => failure.hint("suibi backup create makes one"),
+        StoreError::Newer { .. } => failure.hint(say::NewerHint),
+        StoreError::Foreign(_) => failure.hint(say::ForeignHint),
         _ => failure,
     }
 }
 
-fn tell(file: &Path, checked: &Checked, good: &str, context: &mut Context) -> Result<(), Failure> {
+fn tell(
+    file: &Path,
+    checked: &Checked,
+    good: &dyn Display,
+    context: &mut Context,
+) -> Result<(), Failure> {
     let Checked { about, bytes, verified, .. } = checked;
     let ui = &mut context.ui;
     if ui.json {
@@ -292,28 +282,27 @@ fn tell(file: &Path, checked: &Checked, good: &str, context: &mut Context) -> Re
     let count = verified.problems.len();
     let verdict = match count {
         0 => format!("{GOOD}✓{GOOD:#} {}: {good}", file.display()),
-        1 => format!("{GONE}✗{GONE:#} {}: 1 problem", file.display()),
-        many => format!("{GONE}✗{GONE:#} {}: {many} problems", file.display()),
+        count => format!("{GONE}✗{GONE:#} {}: {}", file.display(), common::Problems { count }),
     };
     writeln!(ui.out(), "{verdict}")?;
     let whose = match (about.role, &about.membership) {
-        (Role::Server, _) => "a server's data",
-        (Role::Replica, Some(_)) => "a device's notes and its membership",
-        (Role::Replica, None) => "a device's notes",
+        (Role::Server, _) => say::OfServer.to_string(),
+        (Role::Replica, Some(_)) => say::OfMember.to_string(),
+        (Role::Replica, None) => say::OfDevice.to_string(),
     };
-    writeln!(
-        ui.out(),
-        "  {whose}, {}: {}, {}, {}",
-        clock::minute(about.made),
-        of(verified.changes, "change"),
-        of(verified.notes, "note"),
-        size(*bytes)
-    )?;
+    let contents = say::Contents {
+        whose,
+        when: clock::minute(about.made),
+        changes: common::Changes { count: verified.changes },
+        notes: common::Notes { count: verified.notes },
+        size: size(*bytes),
+    };
+    writeln!(ui.out(), "  {contents}")?;
     for problem in verified.problems.iter().take(MOST_TOLD) {
         writeln!(ui.out(), "  {}", harmless(&problem.to_string()))?;
     }
     if count > MOST_TOLD {
-        writeln!(ui.out(), "  {DIM}… and {} more: --json{DIM:#}", count - MOST_TOLD)?;
+        writeln!(ui.out(), "  {DIM}{}{DIM:#}", say::More { count: count - MOST_TOLD })?;
     }
     ui.flush()?;
     Ok(())
@@ -324,40 +313,38 @@ fn restore(file: &Path, context: &mut Context) -> Result<Exit, Failure> {
     let checked = look(file, context)?;
     let about = &checked.about;
     if !checked.verified.is_clean() {
-        tell(file, &checked, "", context)?;
-        return Err(Failure::new(Exit::Data, "the backup is damaged; nothing was restored")
-            .hint("an older one may be whole: suibi backup check FILE"));
+        tell(file, &checked, &"", context)?;
+        return Err(Failure::new(Exit::Data, say::Damaged).hint(say::DamagedHint));
     }
-    let is_running = running(&data_dir).map_err(|error| {
-        Failure::new(Exit::Data, "cannot see whether a server runs here").because(&error)
-    })?;
+    let is_running = running(&data_dir)
+        .map_err(|error| Failure::new(Exit::Data, say::CannotSee).because(&error))?;
     if let Some(process) = is_running.filter(|_| about.role == Role::Server) {
-        let which = process.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        return Err(taken(&data_dir, &format!("a server runs on its data{which}")));
+        let which = process.pid.map(|id| crate::say::owner::Process { id }.to_string());
+        let which = which.unwrap_or_default();
+        return Err(taken(say::ServerRuns { which, dir: data_dir.display() }));
     }
     if !is_file_name(&about.file) {
         return Err(unreadable(file, &StoreError::Foreign(about.file.clone())));
     }
     let to = data_dir.join(&about.file);
     if to.exists() {
-        return Err(taken(&data_dir, &format!("{} is there", about.file)));
+        return Err(taken(say::FileIsThere { file: &about.file, dir: data_dir.display() }));
     }
     let membership = Membership::path(&data_dir);
     if about.membership.is_some() && membership.exists() {
-        return Err(taken(&data_dir, "it has joined a server"));
+        return Err(taken(say::HasJoined { dir: data_dir.display() }));
     }
     create_directory(&data_dir).map_err(|error| unusable(&data_dir, &error))?;
     let about = backup::restore(file, &to).map_err(|error| {
-        Failure::new(Exit::Data, format!("nothing was restored to {}", data_dir.display()))
-            .because(&error)
+        Failure::new(Exit::Data, say::NotRestored { dir: data_dir.display() }).because(&error)
     })?;
     if let Some(text) = &about.membership {
         private::replace(&membership, text.as_bytes())
             .map_err(|error| unusable(&membership, &error))?;
         Membership::load(&data_dir).map_err(|error| {
-            Failure::new(Exit::Data, "the notes are restored, and their membership makes no sense")
+            Failure::new(Exit::Data, say::MembershipWrong)
                 .because(&error)
-                .hint("suibi join --again LINE joins anew, and takes them along")
+                .hint(say::MembershipWrongHint)
         })?;
     }
     let ui = &mut context.ui;
@@ -372,31 +359,26 @@ fn restore(file: &Path, context: &mut Context) -> Result<Exit, Failure> {
         })?;
         return Ok(Exit::Done);
     }
-    ui.say(format_args!(
-        "{GOOD}✓{GOOD:#} restored to {}, as of {}: {}",
-        to.display(),
-        clock::minute(about.made),
-        of(checked.verified.notes, "note")
-    ));
-    ui.say(match (about.role, &about.membership) {
-        (Role::Server, _) => {
-            "  start it: suibi serve; its devices give back what is newer when they come by"
-        }
-        (Role::Replica, Some(_)) => {
-            "  this machine is the device that it was; what is newer comes from the server: suibi sync"
-        }
-        (Role::Replica, None) => "  what is newer comes from the server: suibi sync",
-    });
+    let restored = say::Restored {
+        path: to.display(),
+        when: clock::minute(about.made),
+        notes: common::Notes { count: checked.verified.notes },
+    };
+    ui.say(format_args!("{GOOD}✓{GOOD:#} {restored}"));
+    match (about.role, &about.membership) {
+        (Role::Server, _) => ui.say(format_args!("  {}", say::NextServer)),
+        (Role::Replica, Some(_)) => ui.say(format_args!("  {}", say::NextMember)),
+        (Role::Replica, None) => ui.say(format_args!("  {}", say::NextDevice)),
+    }
     Ok(Exit::Done)
 }
 
-fn taken(data_dir: &Path, why: &str) -> Failure {
-    Failure::usage(format!("{why} in {}; nothing was restored", data_dir.display()))
-        .hint("a backup goes where nothing is: --data-dir names an empty place, or move the files there away")
+fn taken(why: impl Display) -> Failure {
+    Failure::usage(why).hint(say::TakenHint)
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Data, format!("{} cannot be written", path.display())).because(error)
+    Failure::new(Exit::Data, say::CannotWrite { path: path.display() }).because(error)
 }
 
 fn made(about: &About) -> Option<String> {
@@ -414,12 +396,12 @@ fn is_file_name(name: &str) -> bool {
 
 /// `2.1 MB`.
 fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["bytes", "kB", "MB", "GB"];
+    const UNITS: [&str; 4] = ["", "kB", "MB", "GB"];
     let mut size = bytes as f64;
     let mut unit = 0;
     while size >= 1000.0 && unit + 1 < UNITS.len() {
         size /= 1000.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} bytes") } else { format!("{size:.1} {}", UNITS[unit]) }
+    if unit == 0 { say::Bytes { bytes }.to_string() } else { format!("{size:.1} {}", UNITS[unit]) }
 }

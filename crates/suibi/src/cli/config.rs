@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::{DIM, HINT};
+use crate::say::config as say;
 use crate::settings::{FOLDS, Found, Key, Kind, Origin, ServerAddress, Settings};
 use crate::ui::Ui;
 
@@ -72,31 +73,25 @@ pub(super) fn run(
         ConfigCommand::Set { key, values } => {
             let key = file::named(&key)?;
             settings.store(key, &values)?;
-            ui.say(format_args!("set in {}", settings.path().display()));
+            ui.say(say::SetIn { file: settings.path().display() });
             if let Some(found) = settings.find(key)?
                 && matches!(found.origin, Origin::Environment(_))
             {
-                ui.say(format_args!("for now {} goes before it", found.origin));
+                ui.say(say::GoesBefore { origin: found.origin });
             }
             if key == Key::Server && !settings.switch(Key::Insecure)? && is_beyond(&values) {
-                ui.say(format_args!(
-                    "{HINT}hint:{HINT:#} that is beyond this machine, and the way there is not encrypted; \
-                     before it is used, say that you trust the network: suibi config set insecure true"
-                ));
+                let label = crate::say::failure::Hint;
+                ui.say(format_args!("{HINT}{label}{HINT:#} {}", say::BeyondHint));
             }
             Ok(Exit::Done)
         }
         ConfigCommand::Unset { key } => {
             let key = file::named(&key)?;
             if !settings.forget(key)? {
-                ui.say(format_args!(
-                    "`{}` was not set in {}",
-                    key.name(),
-                    settings.path().display()
-                ));
+                ui.say(say::WasNotSet { key: key.name(), file: settings.path().display() });
                 return Ok(Exit::NothingMatched);
             }
-            ui.say(format_args!("taken out of {}", settings.path().display()));
+            ui.say(say::TakenOut { file: settings.path().display() });
             Ok(Exit::Done)
         }
     }
@@ -110,7 +105,7 @@ fn is_beyond(values: &[String]) -> bool {
 
 fn get(key: Key, settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
     let Some(found) = effective(key, settings)? else {
-        ui.say(format_args!("`{}` is not set", key.name()));
+        ui.say(say::NotSet { key: key.name() });
         return Ok(Exit::NothingMatched);
     };
     if ui.json {
@@ -120,7 +115,7 @@ fn get(key: Key, settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
             writeln!(ui.out(), "{value}")?;
         }
         ui.flush()?;
-        ui.say(format_args!("{DIM}from: {}{DIM:#}", found.origin));
+        ui.say(format_args!("{DIM}{}{DIM:#}", say::From { origin: found.origin }));
     }
     Ok(Exit::Done)
 }
@@ -142,7 +137,7 @@ fn list(settings: &Settings, ui: &mut Ui) -> Result<Exit, Failure> {
         writeln!(ui.out(), "{name} = {values}  {DIM}# {}{DIM:#}", found.origin)?;
     }
     ui.flush()?;
-    ui.say(format_args!("{DIM}config file: {}{DIM:#}", settings.path().display()));
+    ui.say(format_args!("{DIM}{}{DIM:#}", say::File { file: settings.path().display() }));
     Ok(Exit::Done)
 }
 
@@ -175,5 +170,5 @@ fn setting_json(key: Key, found: Found) -> SettingJson {
         Kind::Number(..) => first.parse::<u64>().map_or(first.into(), Into::into),
         _ => first.into(),
     };
-    SettingJson { key: key.name(), value, origin: found.origin.to_string() }
+    SettingJson { key: key.name(), value, origin: found.origin.word() }
 }

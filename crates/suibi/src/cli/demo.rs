@@ -15,6 +15,7 @@ mod proof;
 mod server;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -32,7 +33,8 @@ use super::{Context, join as joining};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::style::{DAY, DIM, GOOD, WAITING};
-use crate::render::wrap::columns;
+use crate::render::wrap::{columns, padded};
+use crate::say::demo as say;
 use crate::session;
 use eavesdropper::Eavesdropper;
 use proof::Proof;
@@ -108,8 +110,7 @@ fn scratch() -> Result<std::path::PathBuf, Failure> {
     use std::os::unix::fs::DirBuilderExt as _;
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| {
-        Failure::new(Exit::Data, "the system has no random bytes")
-            .because(&std::io::Error::from(error))
+        Failure::new(Exit::Data, say::NoRandom).because(&std::io::Error::from(error))
     })?;
     let name = format!("suibi-demo-{:016x}", u64::from_le_bytes(random));
     let directory = std::env::temp_dir().join(name);
@@ -184,15 +185,18 @@ impl<'a> Stage<'a> {
     fn introduce(&mut self, args: &DemoArgs) -> Result<(), Failure> {
         let (id, address) = (self.server.id(), self.server.address());
         let relay = self.relay.address();
+        let loss = args.loss;
+        let label = |name: &dyn Display| padded(&name.to_string(), 8);
         self.print(&format!(
-            "{DAY}One server, two devices, and a network that loses {} of 100 datagrams.{DAY:#}\n\
-             {DIM}All of it is real and on this machine: processes, files, keys, UDP.{DIM:#}\n\n\
-             \x20 server    process {id} at {address}, encrypted, for invited devices\n\
-             \x20 network   {relay}, loses {} % each way; somebody reads all of it\n\
-             \x20 devices   {}, with a journal and an invite each\n",
-            args.loss,
-            args.loss,
-            DEVICES.join(" and "),
+            "{DAY}{}{DAY:#}\n{DIM}{}{DIM:#}\n\n  {}  {}\n  {}  {}\n  {}  {}\n",
+            say::Title { loss },
+            say::Real,
+            label(&say::LabelServer),
+            say::AboutServer { id, address },
+            label(&say::LabelNetwork),
+            say::AboutNetwork { address: relay, loss },
+            label(&say::LabelDevices),
+            say::AboutDevices { first: DEVICES[0], second: DEVICES[1] },
         ))
     }
 
@@ -211,15 +215,15 @@ impl<'a> Stage<'a> {
                 return Err(joining::failure(&error));
             }
             if self.begun.elapsed() > JOIN_WITHIN {
-                let what = format!("{name} could not join in time over so bad a network");
-                return Err(Failure::new(Exit::Network, what).hint("try again, or with --loss 20"));
+                let what = say::NoJoin { name };
+                return Err(Failure::new(Exit::Network, what).hint(say::TryAgain));
             }
             attempts += 1;
         }
         let took = seconds(begun.elapsed());
         let again = match attempts {
             1 => String::new(),
-            attempts => format!(", {attempts} attempts with one line"),
+            attempts => say::Again { attempts }.to_string(),
         };
         let mut client = Client::open(ClientConfig {
             place: Place::Joined { data_dir: data_dir.clone() },
@@ -236,7 +240,10 @@ impl<'a> Stage<'a> {
         self.tell(
             name,
             &format!(
-                "{GOOD}joins{GOOD:#}    has keys of its own now, {DIM}after {took}{again}{DIM:#}"
+                "{GOOD}{}{GOOD:#}{} {DIM}{}{again}{DIM:#}",
+                verb(&say::Joins),
+                say::JoinsWhat,
+                say::After { time: took }
             ),
         )
     }
@@ -273,7 +280,7 @@ impl<'a> Stage<'a> {
             receipt: None,
             has_arrived: false,
         });
-        self.tell(DEVICES[device], &format!("writes   {text}"))
+        self.tell(DEVICES[device], &format!("{}{text}", verb(&say::Writes)))
     }
 
     fn kill(&mut self) -> Result<(), Failure> {
@@ -281,8 +288,8 @@ impl<'a> Stage<'a> {
         self.server.kill()?;
         self.deaths += 1;
         self.tell(
-            "server",
-            &format!("{WAITING}killed   kill -9 {id}, in the middle of its work{WAITING:#}"),
+            &say::LabelServer.to_string(),
+            &format!("{WAITING}{}{}{WAITING:#}", verb(&say::Killed), say::KilledWhat { id }),
         )
     }
 
@@ -290,7 +297,8 @@ impl<'a> Stage<'a> {
         self.server = ServerProcess::start(&self.directory.join("server"))?;
         self.relay.set_target(self.server.address());
         let id = self.server.id();
-        self.tell("server", &format!("{GOOD}is back  process {id}, same files{GOOD:#}"))
+        let back = format!("{GOOD}{}{}{GOOD:#}", verb(&say::Back), say::BackWhat { id });
+        self.tell(&say::LabelServer.to_string(), &back)
     }
 
     /// Tells what happens until the time has come, or `is_enough`.
@@ -320,8 +328,13 @@ impl<'a> Stage<'a> {
                     note.receipt = Some(receipt);
                     let took = seconds(note.written_at.elapsed());
                     self.tell(
-                        "server",
-                        &format!("has it   {receipt}, on disk, {DIM}confirmed after {took}{DIM:#}"),
+                        &say::LabelServer.to_string(),
+                        &format!(
+                            "{}{} {DIM}{}{DIM:#}",
+                            verb(&say::HasIt),
+                            say::HasItWhat { receipt },
+                            say::Confirmed { time: took }
+                        ),
                     )?;
                 }
             }
@@ -336,15 +349,16 @@ impl<'a> Stage<'a> {
                     let text = shortened(note.text, 40);
                     self.tell(
                         DEVICES[device],
-                        &format!("sees     {text} {DIM}after {took}{DIM:#}"),
+                        &format!(
+                            "{}{text} {DIM}{}{DIM:#}",
+                            verb(&say::Sees),
+                            say::After { time: took }
+                        ),
                     )?;
                 }
             }
             LiveEvent::Offline => {
-                self.tell(
-                    DEVICES[device],
-                    &format!("{DIM}no server answers; notes are kept here{DIM:#}"),
-                )?;
+                self.tell(DEVICES[device], &format!("{DIM}{}{DIM:#}", say::Offline))?;
             }
             LiveEvent::Trouble(error) => self.tell(DEVICES[device], &session::chain(&error))?,
             // Nobody deletes anything here.
@@ -368,15 +382,18 @@ impl<'a> Stage<'a> {
         self.print(&format!("\n{lines}"))?;
         let took = seconds(self.begun.elapsed());
         if !passed {
-            return Err(Failure::new(
-                Exit::Network,
-                format!("not everything is in place after {took}"),
-            )
-            .hint("with so many lost datagrams it may take longer; try again, or with --loss 20"));
+            return Err(
+                Failure::new(Exit::Network, say::NotAll { time: took }).hint(say::NotAllHint)
+            );
         }
         self.print(&format!(
-            "{GOOD}✓{GOOD:#} {DAY}Every note is there exactly once.{DAY:#} {DIM}It took {took}.{DIM:#}\n\
-             \x20 Yours next: {DAY}suibi{DAY:#} opens the prompt, {DAY}suibi had a good idea{DAY:#} keeps a line."
+            "{GOOD}✓{GOOD:#} {DAY}{}{DAY:#} {DIM}{}{DIM:#}\n  {} {DAY}suibi{DAY:#} {} {DAY}{}{DAY:#} {}",
+            say::ExactlyOnce,
+            say::Took { time: took },
+            say::YoursNext,
+            say::Opens,
+            say::Idea,
+            say::Keeps,
         ))?;
         Ok(Exit::Done)
     }
@@ -406,6 +423,11 @@ fn may_be_bad_luck(error: &JoinError) -> bool {
             | JoinError::LoopbackElsewhere { .. }
             | JoinError::Busy { .. }
     )
+}
+
+/// What somebody does, in a column.
+fn verb(verb: &dyn Display) -> String {
+    padded(&verb.to_string(), 9)
 }
 
 fn seconds(duration: Duration) -> String {

@@ -20,7 +20,9 @@ use suibi_journal::{Day, Query};
 use super::shape;
 use crate::clock;
 use crate::day_words;
+use crate::errors::told;
 use crate::failure::Failure;
+use crate::say::{common, filter as say, prompt};
 
 const WHICH: &str = "Which notes";
 
@@ -100,12 +102,12 @@ impl FilterArgs {
             return Ok(self);
         }
         let words = when.join(" ");
-        let is_day = |today| day_words::parse(&words, today).map_err(|error| error.to_string());
+        let is_day = |today| day_words::parse(&words, today).map_err(|error| told(&error));
         if let Err(why) = clock::today().map_err(|error| error.to_string()).and_then(is_day) {
             return Err(NoFilter { why });
         }
         if self.since.is_some() || self.until.is_some() || self.within.is_some() {
-            let why = "the time is said twice".to_owned();
+            let why = say::TimeTwice.to_string();
             return Err(NoFilter { why });
         }
         self.within = Some(words);
@@ -137,7 +139,7 @@ impl FilterArgs {
         let other: Vec<_> = tags.iter().filter(|tag| !is_tag(tag)).map(String::as_str).collect();
         if !other.is_empty() {
             let words = other.join(" ");
-            return Err(NoFilter { why: format!("`{words}` is no tag") });
+            return Err(NoFilter { why: say::NoTag { words }.to_string() });
         }
         self.with_words(tags)?.with_words(&["today".to_owned()])
     }
@@ -172,8 +174,8 @@ impl FilterArgs {
         let bound = |text: &Option<String>, option: &str| match text {
             None => Ok(None),
             Some(text) => day_words::parse(text, today).map(Some).map_err(|error| {
-                Failure::usage(format!("{option}: {error}"))
-                    .hint(format!("days look like {}", day_words::EXAMPLES))
+                Failure::usage(common::Because { what: option, why: told(&error) })
+                    .hint(prompt::DaysLookLike { examples: day_words::EXAMPLES })
             }),
         };
         let within: Option<Day> = bound(&self.within, "--on")?;

@@ -422,6 +422,38 @@ RECEIPT 是保存随笔时打印的回执，今天的或多年以前的都行，
 
 退出码 0：什么都没有少。1：有缺失，并说明是什么。",
     ),
+    (
+        "Print what your shell reads at its start: no notes in its history, completions",
+        "打印 shell 启动时读取的内容：随笔不进历史记录，自动补全",
+    ),
+    (
+        "A shorter name for suibi, such as n; its notes stay out of the history, too",
+        "suibi 的简称，例如 n；用它写的随笔同样不进历史记录",
+    ),
+    ("Print the completions of a shell, for a package", "打印某个 shell 的自动补全，供打包使用"),
+    (
+        "Show a manual page, or write all of them into a directory",
+        "显示手册页，或把全部手册页写入一个目录",
+    ),
+    (
+        "The page of one command; suibi's own page without",
+        "某个命令的手册页；不写则是 suibi 本身的",
+    ),
+    ("The shell that is to understand it", "供哪个 shell 使用"),
+    (
+        "Write all pages into this directory, suibi.1, suibi-add.1 and so on",
+        "把全部手册页写入这个目录：suibi.1、suibi-add.1 等",
+    ),
+    (
+        "\
+bash, in ~/.bashrc                    eval \"$(suibi init bash)\"
+zsh, in ~/.zshrc, after compinit      eval \"$(suibi init zsh)\"
+fish, in ~/.config/fish/config.fish   suibi init fish | source",
+        "\
+bash，写在 ~/.bashrc                  eval \"$(suibi init bash)\"
+zsh，写在 ~/.zshrc，compinit 之后     eval \"$(suibi init zsh)\"
+fish，写在 ~/.config/fish/config.fish suibi init fish | source",
+    ),
 ];
 
 /// Usages that clap does not make by itself: the command, and its lines, which begin below the first one's.

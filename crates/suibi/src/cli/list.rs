@@ -17,8 +17,7 @@ use crate::failure::{Exit, Failure};
 use crate::numbers::{self, Numbers};
 use crate::render::json::NotesJson;
 use crate::render::listing::{self, Listing};
-use crate::say::list as say;
-use crate::say::search as search_say;
+use crate::say::{common, list as say, prompt, search as search_say};
 use crate::session::{self, Session};
 
 /// A listing of fewer notes is made in one piece.
@@ -94,11 +93,10 @@ pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
     let filter = args.filter.with_words(&args.words).map_err(|no| {
         let all = std::iter::once("on").chain(args.words.iter().map(String::as_str));
         let all: Vec<_> = all.map(OsString::from).collect();
-        Failure::usage(format!("{}; nothing was done", no.why)).hint(format!(
-            "days look like {}; to write a note: suibi add {}",
-            day_words::EXAMPLES,
-            shape::quoted(&all)
-        ))
+        let hint = prompt::DaysLookLike { examples: day_words::EXAMPLES };
+        let more = common::AddHint { words: shape::quoted(&all) };
+        Failure::usage(common::AndNothingDone { what: no.why })
+            .hint(common::And { what: hint, more })
     })?;
     let filter = filter.filter()?;
     match filter.query.since.filter(|_| is_plain) {

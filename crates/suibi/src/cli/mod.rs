@@ -399,7 +399,7 @@ fn start_log(verbose: u8) {
 
 /// The whole command line, as help, manual pages and completions tell of it.
 fn tree() -> clap::Command {
-    <Cli as clap::CommandFactory>::command()
+    help::command()
 }
 
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {

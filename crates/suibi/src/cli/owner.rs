@@ -12,6 +12,7 @@ use suibi_server::{Running, running};
 use super::Context;
 use super::invite::host::{self, Chosen, Host, NoHost};
 use crate::failure::{Exit, Failure};
+use crate::say::owner as say;
 use crate::session;
 use crate::settings::{Key, Origin};
 
@@ -35,32 +36,21 @@ impl Owner {
         if let Some(found) = settings.find(Key::Server)?
             && found.origin == Origin::Flag
         {
-            return Err(Failure::usage(
-                "--server names a listener without protection, and this is done on a protected one only",
-            )
-            .hint("leave it out: the server that runs on this machine is found by itself"));
+            return Err(Failure::usage(say::ServerFlag).hint(say::ServerFlagHint));
         }
-        let running = running(&data_dir).map_err(|error| {
-            Failure::new(Exit::Data, "cannot see whether a server runs here").because(&error)
-        })?;
+        let running = running(&data_dir)
+            .map_err(|error| Failure::new(Exit::Data, say::CannotSee).because(&error))?;
         if running.is_none()
             && let Some(server) = settings.server()?
         {
-            return Err(Failure::new(
-                Exit::NotAllowed,
-                format!(
-                    "{server} is reached without protection, and lets nobody administer it that way"
-                ),
-            )
-            .hint("do it on the machine where that server runs"));
+            return Err(Failure::new(Exit::NotAllowed, say::Unprotected { server })
+                .hint(say::UnprotectedHint));
         }
         let admin = Admin::open(&data_dir, &settings.device()?, ANSWER_WITHIN)
             .map_err(|error| failure(&error))?;
         let membership = match admin.place() {
-            Place::Joined { data_dir } => Membership::load(data_dir).map_err(|error| {
-                Failure::new(Exit::Data, "what this machine has joined cannot be read")
-                    .because(&error)
-            })?,
+            Place::Joined { data_dir } => Membership::load(data_dir)
+                .map_err(|error| Failure::new(Exit::Data, say::Membership).because(&error))?,
             _ => None,
         };
         Ok(Self { admin, running, membership })
@@ -70,11 +60,9 @@ impl Owner {
     pub(super) fn of_a_server_that_runs(context: &Context) -> Result<Self, Failure> {
         let owner = Self::of_any_server(context)?;
         if owner.running.is_none() && owner.membership.is_none() {
-            return Err(Failure::new(
-                Exit::Network,
-                "no server runs on this machine, so nobody could come in",
-            )
-            .hint("start one, and leave it running: suibi serve"));
+            return Err(
+                Failure::new(Exit::Network, say::NobodyCouldCome).hint(say::NobodyCouldComeHint)
+            );
         }
         Ok(owner)
     }
@@ -94,18 +82,14 @@ impl Owner {
             return Ok(Host { chosen: Chosen::Joined, ..host });
         }
         let pid = self.running.as_ref().and_then(|running| running.pid);
-        let which = pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+        let which = pid.map(|id| say::Process { id }.to_string()).unwrap_or_default();
         Host::of_listeners(listeners, host::outward).map_err(|no_host| match no_host {
-            NoHost::LoopbackOnly => Failure::new(
-                Exit::Network,
-                format!("the server{which} listens on loopback only: no other device can reach it"),
-            )
-            .hint("end it, and start it for others: suibi serve --listen :5683"),
-            NoHost::NoOutward => Failure::new(
-                Exit::Network,
-                "this machine has no address towards others at the moment",
-            )
-            .hint("name one under which they will reach it: suibi invite --host HOST"),
+            NoHost::LoopbackOnly => {
+                Failure::new(Exit::Network, say::LoopbackOnly { which }).hint(say::LoopbackOnlyHint)
+            }
+            NoHost::NoOutward => {
+                Failure::new(Exit::Network, say::NoOutward).hint(say::NoOutwardHint)
+            }
         })
     }
 
@@ -172,7 +156,7 @@ fn failure(error: &ClientError) -> Failure {
     match error {
         ClientError::Sync(SyncError::Refused { code, text }) => {
             let text =
-                if text.is_empty() { format!("the server refuses ({code})") } else { text.clone() };
+                if text.is_empty() { say::Refuses { code }.to_string() } else { text.clone() };
             match *code {
                 Code::FORBIDDEN | Code::UNAUTHORIZED => Failure::new(Exit::NotAllowed, text),
                 Code::BAD_REQUEST | Code::CONFLICT | Code::NOT_FOUND => Failure::usage(text),
@@ -180,13 +164,11 @@ fn failure(error: &ClientError) -> Failure {
             }
         }
         ClientError::Sync(SyncError::Busy { .. }) => {
-            Failure::new(Exit::Network, "the server could not do it just now")
-                .because(error)
-                .hint("try again in a moment")
+            Failure::new(Exit::Network, say::NotNow).because(error).hint(say::NotNowHint)
         }
-        error if error.is_offline() => Failure::new(Exit::Network, "the server does not answer")
-            .because(error)
-            .hint("nothing was changed as far as is known; suibi devices shows how things stand"),
+        error if error.is_offline() => {
+            Failure::new(Exit::Network, say::NoAnswer).because(error).hint(say::NoAnswerHint)
+        }
         error => session::failure(error),
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::say;
 use crate::ui::Ui;
 
 /// What is done within this needs no bar.
@@ -43,11 +44,9 @@ impl Progress {
         if !self.is_shown && self.begun.elapsed() >= BLINK {
             self.is_shown = true;
             bar.set_style(
-                ProgressStyle::with_template(
-                    "{bar:24} {human_pos} of {human_len} changes · {per_sec:.0} · {eta} left",
-                )
-                .expect("the template is right")
-                .progress_chars("━╸─"),
+                ProgressStyle::with_template(&say::sync::Bar.to_string())
+                    .expect("the template is right")
+                    .progress_chars("━╸─"),
             );
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(DRAWN_PER_SECOND));
             bar.enable_steady_tick(TICK);

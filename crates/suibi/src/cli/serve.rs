@@ -10,7 +10,10 @@ use suibi_server::{
 };
 
 use super::Context;
+use crate::errors::told;
 use crate::failure::{Exit, Failure};
+use crate::lang::{self, Language};
+use crate::say::serve as say;
 use crate::settings::{Key, Settings};
 use plain_spec::PlainSpec;
 
@@ -92,7 +95,7 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
     let stop = StopSignal::on_termination()?;
     let server = Server::bind(config).map_err(|error| failure(&error))?;
     for listener in server.listeners() {
-        context.ui.say(listener);
+        context.ui.say(line(listener));
     }
     if is_first_start {
         context.ui.say(first_words(server.listeners()));
@@ -102,14 +105,38 @@ pub(super) fn run(args: ServeArgs, context: &mut Context) -> Result<Exit, Failur
     Ok(Exit::Done)
 }
 
+/// What a listener speaks and who reaches it. Programs read the first words, which are the same in every language.
+fn line(listener: &ListenerInfo) -> String {
+    if lang::current() == Language::English {
+        return listener.to_string();
+    }
+    let ListenerInfo { kind, address, reach, tcp } = listener;
+    let speaks = match (kind, tcp) {
+        (ListenerKind::Plain, _) => "纯文本",
+        (_, true) => "CoAP（UDP 和 TCP）",
+        (_, false) => "CoAP（仅 UDP，它的 TCP 端口已被占用）",
+    };
+    let who = match (kind, reach) {
+        (ListenerKind::Oscore, Reach::ThisMachine) => "已加密，仅供本机",
+        (ListenerKind::Oscore, Reach::OneAddress) => "已加密，供受邀的设备使用，在这个地址",
+        (ListenerKind::Oscore, Reach::EveryInterface) => {
+            "已加密，供受邀的设备使用，在本机的所有地址"
+        }
+        (_, Reach::ThisMachine) => "不加保护，仅本机能连到",
+        (_, Reach::OneAddress) => "不加保护，能连到这个地址的人都能用",
+        (_, Reach::EveryInterface) => "不加保护，能连到本机任一地址的人都能用",
+    };
+    format!("{kind} {address}, {speaks}，{who}")
+}
+
 /// What the owner of a new server does next.
-fn first_words(listeners: &[ListenerInfo]) -> &'static str {
+fn first_words(listeners: &[ListenerInfo]) -> String {
     let is_for_others = |listener: &ListenerInfo| {
         listener.kind == ListenerKind::Oscore && listener.reach != Reach::ThisMachine
     };
     match listeners.iter().any(is_for_others) {
-        true => "a new server: to let your first device in, in another terminal: suibi invite",
-        false => "a new server, for this machine only; for others: suibi serve --listen :5683",
+        true => say::FirstForOthers.to_string(),
+        false => say::FirstForThis.to_string(),
     }
 }
 
@@ -131,5 +158,5 @@ fn failure(error: &ServeError) -> Failure {
         ServeErrorKind::Network | ServeErrorKind::InUse => Exit::Network,
         ServeErrorKind::Data | ServeErrorKind::System => Exit::Data,
     };
-    Failure::new(exit, error.to_string())
+    Failure::new(exit, told(error))
 }

@@ -8,17 +8,21 @@ use suibi_client::{DeviceSeen, Status};
 use suibi_journal::AuditEntry;
 
 use super::Context;
-use super::audit::EntryJson;
+use super::audit::{EntryJson, what_happened};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
 use crate::render::style::{DIM, GOOD, WAITING};
-use crate::render::wrap::{columns, harmless};
+use crate::render::wrap::{columns, harmless, padded};
+use crate::say::{common, status as say};
 use crate::session::{self, Session};
 use crate::story::minute;
 
 /// So long the server has to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// Columns of what stands before each line.
+const LABEL: usize = 8;
 
 /// Of longer lists, the newest.
 const MOST_OTHERS: usize = 8;
@@ -93,93 +97,103 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
 /// Where the notes go, in one dim line, for a greeting.
 pub(crate) fn place(session: &Session, named: Option<&str>) -> String {
     if let Some(named) = named {
-        return format!("{WAITING}{named}, not encrypted{WAITING:#}");
+        return format!("{WAITING}{}{WAITING:#}", say::NamedNotEncrypted { named });
     }
     match session.membership() {
         Some(membership) => {
             let journal = harmless(&membership.journal);
-            let limits = match membership.rights.read && membership.rights.write {
-                true => String::new(),
-                false => format!(" This device may {}.", super::may(membership.rights)),
+            let address = &membership.address;
+            let place = match membership.rights.read && membership.rights.write {
+                true => say::Greeting { journal, address }.to_string(),
+                false => {
+                    let may = super::may(membership.rights);
+                    say::GreetingLimits { journal, address, may }.to_string()
+                }
             };
-            format!("{DIM}Journal {journal} on {}, encrypted.{limits}{DIM:#}", membership.address)
+            format!("{DIM}{place}{DIM:#}")
         }
-        None => format!(
-            "{DIM}This machine is its own server. For other devices, too: suibi serve{DIM:#}"
-        ),
+        None => format!("{DIM}{}{DIM:#}", say::GreetingOwn),
     }
 }
 
 /// A line for each thing worth knowing.
 pub(crate) fn text(session: &Session, named: Option<&str>, status: &Status) -> String {
-    let label = |name: &str| format!("{DIM}{name:<8}{DIM:#}  ");
+    let label = |name: String| format!("{DIM}{}{DIM:#}  ", padded(&name, LABEL));
+    let none = || label(String::new());
     let membership = session.membership();
     let found = status.server.map(|address| address.to_string());
-    let mut text = label("server");
+    let mut text = label(say::Server.to_string());
     match (named, membership, status.is_host) {
         (Some(named), ..) => text.push_str(named),
         (None, Some(membership), _) => {
             text.push_str(&format!("{} ({})", membership.address, harmless(&membership.server)));
         }
         (None, None, is_host) => {
-            text.push_str("this machine");
-            text.push_str(if is_host { " itself, " } else { ", in another suibi, " });
-            text.push_str(found.as_deref().unwrap_or("not found"));
+            let address = found.unwrap_or_else(|| say::NotFound.to_string());
+            text.push_str(&match is_host {
+                true => say::ThisMachineItself { address }.to_string(),
+                false => say::ThisMachineOther { address }.to_string(),
+            });
         }
     }
     text.push_str(&match session.is_encrypted() {
-        true => ", encrypted\n".to_owned(),
-        false => format!(", {WAITING}not encrypted{WAITING:#}\n"),
+        true => format!("{}\n", say::Encrypted),
+        false => format!("{}{WAITING}{}{WAITING:#}\n", common::Comma, say::NotEncrypted),
     });
-    text.push_str(&label(""));
+    text.push_str(&none());
     match &status.head {
         Ok(head) => {
-            let rtt = status.rtt.map(|rtt| format!(" in {}", milliseconds(rtt)));
+            let rtt = status.rtt.map(|rtt| say::Within { time: milliseconds(rtt) }.to_string());
             let rtt = rtt.unwrap_or_default();
-            text.push_str(&format!("{GOOD}answers{GOOD:#}{rtt}"));
+            text.push_str(&format!("{GOOD}{}{GOOD:#}{rtt}", say::Answers));
             if let Some(transport) = status.transport {
-                text.push_str(&format!(" over {}", transport.to_string().to_uppercase()));
+                let transport = transport.to_string().to_uppercase();
+                text.push_str(&say::Over { transport }.to_string());
             }
             if session.rights().read {
-                text.push_str(&format!(", feed at #{}", head.position));
+                text.push_str(&say::Feed { position: head.position }.to_string());
             }
             text.push('\n');
         }
         Err(error) => {
             text.push_str(&format!("{WAITING}{}{WAITING:#}\n", session::chain(error)));
-            text.push_str(&format!("{}{}\n", label(""), last_contact(status)));
+            text.push_str(&format!("{}{}\n", none(), last_contact(status)));
         }
     }
     if let Some(membership) = membership {
-        text.push_str(&format!(
-            "{}{}: this device may {}\n",
-            label("journal"),
-            harmless(&membership.journal),
-            super::may(membership.rights)
-        ));
+        let journal = harmless(&membership.journal);
+        let may = say::ThisDeviceMay { journal, may: super::may(membership.rights) };
+        text.push_str(&format!("{}{may}\n", label(say::Journal.to_string())));
     }
-    let waiting = match status.waiting {
-        0 => "all on the server".to_owned(),
-        waiting => format!("{WAITING}{waiting} not yet on the server{WAITING:#}"),
+    let notes = status.notes;
+    let kept = match status.waiting {
+        0 => say::AllOnServer { notes }.to_string(),
+        waiting => {
+            let waiting = say::NotYet { notes: waiting };
+            format!("{} {WAITING}{waiting}{WAITING:#}", say::Count { notes })
+        }
     };
-    text.push_str(&format!("{}{}, {waiting}\n", label("notes"), status.notes));
+    text.push_str(&format!("{}{kept}\n", label(say::Notes.to_string())));
     text.push_str(&format!(
         "{}{}{}\n",
-        label("device"),
+        label(say::Device.to_string()),
         harmless(session.device()),
         read_up_to(status)
     ));
     for (at, row) in others(status, session.device()).iter().enumerate() {
-        text.push_str(&format!("{}{row}\n", label(if at == 0 { "others" } else { "" })));
+        text.push_str(&format!(
+            "{}{row}\n",
+            if at == 0 { label(say::Others.to_string()) } else { none() }
+        ));
     }
     for (at, repair) in status.repairs.iter().rev().take(MOST_REPAIRS).enumerate() {
         text.push_str(&format!(
             "{}{}\n",
-            label(if at == 0 { "repaired" } else { "" }),
+            if at == 0 { label(say::Repaired.to_string()) } else { none() },
             repaired(repair)
         ));
     }
-    text.push_str(&format!("{}{}\n", label("replica"), status.replica.display()));
+    text.push_str(&format!("{}{}\n", label(say::Replica.to_string()), status.replica.display()));
     text
 }
 
@@ -188,23 +202,27 @@ fn read_up_to(status: &Status) -> String {
     match &status.head {
         Ok(head) if head.position == status.cursor.position => String::new(),
         Ok(_) if status.cursor.position == 0 => {
-            format!("{WAITING}, has read nothing yet: suibi sync{WAITING:#}")
+            format!("{WAITING}{}{WAITING:#}", say::ReadNothing)
         }
         Ok(_) => {
-            format!("{WAITING}, has read up to #{}: suibi sync{WAITING:#}", status.cursor.position)
+            let position = status.cursor.position;
+            format!("{WAITING}{}{WAITING:#}", say::ReadUpTo { position })
         }
         Err(_) if status.cursor.position == 0 => String::new(),
-        Err(_) => format!(", has read up to #{}", status.cursor.position),
+        Err(_) => say::HasReadUpTo { position: status.cursor.position }.to_string(),
     }
 }
 
 /// When the server answered last.
 fn last_contact(status: &Status) -> String {
-    let Some(at) = status.last_contact else { return "it has never answered".to_owned() };
+    let Some(at) = status.last_contact else { return say::NeverAnswered.to_string() };
     let ago = clock::now().map_or(0, |now| now.millis().saturating_sub(at));
     match ago {
-        ..60_000 => "it answered less than a minute ago".to_owned(),
-        ago => format!("it answered last {} ago ({})", clock::stretch(ago), clock::minute(at)),
+        ..60_000 => say::AnsweredJustNow.to_string(),
+        ago => {
+            let (ago, when) = (clock::stretch(ago), clock::minute(at));
+            say::AnsweredAgo { ago, when }.to_string()
+        }
     }
 }
 
@@ -220,14 +238,14 @@ fn others(status: &Status, own: &str) -> Vec<String> {
     let row = |device: &&DeviceSeen| {
         let name = name(device);
         let padding = " ".repeat(width - columns(&name));
-        let changes = if device.changes == 1 { "change " } else { "changes" };
-        let last = device.last.map(|time| format!(", last note {}", minute(time)));
         let count = device.changes;
+        let changes = say::Changes { count };
+        let last = device.last.map(|time| say::LastNote { when: minute(time) }.to_string());
         format!("{name}{padding}  {count:>digits$} {changes}{}", last.unwrap_or_default())
     };
     let mut rows: Vec<String> = others.iter().map(row).collect();
     if hidden > 0 {
-        rows.push(format!("{DIM}… and {hidden} more: --json{DIM:#}"));
+        rows.push(format!("{DIM}{}{DIM:#}", say::More { count: hidden }));
     }
     rows
 }
@@ -236,7 +254,10 @@ fn others(status: &Status, own: &str) -> Vec<String> {
 fn repaired(entry: &AuditEntry) -> String {
     let detail = if entry.detail.is_empty() { &entry.device } else { &entry.detail };
     let detail = harmless(detail).replace('\n', " ");
-    format!("{} {}: {detail}", clock::minute(entry.at), entry.what.word())
+    {
+        let what = format!("{} {}", clock::minute(entry.at), what_happened(entry));
+        common::Because { what, why: detail }.to_string()
+    }
 }
 
 pub(super) fn milliseconds(duration: Duration) -> String {

@@ -14,6 +14,7 @@ use super::progress::Progress;
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
 use crate::render::style::{GOOD, WAITING};
+use crate::say::{common, sync as say};
 use crate::session::{self, Moved, Session};
 use crate::ui::Ui;
 
@@ -46,9 +47,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     let is_waiting = moved.waiting > 0;
     let ui = &mut context.ui;
     if let Some(error) = &moved.left_behind {
-        ui.complain(format!(
-            "notes of before this machine joined are not taken along yet: {error}"
-        ));
+        ui.complain(say::LeftBehind { why: error });
     }
     if ui.json {
         let Moved { delivered, fetched, waiting, refused, rescued, recovered, .. } = moved;
@@ -115,18 +114,16 @@ fn lock(moved: &Mutex<(Moved, Progress)>) -> MutexGuard<'_, (Moved, Progress)> {
 
 /// `stopped: 2 sent, 512 received; all of that is kept`.
 fn stopped(moved: &Moved, rights: Rights) -> String {
-    let parts = parts(moved, rights).join(", ");
-    format!(
-        "{WAITING}!{WAITING:#} stopped: {parts}; all of that is kept, and the next suibi command goes on from there"
-    )
+    let parts = listed(&parts(moved, rights));
+    format!("{WAITING}!{WAITING:#} {}", say::Stopped { parts })
 }
 
 /// What was sent and received, of what a device has a right to.
 fn parts(moved: &Moved, rights: Rights) -> Vec<String> {
     // Our own changes come back with the feed; only the others are news.
     let news = moved.fetched.saturating_sub(moved.delivered);
-    let sent = rights.write.then(|| format!("{} sent", moved.delivered));
-    let received = rights.read.then(|| format!("{news} received"));
+    let sent = rights.write.then(|| say::Sent { changes: moved.delivered }.to_string());
+    let received = rights.read.then(|| say::Received { changes: news }.to_string());
     sent.into_iter().chain(received).collect()
 }
 
@@ -135,42 +132,34 @@ pub(crate) fn line(moved: &Moved, rights: Rights) -> String {
     let Moved { waiting, refused, .. } = moved;
     let mut parts = parts(moved, rights);
     let first = if *waiting > 0 {
-        let why = if *refused > 0 { ", the server does not take them" } else { "" };
-        parts.push(format!("{waiting} still waiting{why}"));
-        format!("{WAITING}!{WAITING:#} {}", parts.join(", "))
+        parts.push(match *refused > 0 {
+            true => say::Refused { changes: waiting }.to_string(),
+            false => say::Waiting { changes: waiting }.to_string(),
+        });
+        format!("{WAITING}!{WAITING:#} {}", listed(&parts))
     } else {
-        format!("{GOOD}✓{GOOD:#} in step with the server · {}", parts.join(", "))
+        format!("{GOOD}✓{GOOD:#} {}", say::InStep { parts: listed(&parts) })
     };
     std::iter::once(first).chain(repaired(moved)).collect::<Vec<_>>().join("\n")
 }
 
+/// With commas between them.
+fn listed(parts: &[String]) -> String {
+    parts.join(&common::Comma.to_string())
+}
+
 /// What was put right on the way, a line for each thing.
 fn repaired(moved: &Moved) -> Vec<String> {
-    let changes = |count: u64| match count {
-        1 => "1 change".to_owned(),
-        many => format!("{many} changes"),
-    };
     let mut lines = Vec::new();
     if moved.rescued > 0 {
-        lines.push(format!(
-            "  {} saved from a copy of this device that went its own way",
-            changes(moved.rescued)
-        ));
+        lines.push(format!("  {}", say::Rescued { changes: moved.rescued }));
     }
     if moved.recovered > 0 {
-        lines.push(format!(
-            "  {} given back to the server, which had been put back to an older state",
-            changes(moved.recovered)
-        ));
+        lines.push(format!("  {}", say::Recovered { changes: moved.recovered }));
     }
     if let Some(Rebuilt { aside, kept }) = &moved.rebuilt {
-        lines.push(format!(
-            "  the notes kept here were damaged and are rebuilt from the server; {} that only\n  \
-             this device had {} kept; the damaged file: {}",
-            changes(*kept),
-            if *kept == 1 { "was" } else { "were" },
-            aside.display()
-        ));
+        let rebuilt = say::Rebuilt { changes: *kept, file: aside.display() }.to_string();
+        lines.extend(rebuilt.lines().map(|line| format!("  {line}")));
     }
     lines
 }

@@ -6,6 +6,7 @@ use super::Context;
 use crate::failure::{Exit, Failure};
 use crate::render::json::TagsJson;
 use crate::render::style::{DIM, TAG};
+use crate::say;
 use crate::session;
 
 pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
@@ -24,7 +25,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     }
     ui.flush()?;
     if tags.is_empty() {
-        ui.say("no tags yet — write one: suibi bought milk @shop");
+        ui.say(say::tags::NoneYet);
         return Ok(Exit::NothingMatched);
     }
     Ok(Exit::Done)

@@ -1,5 +1,6 @@
 //! `suibi verify`: proof that nothing is missing, or what is.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -12,10 +13,10 @@ use super::progress::Progress;
 use super::{Context, names};
 use crate::failure::{Exit, Failure};
 use crate::render::json::VERSION;
-use crate::render::of;
 use crate::render::story::beginning;
 use crate::render::style::{DIM, GONE, GOOD, HINT, WAITING};
 use crate::render::wrap::harmless;
+use crate::say::{common, failure, verify as say};
 use crate::session::{self, Session};
 use crate::story::minute;
 
@@ -158,9 +159,7 @@ struct ThereJson {
 fn receipt_word(text: &str) -> Result<String, String> {
     let word = names::note_word(text)?;
     match NoteName::parse(text) {
-        Ok(NoteName::Last | NoteName::Id(_)) => {
-            Err("a receipt looks like 1284 or 3f9ac1".to_owned())
-        }
+        Ok(NoteName::Last | NoteName::Id(_)) => Err(say::ReceiptForm.to_string()),
         _ => Ok(word),
     }
 }
@@ -201,72 +200,62 @@ pub(super) fn run(args: VerifyArgs, context: &mut Context) -> Result<Exit, Failu
 /// A line for each side, and below it what is wrong there.
 fn text(verified: &Verification, scope: Scope) -> String {
     let Checked { changes, chains, notes, purged } = verified.here;
-    let mut here = format!(
-        "here: {} in {}, {}",
-        of(changes, "change"),
-        of(chains, "chain"),
-        of(notes, "note")
-    );
-    if purged > 0 {
-        here.push_str(&format!(", {purged} erased for good"));
-    }
-    let mut text = side(&here, "every hash and link is right", Side::Here, verified);
+    let here = say::Here {
+        changes: common::Changes { count: changes },
+        chains: common::Chains { count: chains },
+        notes: common::Notes { count: notes },
+    };
+    let here = match purged {
+        0 => here.to_string(),
+        purged => say::HerePurged { here, purged }.to_string(),
+    };
+    let mut text = side(&here, &say::HereRight { what: &here }, Side::Here, verified);
     if let Some(server) = verified.server {
-        let (what, good) = match scope {
-            Scope::All => (
-                format!(
-                    "server: {} in {} read again",
-                    of(server.changes, "change"),
-                    of(server.chains, "chain")
-                ),
-                "all are right, and here as well",
-            ),
-            _ => (
-                format!(
-                    "server: {} in {}",
-                    of(server.changes, "change"),
-                    of(server.chains, "chain")
-                ),
-                "both have the same",
-            ),
-        };
-        text.push_str(&side(&what, good, Side::Server, verified));
+        let changes = common::Changes { count: server.changes };
+        let chains = common::Chains { count: server.chains };
+        text.push_str(&match scope {
+            Scope::All => {
+                let what = say::ServerAgain { changes, chains }.to_string();
+                side(&what, &say::ServerRight { what: &what }, Side::Server, verified)
+            }
+            _ => {
+                let what = say::Server { changes, chains }.to_string();
+                side(&what, &say::ServerSame { what: &what }, Side::Server, verified)
+            }
+        });
     }
     if verified.waiting > 0 {
-        let wait = if verified.waiting == 1 { "change waits" } else { "changes wait" };
-        text.push_str(&format!(
-            "{WAITING}·{WAITING:#} {} {wait} for the server: that is no gap, suibi sync takes it there\n",
-            verified.waiting
-        ));
+        let wait = say::Wait { changes: verified.waiting };
+        text.push_str(&format!("{WAITING}·{WAITING:#} {wait}\n"));
     }
     if verified.server.is_none() && verified.problems.is_empty() {
-        text.push_str(&format!("{DIM}with the server as well: suibi verify --server{DIM:#}\n"));
+        text.push_str(&format!("{DIM}{}{DIM:#}\n", say::WithServer));
     }
     text
 }
 
-fn side(what: &str, good: &str, side: Side, verified: &Verification) -> String {
+fn side(what: &str, good: &dyn Display, side: Side, verified: &Verification) -> String {
     let problems: Vec<&Problem> =
         verified.problems.iter().filter(|problem| problem.side == side).collect();
     if problems.is_empty() {
-        return format!("{GOOD}✓{GOOD:#} {what}; {good}\n");
+        return format!("{GOOD}✓{GOOD:#} {good}\n");
     }
     // Of a replica that is quite destroyed not everything is told, in JSON neither.
     let untold = if side == Side::Here { verified.more_problems } else { 0 };
-    let count = of(problems.len() as u64 + untold, "problem");
-    let mut text = format!("{GONE}✗{GONE:#} {what}; {count}\n");
+    let count = common::Problems { count: problems.len() as u64 + untold };
+    let mut text = format!("{GONE}✗{GONE:#} {}\n", say::Problems { what, problems: count });
     for problem in problems.iter().take(MOST_TOLD) {
         text.push_str(&format!("  {}\n", harmless(&problem.to_string())));
         if let Some(remedy) = &problem.remedy {
-            text.push_str(&format!("  {HINT}hint:{HINT:#} {}\n", harmless(remedy)));
+            text.push_str(&format!("  {HINT}{}{HINT:#} {}\n", failure::Hint, harmless(remedy)));
         }
     }
     if problems.len() > MOST_TOLD {
         let more = problems.len() - MOST_TOLD;
-        text.push_str(&format!("  {DIM}… and {more} more: suibi verify --json{DIM:#}\n"));
+        text.push_str(&format!("  {DIM}{}{DIM:#}\n", say::More { count: more }));
     }
     if untold > 0 {
-        text.push_str(&format!("  {DIM}… and {untold} that are only counted{DIM:#}\n"));
+        text.push_str(&format!("  {DIM}{}{DIM:#}\n", say::OnlyCounted { count: untold }));
     }
     text
 }
@@ -290,7 +279,7 @@ fn one_receipt(
         Some(here) => {
             let story = session.story(here.note)?;
             let text = story.map(|story| match story.is_purged() {
-                true => "erased for good".to_owned(),
+                true => say::Erased.to_string(),
                 false => {
                     format!(
                         "{}  {}",
@@ -299,7 +288,7 @@ fn one_receipt(
                     )
                 }
             });
-            let place = format!("change {} of {}", here.seq, harmless(&here.device));
+            let place = say::Place { seq: here.seq, device: harmless(&here.device) };
             format!("{place}\n  {}", text.unwrap_or_default())
         }
         None => String::new(),
@@ -309,34 +298,29 @@ fn one_receipt(
     let (verdict, hint) = match (&check.server, &check.here) {
         (Ok(Some(there)), here) => {
             let moved = position(&check).is_some_and(|position| position != there.position);
-            let now = match moved {
-                true => {
-                    format!(", at #{} now: it was put back to an older state once", there.position)
-                }
-                false => String::new(),
+            let receipt = &spelled;
+            let kept = match moved {
+                true => say::OnServerMoved { receipt, position: there.position }.to_string(),
+                false => say::OnServer { receipt }.to_string(),
             };
-            let missing = here.is_none().then_some("it is not on this device yet: suibi sync");
-            (format!("{GOOD}✓{GOOD:#} {spelled} is on the server{now}"), missing)
+            let missing = here.is_none().then(|| say::NotHereYet.to_string());
+            (format!("{GOOD}✓{GOOD:#} {kept}"), missing)
         }
         (Ok(None), Some(_)) => (
-            format!("{GONE}✗{GONE:#} {spelled} is on this device, and not on the server"),
-            Some("suibi sync takes it there again"),
+            format!("{GONE}✗{GONE:#} {}", say::OnlyHere { receipt: &spelled }),
+            Some(say::OnlyHereHint.to_string()),
         ),
         (Ok(None), None) => (
-            format!(
-                "{GONE}✗{GONE:#} no change with the receipt {spelled}, neither here nor on the server"
-            ),
-            Some("another device may have it: suibi sync there; so may a backup"),
+            format!("{GONE}✗{GONE:#} {}", say::Nowhere { receipt: &spelled }),
+            Some(say::NowhereHint.to_string()),
         ),
         (Err(error), here) => {
-            let place = if here.is_some() { "is on this device" } else { "is not on this device" };
-            let why = session::chain(error);
-            (
-                format!(
-                    "{WAITING}!{WAITING:#} {spelled} {place}; the server could not be asked: {why}"
-                ),
-                Some("suibi status shows where the server should be"),
-            )
+            let (receipt, why) = (&spelled, session::chain(error));
+            let what = match here.is_some() {
+                true => say::HereNotAsked { receipt, why }.to_string(),
+                false => say::NotHereNotAsked { receipt, why }.to_string(),
+            };
+            (format!("{WAITING}!{WAITING:#} {what}"), Some(say::StatusHint.to_string()))
         }
     };
     writeln!(ui.out(), "{verdict}")?;
@@ -345,7 +329,7 @@ fn one_receipt(
     }
     ui.flush()?;
     if let Some(hint) = hint {
-        ui.complain(format_args!("{HINT}hint:{HINT:#} {hint}"));
+        ui.complain(format_args!("{HINT}{}{HINT:#} {hint}", failure::Hint));
     }
     Ok(exit)
 }

@@ -16,6 +16,7 @@ use crate::failure::{Exit, Failure};
 use crate::happened::Happened;
 use crate::render::listing::Listing;
 use crate::render::style::DIM;
+use crate::say::watch as say;
 use crate::session;
 
 /// `suibi watch`.
@@ -47,7 +48,7 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
     thread::spawn(move || {
         signals.forever().all(|signal| sender.send(Heard::Signal(signal)).is_ok())
     });
-    context.ui.say(format_args!("{DIM}waiting for notes; Ctrl-C ends{DIM:#}"));
+    context.ui.say(format_args!("{DIM}{}{DIM:#}", say::Waiting));
     let mut left = args.limit;
     let mut day = None;
     let mut was_offline = false;
@@ -66,11 +67,11 @@ pub(super) fn run(args: WatchArgs, context: &mut Context) -> Result<Exit, Failur
             }
             LiveEvent::Offline => {
                 was_offline = true;
-                context.ui.say("the server does not answer; still listening");
+                context.ui.say(say::Offline);
             }
             LiveEvent::Online if was_offline => {
                 was_offline = false;
-                context.ui.say("the server answers again");
+                context.ui.say(say::Online);
             }
             LiveEvent::Trouble(error) => {
                 was_offline = true;

@@ -106,5 +106,5 @@ fn lock(text: &Mutex<String>) -> std::sync::MutexGuard<'_, String> {
 }
 
 fn no_terminal(error: &ReadlineError) -> Failure {
-    Failure::new(crate::failure::Exit::Data, "the terminal cannot be read").because(error)
+    Failure::new(crate::failure::Exit::Data, crate::say::prompt::NoTerminal).because(error)
 }

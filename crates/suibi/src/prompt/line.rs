@@ -1,5 +1,7 @@
 //! What a line at the prompt means.
 
+use crate::say::prompt as say;
+
 /// A line at the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
@@ -21,7 +23,7 @@ pub(super) enum Line {
     Status,
     Quit,
     /// A command that lacks its words, or has some that it cannot take; with a sentence about it.
-    Misused(&'static str),
+    Misused(String),
     /// `/word` that is no command. Nothing is kept.
     Unknown(String),
 }
@@ -73,14 +75,14 @@ impl Line {
             ("status", "") => Self::Status,
             ("quit" | "q" | "exit", "") => Self::Quit,
             ("log" | "list" | "r", filter) => Self::Log(filter.to_owned()),
-            ("search" | "/", "") => Self::Misused("/search needs words, as in /search milk"),
+            ("search" | "/", "") => Self::Misused(say::SearchWords.to_string()),
             ("search", words) => Self::Search(words.to_owned()),
-            ("on", "") => Self::Misused("/on needs a day, as in /on yesterday or /on 11-23"),
+            ("on", "") => Self::Misused(say::OnDay.to_string()),
             ("on", day) => Self::On(day.to_owned()),
             (
                 "help" | "h" | "?" | "undo" | "u" | "sync" | "s" | "status" | "quit" | "q" | "exit",
                 _,
-            ) => Self::Misused("that command stands alone on its line"),
+            ) => Self::Misused(say::Alone.to_string()),
             _ => Self::Unknown(word.to_owned()),
         }
     }
@@ -91,24 +93,11 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(|word| word.trim_matches(['\'', '"']).to_owned()).collect()
 }
 
-/// What `/help` prints.
-pub(super) const HELP: &str = "  Each line is a note. Tags are #tag and @tag.
-
-  /today            today's notes            ?  h   this help
-  /on WHEN          one day's notes          r      all notes
-  /search WORDS     notes with these words   s      exchange notes now
-  /log [N]          all notes, or newest N   q      leave
-                    each takes #tag, --not WORD, --since WHEN, -n N …
-  /undo             take back the last thing
-  /rm N  /show N    the note numbered N in the last listing; so /restore N,
-  /star N           /unstar N
-  /sync             exchange notes now       Ctrl-C clears the line
-  /status           where the notes are      Ctrl-D leaves
-  //text            a note that begins with /";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lang::tests::in_chinese;
+    use crate::render::wrap::columns;
 
     #[test]
     fn commands_notes_and_the_words_of_the_exercise() {
@@ -127,16 +116,16 @@ mod tests {
             ("/today", Line::Today(String::new())),
             ("/t #shop", Line::Today("#shop".into())),
             ("/search milk eggs", Line::Search("milk eggs".into())),
-            ("/search", Line::Misused("/search needs words, as in /search milk")),
+            ("/search", Line::Misused(say::SearchWords.to_string())),
             ("/on yesterday", Line::On("yesterday".into())),
             ("/log", Line::Log(String::new())),
             ("/log 20", Line::Log("20".into())),
             ("/log last week #shop", Line::Log("last week #shop".into())),
             ("/undo", Line::Undo),
-            ("/undo it", Line::Misused("that command stands alone on its line")),
+            ("/undo it", Line::Misused(say::Alone.to_string())),
             ("/rm 3 '#7'", Line::With(Deed::Remove, vec!["3".into(), "#7".into()])),
             ("/quit", Line::Quit),
-            ("/quit now", Line::Misused("that command stands alone on its line")),
+            ("/quit now", Line::Misused(say::Alone.to_string())),
             ("/usr/bin is full", Line::Unknown("usr/bin".into())),
             ("//usr/bin is full", Line::Note("/usr/bin is full".into())),
             ("/", Line::Unknown(String::new())),
@@ -147,6 +136,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_small_terminal() {
-        assert!(HELP.lines().all(|line| line.chars().count() < 80));
+        let fits = || say::Help.to_string().lines().all(|line| columns(line) < 80);
+        assert!(fits() && in_chinese(fits));
     }
 }

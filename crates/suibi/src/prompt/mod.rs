@@ -11,6 +11,7 @@ mod editor;
 mod line;
 mod news;
 
+use std::fmt::Display;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,10 +29,10 @@ use crate::numbers::{self, Numbers};
 use crate::render::listing::Listing;
 use crate::render::story;
 use crate::render::style::DIM;
-use crate::say;
+use crate::say::{self as all, list, prompt as say};
 use crate::session::{self, Session, Written};
 use editor::{Editor, Typed};
-use line::{Deed, HELP, Line};
+use line::{Deed, Line};
 use news::News;
 
 /// So many notes are shown at the start.
@@ -79,17 +80,17 @@ impl Prompt<'_> {
         let recent = Query { limit: Some(RECENT), ..Query::default() };
         let notes = self.session.notes(&recent)?;
         if notes.len() == RECENT {
-            anstream::println!("{DIM}earlier notes: /log{DIM:#}\n");
+            anstream::println!("{DIM}{}{DIM:#}\n", say::Earlier);
         }
         if notes.is_empty() {
             let data_dir = self.context.settings.data_dir()?;
-            anstream::println!("{}", say::first_run::EachLine);
-            anstream::println!("{}", say::first_run::InTheShell);
-            anstream::println!("{}", say::first_run::Place { path: data_dir.display() });
+            anstream::println!("{}", all::first_run::EachLine);
+            anstream::println!("{}", all::first_run::InTheShell);
+            anstream::println!("{}", all::first_run::Place { path: data_dir.display() });
         }
         self.print(&notes, &Query::default())?;
         anstream::println!("{}", status::place(&self.session, named(self.context)?.as_deref()));
-        anstream::println!("{DIM}? helps, Ctrl-D leaves.{DIM:#}");
+        anstream::println!("{DIM}{}{DIM:#}", say::Helps);
         Ok(())
     }
 
@@ -146,8 +147,10 @@ impl Prompt<'_> {
                 Typed::Cleared(_) if was_cleared => return Ok(Exit::Interrupted),
                 Typed::Cleared(had_text) => {
                     was_cleared = true;
-                    let back = if had_text { "the up arrow brings the line back; " } else { "" };
-                    anstream::println!("{DIM}({back}Ctrl-C again leaves){DIM:#}");
+                    match had_text {
+                        true => anstream::println!("{DIM}{}{DIM:#}", say::LeaveOrBack),
+                        false => anstream::println!("{DIM}{}{DIM:#}", say::Leave),
+                    }
                     continue;
                 }
                 Typed::Line(line) => line,
@@ -173,29 +176,41 @@ impl Prompt<'_> {
                 // The thread is there as long as we are.
                 let _ = news.send(Heard::Written(written));
             }
-            Line::Help => anstream::println!("{HELP}"),
+            Line::Help => {
+                for line in say::Help.to_string().lines() {
+                    anstream::println!("  {line}");
+                }
+            }
             Line::Today(line) => {
                 let (words, args) = filter::read_line(&line)?;
                 let filter = args.today(&words).map_err(no_filter)?.filter()?;
-                self.list(&filter, if line.is_empty() { "nothing yet today" } else { NO_MATCH })?;
+                match line.is_empty() {
+                    true => self.list(&filter, &say::NothingToday)?,
+                    false => self.list(&filter, &list::NoneMatch)?,
+                }
             }
             Line::On(line) => {
                 let (words, args) = filter::read_line(&line)?;
                 let filter = args.with_words(&words).map_err(no_filter)?.filter()?;
                 let day = filter.query.since.filter(|day| filter.query == Query::on(*day));
-                let empty = day.map(|day| format!("no notes on {day}"));
-                self.list(&filter, empty.as_deref().unwrap_or(NO_MATCH))?;
+                match day {
+                    Some(day) => self.list(&filter, &list::NoneOn { day })?,
+                    None => self.list(&filter, &list::NoneMatch)?,
+                }
             }
             Line::Search(line) => {
                 let (words, args) = filter::read_line(&line)?;
                 let text = search::line(&words);
-                let empty = say::search::NoneWith { words: search::typed(&text) }.to_string();
+                let empty = all::search::NoneWith { words: search::typed(&text) }.to_string();
                 self.list(&args.with_text(text).filter()?, &empty)?;
             }
             Line::Log(line) => {
                 let (words, args) = filter::read_line(&line)?;
                 let filter = args.with_count(&words).map_err(no_filter)?.filter()?;
-                self.list(&filter, if line.is_empty() { "no notes yet" } else { NO_MATCH })?;
+                match line.is_empty() {
+                    true => self.list(&filter, &say::NoneYet)?,
+                    false => self.list(&filter, &list::NoneMatch)?,
+                }
             }
             Line::Undo => {
                 undo::undo(&mut self.session, self.context)?;
@@ -211,14 +226,12 @@ impl Prompt<'_> {
                 anstream::print!("{}", status::text(&self.session, named.as_deref(), &status));
             }
             Line::Misused(why) => anstream::println!("{DIM}{why}{DIM:#}"),
-            Line::Unknown(word) => anstream::println!(
-                "{DIM}there is no /{word}, nothing was kept; ? helps. As a note: //{word} …{DIM:#}"
-            ),
+            Line::Unknown(word) => anstream::println!("{DIM}{}{DIM:#}", say::Unknown { word }),
         }
         Ok(())
     }
 
-    fn list(&mut self, filter: &Filter, empty: &str) -> Result<(), Failure> {
+    fn list(&mut self, filter: &Filter, empty: &dyn Display) -> Result<(), Failure> {
         let folds = self.context.settings.folds()?;
         let query = &Query { folds, ..filter.query.clone() };
         let mut notes = self.session.notes(query)?;
@@ -280,18 +293,14 @@ impl Prompt<'_> {
         }
         self.session.stop_live();
         if waiting > 0 {
-            anstream::println!(
-                "{waiting} of your notes are kept here and not yet on the server; any suibi command takes them there."
-            );
+            anstream::println!("{}", say::StillHere { notes: waiting });
         }
         Ok(())
     }
 }
 
-const NO_MATCH: &str = "no notes match";
-
 fn no_filter(no: NoFilter) -> Failure {
-    Failure::usage(no.why).hint(format!("days look like {}", day_words::EXAMPLES))
+    Failure::usage(no.why).hint(say::DaysLookLike { examples: day_words::EXAMPLES })
 }
 
 /// The unprotected listener that goes before everything else, if one is set.

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use suibi_client::{ClientError, LiveEvent};
 use suibi_journal::{ChainId, Receipt};
 
+use crate::errors;
 use crate::happened::Happened;
 use crate::render::listing::Listing;
 use crate::render::saved;
 use crate::render::style::{DIM, WAITING};
+use crate::say::prompt as say;
 use crate::session::{self, Written};
 
 /// A note whose receipt takes longer is said to wait.
@@ -58,23 +60,19 @@ impl News {
             LiveEvent::Refused(refused) => refused
                 .first()
                 .map(|refused| {
-                    format!(
-                        "{WAITING}the server does not take a note: {}{WAITING:#}",
-                        refused.refusal
-                    )
+                    let why = errors::refusal(&refused.refusal);
+                    format!("{WAITING}{}{WAITING:#}", say::NotTaken { why })
                 })
                 .into_iter()
                 .collect(),
             LiveEvent::Online if self.is_offline => {
                 self.is_offline = false;
-                vec![format!("{DIM}the server answers again{DIM:#}")]
+                vec![format!("{DIM}{}{DIM:#}", say::Online)]
             }
             LiveEvent::Online => Vec::new(),
             LiveEvent::Offline => {
                 self.is_offline = true;
-                let mut lines = vec![format!(
-                    "{DIM}the server does not answer; notes are kept here until it does{DIM:#}"
-                )];
+                let mut lines = vec![format!("{DIM}{}{DIM:#}", say::Offline)];
                 lines.extend(self.give_up(|_| true));
                 lines
             }
@@ -82,9 +80,7 @@ impl News {
                 self.is_offline = true;
                 let mut lines = vec![format!("{WAITING}{}{WAITING:#}", session::chain(&error))];
                 if matches!(error, ClientError::Revoked { .. }) {
-                    lines.push(format!(
-                        "{DIM}notes are kept here; with a new invite they go along: suibi join --again LINE{DIM:#}"
-                    ));
+                    lines.push(format!("{DIM}{}{DIM:#}", say::CutOff));
                 }
                 lines.extend(self.give_up(|_| true));
                 lines
@@ -147,7 +143,7 @@ pub(super) fn arrived(happened: &[Happened], listing: &Listing) -> Vec<String> {
     let mut lines = Vec::new();
     let hidden = happened.len().saturating_sub(MOST_AT_ONCE);
     if hidden > 0 {
-        lines.push(format!("{DIM}{hidden} more notes arrived; /log shows all{DIM:#}"));
+        lines.push(format!("{DIM}{}{DIM:#}", say::MoreArrived { notes: hidden }));
     }
     let mut day = listing.today;
     for one in &happened[hidden..] {

@@ -9,11 +9,3 @@ pub(crate) mod story;
 pub(crate) mod style;
 pub(crate) mod table;
 pub(crate) mod wrap;
-
-/// `1 note`, `2 notes`.
-pub(crate) fn of(number: u64, one: &str) -> String {
-    match number {
-        1 => format!("1 {one}"),
-        many => format!("{many} {one}s"),
-    }
-}

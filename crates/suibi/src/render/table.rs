@@ -35,6 +35,34 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::render::wrap::padded;
+
+    /// Cells and the columns that a terminal gives them.
+    const CELLS: [(&str, usize); 10] = [
+        ("laptop", 6),
+        ("手机", 4),
+        ("ＡＢＣ", 6),
+        ("ｱｲｳ", 3),
+        ("cafe\u{301}", 4),
+        ("\u{e01}\u{e47}", 1),
+        ("😀", 2),
+        ("👩\u{200d}👩\u{200d}👧", 2),
+        ("❤\u{fe0f}", 2),
+        ("🇨🇳", 2),
+    ];
+
+    #[test]
+    fn a_column_begins_at_one_place_whatever_stands_before_it() {
+        let rows = CELLS.map(|(cell, _)| [cell.to_owned(), "|".to_owned()]);
+        let text = table(["名称", "之后"], &rows);
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let widest = CELLS.iter().map(|(_, width)| *width).max().unwrap();
+        for ((cell, width), line) in CELLS.iter().zip(plain.lines().skip(1)) {
+            let spaces = line.strip_prefix(cell).unwrap().strip_suffix('|').unwrap();
+            assert_eq!(width + spaces.len(), widest + 2, "{line}");
+            assert_eq!(padded(cell, 8).len() - cell.len(), 8 - width, "{cell}");
+        }
+    }
 
     #[test]
     fn columns_stand_under_each_other_in_two_languages() {

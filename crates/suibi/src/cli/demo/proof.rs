@@ -13,6 +13,8 @@ use suibi_store::{JournalId, OwnChain, Reader, SqliteOptions, SqliteStore, Store
 use super::eavesdropper::Overheard;
 use crate::failure::{Exit, Failure};
 use crate::render::style::{DAY, DIM, GOOD, WAITING};
+use crate::render::wrap::padded;
+use crate::say::demo as say;
 use crate::session;
 
 /// How much of the feed is read at a time.
@@ -108,7 +110,7 @@ impl Proof {
     ) -> (bool, String) {
         let written = self.written;
         let mut passed = true;
-        let mut lines = format!("{DAY}The proof, from the files{DAY:#}\n");
+        let mut lines = format!("{DAY}{}{DAY:#}\n", say::Proof);
         let mut line = |label: &str, is_right: bool, text: String| {
             passed &= is_right;
             let mark = if is_right {
@@ -116,45 +118,43 @@ impl Proof {
             } else {
                 format!("{WAITING}✗{WAITING:#}")
             };
-            let padding = " ".repeat(9_usize.saturating_sub(crate::render::wrap::columns(label)));
-            let _ = writeln!(lines, "{mark} {label}{padding} {text}");
+            let _ = writeln!(lines, "{mark} {} {text}", padded(label, 9));
         };
-        let labels = std::iter::once("server").chain(devices.iter().copied());
+        let server = say::LabelServer.to_string();
+        let labels = std::iter::once(server.as_str()).chain(devices.iter().copied());
         for (label, place) in labels.zip(&self.places) {
             let text = if place.is_right(written) {
-                format!("{written} written, {} there, each once", place.notes)
+                say::EachOnce { written, there: place.notes }.to_string()
             } else {
-                format!(
-                    "{written} written, {} there, {} missing, {} more than once",
-                    place.notes, place.missing, place.doubled
-                )
+                let Counted { notes: there, missing, doubled } = *place;
+                say::NotOnce { written, there, missing, doubled }.to_string()
             };
             line(label, place.is_right(written), text);
         }
         let receipts = match self.broken_receipts {
-            0 => format!("{} given, each one names a change that is on disk", self.receipts),
-            broken => format!("{} given, {broken} of them not kept", self.receipts),
+            0 => say::ReceiptsKept { receipts: self.receipts }.to_string(),
+            broken => say::ReceiptsBroken { receipts: self.receipts, broken }.to_string(),
         };
-        line("receipts", self.broken_receipts == 0 && self.receipts == written, receipts);
+        line(
+            &say::Receipts.to_string(),
+            self.broken_receipts == 0 && self.receipts == written,
+            receipts,
+        );
         let chains = match &self.broken {
-            None => {
-                format!("{} chains of {} changes, every hash checked", self.chains, self.changes)
-            }
+            None => say::ChainsRight { chains: self.chains, changes: self.changes }.to_string(),
             Some(broken) => broken.clone(),
         };
-        line("chains", self.broken.is_none() && self.changes == written, chains);
+        line(&say::Chains.to_string(), self.broken.is_none() && self.changes == written, chains);
         let Overheard { datagrams, readable } = secrecy;
         let overheard = match readable {
-            0 => format!("{datagrams} datagrams overheard, no note to be read in any"),
-            readable => format!("{datagrams} datagrams overheard, notes in {readable} of them"),
+            0 => say::OverheardNothing { datagrams }.to_string(),
+            readable => say::Overheard { datagrams, readable }.to_string(),
         };
-        line("secrecy", readable == 0, overheard);
+        line(&say::Secrecy.to_string(), readable == 0, overheard);
         let RelayStats { carried, dropped, .. } = network;
-        let times = if deaths == 1 { "once".to_owned() } else { format!("{deaths} times") };
-        let _ = writeln!(
-            lines,
-            "  {DIM}network   {carried} datagrams arrived, {dropped} were lost; the server was killed {times}{DIM:#}"
-        );
+        let label = padded(&say::LabelNetwork.to_string(), 9);
+        let network = say::Network { carried, dropped, times: deaths };
+        let _ = writeln!(lines, "  {DIM}{label} {network}{DIM:#}");
         (passed, lines)
     }
 }
@@ -170,9 +170,7 @@ fn feed(reader: &mut dyn Reader) -> Result<(Feed, Option<String>), Failure> {
         let page = reader
             .feed(JournalId::FIRST, cursor, PAGE_BYTES)
             .map_err(|error| session::store_failure(&error))?
-            .map_err(|error| {
-                Failure::new(Exit::Data, "the server's feed is not whole").because(&error)
-            })?;
+            .map_err(|error| Failure::new(Exit::Data, say::FeedBroken).because(&error))?;
         if page.entries.is_empty() {
             break;
         }
@@ -181,10 +179,7 @@ fn feed(reader: &mut dyn Reader) -> Result<(Feed, Option<String>), Failure> {
             entries.push((position, entry));
         }
         if cursor != page.next {
-            return Ok((
-                entries,
-                Some("the feed's running hash does not match its changes".to_owned()),
-            ));
+            return Ok((entries, Some(say::FeedHash.to_string())));
         }
     }
     Ok((entries, None))

@@ -14,6 +14,7 @@ use suibi_journal::admission::InviteRequest;
 use suibi_oscore::{InviteLine, KeyId, Secret};
 
 use crate::failure::{Exit, Failure};
+use crate::say::demo as say;
 
 /// So long it may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -35,9 +36,7 @@ impl ServerProcess {
     ///
     /// When it does not become ready; with its own words.
     pub(super) fn start(data_dir: &Path) -> Result<Self, Failure> {
-        let failure = |said: &str| {
-            Failure::new(Exit::Network, format!("the demo's server does not start: {said}"))
-        };
+        let failure = |said: &str| Failure::new(Exit::Network, say::NoStart { said });
         let program = std::env::current_exe()?;
         let mut command = Command::new(program);
         // What the person has configured for themselves is none of the demo's business.
@@ -50,6 +49,8 @@ impl ServerProcess {
             .args(["serve", "--color", "never", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .env("SUIBI_DEVICE", "server")
+            // Its first lines are read here.
+            .env("SUIBI_LANG", "en")
             .env("SUIBI_CONFIG", data_dir.join("no-config.toml"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -87,9 +88,8 @@ impl ServerProcess {
     ///
     /// When the server does not make one.
     pub(super) fn invite(&self, through: SocketAddr) -> Result<InviteLine, Failure> {
-        let failure = |error: &ClientError| {
-            Failure::new(Exit::Network, "the demo's server makes no invite").because(error)
-        };
+        let failure =
+            |error: &ClientError| Failure::new(Exit::Network, say::NoInvite).because(error);
         let mut admin =
             Admin::open(&self.data_dir, "demo", ANSWER_WITHIN).map_err(|error| failure(&error))?;
         let rights = Rights::READ_WRITE;

@@ -18,6 +18,7 @@ use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
 use crate::render::style::{DIM, GOOD, WAITING};
 use crate::render::wrap::harmless;
+use crate::say::devices as say;
 
 /// `suibi devices export`.
 #[derive(Debug, Args)]
@@ -103,13 +104,9 @@ pub(super) fn run(args: ExportArgs, context: &mut Context) -> Result<Exit, Failu
     };
     if let Some(dir) = &args.dir {
         write(dir, &files).map_err(|error| {
-            Failure::new(Exit::Data, format!("cannot write the keys into {}", dir.display()))
+            Failure::new(Exit::Data, say::ExportCannotWrite { dir: dir.display() })
                 .because(&error)
-                .hint(format!(
-                    "the server knows the program already; revoke it before you try again: \
-                     suibi devices revoke {}",
-                    to_hex(&answer.id)
-                ))
+                .hint(say::ExportRevoke { id: to_hex(&answer.id) })
         })?;
     }
     show(&args.dir, args.format, &answer, &uri, files, context)
@@ -154,10 +151,8 @@ fn show(
     }
     let may = crate::cli::may(answer.rights);
     let name = harmless(&answer.name);
-    ui.say(format_args!(
-        "{GOOD}✓{GOOD:#} {name} may {may} in the journal {}",
-        harmless(&answer.journal)
-    ));
+    let may = say::ExportMay { name, may, journal: harmless(&answer.journal) };
+    ui.say(format_args!("{GOOD}✓{GOOD:#} {may}"));
     let place = dir.as_deref().unwrap_or(Path::new(".")).display().to_string();
     let example = match format {
         Format::Aiocoap => {
@@ -172,10 +167,7 @@ fn show(
         }
     };
     ui.say(format_args!("{DIM}{example}{DIM:#}"));
-    ui.say(format_args!(
-        "{WAITING}!{WAITING:#} These keys are for one program in one place. Never copy them, never restore them from a \
-         backup: two programs that count alike, or one that counts again, give their notes away. Make new ones instead."
-    ));
+    ui.say(format_args!("{WAITING}!{WAITING:#} {}", say::ExportWarning));
     Ok(Exit::Done)
 }
 
@@ -231,8 +223,7 @@ fn check_dir(dir: &Path) -> Result<(), Failure> {
     if is_empty {
         return Ok(());
     }
-    Err(Failure::usage(format!("{} is no empty directory; nothing was done", dir.display()))
-        .hint("keys are never mixed with others: name a directory that is not there yet"))
+    Err(Failure::usage(say::ExportNotEmpty { dir: dir.display() }).hint(say::ExportNotEmptyHint))
 }
 
 /// For the owner alone: directories 0700, files 0600, none that is there already.

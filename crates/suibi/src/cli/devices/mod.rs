@@ -16,6 +16,7 @@ use crate::render::json::{VERSION, rights_json};
 use crate::render::style::GOOD;
 use crate::render::table::table;
 use crate::render::wrap::harmless;
+use crate::say::{common, devices as say};
 
 /// `suibi devices`.
 #[derive(Debug, Args)]
@@ -122,7 +123,7 @@ fn list(context: &mut Context) -> Result<Exit, Failure> {
     }
     ui.flush()?;
     if is_empty {
-        ui.say("no device has joined yet — let one in: suibi invite");
+        ui.say(say::NoneYet);
         return Ok(Exit::NothingMatched);
     }
     Ok(Exit::Done)
@@ -138,25 +139,37 @@ fn text(devices: &[DeviceInfo], now: i64) -> String {
         .map(|device| {
             let journal = if several { device.journal.clone() } else { String::new() };
             let seen = match (device.revoked, device.seen) {
-                (Some(at), _) => format!("cut off {}", clock::minute(at)),
+                (Some(at), _) => say::CutOffAt { when: clock::minute(at) }.to_string(),
                 (None, Some(at)) => match now.saturating_sub(at) {
-                    ..60_000 => "just now".to_owned(),
-                    ago => format!("{} ago", clock::stretch(ago)),
+                    ..60_000 => say::JustNow.to_string(),
+                    ago => say::Ago { time: clock::stretch(ago) }.to_string(),
                 },
                 (None, None) => "-".to_owned(),
             };
-            let foreign = if device.foreign { ", foreign" } else { "" };
+            let rights = super::rights_in_short(device.rights);
+            let rights = match device.foreign {
+                true => say::Foreign { rights }.to_string(),
+                false => rights,
+            };
             [
                 device.name.clone(),
                 journal,
-                format!("{}{foreign}", super::rights_in_short(device.rights)),
+                rights,
                 clock::minute(device.joined),
                 seen,
                 device.id.clone(),
             ]
         })
         .collect();
-    table(["NAME", "JOURNAL", "MAY", "JOINED", "LAST HEARD OF", "ID"], &rows)
+    let heading = [
+        say::Name.to_string(),
+        say::Journal.to_string(),
+        say::May.to_string(),
+        say::Joined.to_string(),
+        say::LastHeard.to_string(),
+        say::Id.to_string(),
+    ];
+    table(heading.each_ref().map(String::as_str), &rows)
 }
 
 fn rename(old: &str, new: &str, context: &mut Context) -> Result<Exit, Failure> {
@@ -168,11 +181,8 @@ fn rename(old: &str, new: &str, context: &mut Context) -> Result<Exit, Failure> 
         new.clone_into(&mut device.name);
         ui.json(&OneDeviceJson { version: VERSION, device: device.into() })?;
     } else {
-        ui.say(format_args!(
-            "{GOOD}✓{GOOD:#} {} is called {} now",
-            harmless(&device.name),
-            harmless(new)
-        ));
+        let renamed = say::Renamed { old: harmless(&device.name), new: harmless(new) };
+        ui.say(format_args!("{GOOD}✓{GOOD:#} {renamed}"));
     }
     Ok(Exit::Done)
 }
@@ -182,11 +192,11 @@ fn revoke(wanted: &str, yes: bool, context: &mut Context) -> Result<Exit, Failur
     let mut device = find(wanted, owner.devices()?)?;
     let name = harmless(&device.name);
     if let Some(at) = device.revoked {
-        context.ui.say(format_args!("{name} was cut off already, {}", clock::minute(at)));
+        context.ui.say(say::AlreadyCutOff { name, when: clock::minute(at) });
         return Ok(Exit::Done);
     }
     if !yes && !is_meant(&device, context)? {
-        context.ui.say("nothing was done");
+        context.ui.say(common::NothingDone);
         return Ok(Exit::NothingMatched);
     }
     owner.revoke(&device.id)?;
@@ -195,9 +205,7 @@ fn revoke(wanted: &str, yes: bool, context: &mut Context) -> Result<Exit, Failur
         device.revoked = Some(clock::now()?.millis());
         ui.json(&OneDeviceJson { version: VERSION, device: device.into() })?;
     } else {
-        ui.say(format_args!(
-            "{GOOD}✓{GOOD:#} {name} is cut off, from this moment on; what it wrote stays"
-        ));
+        ui.say(format_args!("{GOOD}✓{GOOD:#} {}", say::CutOff { name }));
     }
     Ok(Exit::Done)
 }
@@ -210,17 +218,11 @@ fn revoke(wanted: &str, yes: bool, context: &mut Context) -> Result<Exit, Failur
 fn is_meant(device: &DeviceInfo, context: &Context) -> Result<bool, Failure> {
     let name = harmless(&device.name);
     if !context.ui.can_ask() {
-        return Err(Failure::usage(format!("{name} was not cut off: nobody can be asked here"))
-            .hint(format!(
-                "say that it is meant: suibi devices revoke --yes {}",
-                shape::quoted(&[device.name.clone().into()])
-            )));
+        let hint = say::NobodyHint { name: shape::quoted(&[device.name.clone().into()]) };
+        return Err(Failure::usage(say::Nobody { name }).hint(hint));
     }
-    Ok(context.ui.confirm(format_args!(
-        "Cut off {name} ({}, joined {})? It is refused from this moment on and can only come back with a new invite. [y/N] ",
-        super::may(device.rights),
-        clock::minute(device.joined),
-    ))?)
+    let (may, when) = (super::may(device.rights), clock::minute(device.joined));
+    Ok(context.ui.confirm(format_args!("{} ", say::Question { name, may, when }))?)
 }
 
 /// The one device of this name or id. One that was cut off is meant only where no other has the name.
@@ -235,13 +237,13 @@ fn find(wanted: &str, devices: Vec<DeviceInfo>) -> Result<DeviceInfo, Failure> {
         named.retain(|device| device.revoked.is_none());
     }
     match named.len() {
-        0 => Err(Failure::new(Exit::NothingMatched, format!("no device is called {wanted}"))
-            .hint("suibi devices shows all of them")),
+        0 => Err(Failure::new(Exit::NothingMatched, say::NotFound { name: wanted })
+            .hint(say::NotFoundHint)),
         1 => Ok(named.remove(0)),
         many => {
             let ids: Vec<&str> = named.iter().map(|device| device.id.as_str()).collect();
-            Err(Failure::usage(format!("{many} devices are called {wanted}; nothing was done"))
-                .hint(format!("say which by its id: {}", ids.join(", "))))
+            Err(Failure::usage(say::Several { count: many, name: wanted })
+                .hint(say::SeveralHint { ids: ids.join(", ") }))
         }
     }
 }

@@ -5,7 +5,8 @@ use zeroize::Zeroizing;
 use super::host::{Chosen, Host};
 use crate::render::qr::{Paint, Qr};
 use crate::render::style::{DAY, DIM};
-use crate::render::wrap::{columns, wrap};
+use crate::render::wrap::{columns, padded, wrap};
+use crate::say::invite as say;
 
 /// The line itself stands below, and the shell's next prompt below that.
 const ROWS_BELOW: usize = 2;
@@ -44,31 +45,28 @@ impl Card {
         shows_the_line: bool,
         paint: Paint,
     ) -> Vec<String> {
-        const ELSEWHERE: &str = "The line is on standard output";
-        const ALONE: &str = "Copy the line below";
-        const WITH_CODE: &str = "Scan the code, or copy the line below";
-        let Some((width, height)) = size else { return self.text_above(UNFOLDED, ALONE) };
+        let alone = say::Alone.to_string();
+        let with_code = say::WithCode.to_string();
+        let Some((width, height)) = size else { return self.text_above(UNFOLDED, &alone) };
         if !shows_the_line {
-            return self.text_above(width, ELSEWHERE);
+            return self.text_above(width, &say::Elsewhere.to_string());
         }
         let room = (width, height.saturating_sub(ROWS_BELOW));
-        let Some(code) = Qr::of(&self.line) else { return self.text_above(width, ALONE) };
+        let Some(code) = Qr::of(&self.line) else { return self.text_above(width, &alone) };
         let Some(code_lines) = code.lines(room, paint) else {
             let (columns, rows) = code.smallest();
-            let small = format!(
-                "{DIM}For a QR code this terminal is too small: {width}x{height}, it takes {columns}x{}.{DIM:#}",
-                rows + ROWS_BELOW
-            );
-            let mut lines = self.text_above(width, ALONE);
+            let rows = rows + ROWS_BELOW;
+            let small = format!("{DIM}{}{DIM:#}", say::TooSmall { width, height, columns, rows });
+            let mut lines = self.text_above(width, &alone);
             lines.insert(lines.len() - 1, small);
             return lines;
         };
         let code_width = columns(&anstream::adapter::strip_str(&code_lines[0]).to_string());
         let beside = width.saturating_sub(code_width + GAP);
         if beside < NARROWEST {
-            return code_lines.into_iter().chain(self.text_above(width, WITH_CODE)).collect();
+            return code_lines.into_iter().chain(self.text_above(width, &with_code)).collect();
         }
-        let text = self.text(beside, WITH_CODE);
+        let text = self.text(beside, &with_code);
         let above = code_lines.len().saturating_sub(text.len()) / 2;
         let blank = " ".repeat(code_width);
         let rows = code_lines.len().max(text.len());
@@ -91,23 +89,24 @@ impl Card {
     }
 
     fn text(&self, width: usize, how: &str) -> Vec<String> {
-        let mut lines = wrap(&format!("{how}. On the other device:"), width);
+        let mut lines = wrap(how, width);
         lines.push(String::new());
         lines.push(format!("    {DAY}suibi join{DAY:#}"));
         lines.push(String::new());
         let journal = match self.is_new_journal {
-            true => format!("{}, a new one", self.journal),
+            true => say::NewJournal { journal: &self.journal }.to_string(),
             false => self.journal.clone(),
         };
-        let mut facts = vec![("journal", journal)];
-        facts.extend(self.name.clone().map(|name| ("device", name)));
-        facts.push(("may", self.may.clone()));
-        facts.push(("valid", format!("once, {} ({})", self.until, self.lasts)));
-        facts.push(("server", self.host.to_string()));
+        let once = say::Once { until: &self.until, lasts: &self.lasts };
+        let mut facts = vec![(say::LabelJournal.to_string(), journal)];
+        facts.extend(self.name.clone().map(|name| (say::LabelDevice.to_string(), name)));
+        facts.push((say::LabelMay.to_string(), self.may.clone()));
+        facts.push((say::LabelValid.to_string(), once.to_string()));
+        facts.push((say::LabelServer.to_string(), self.host.to_string()));
         for (label, fact) in facts {
             for (index, piece) in wrap(&fact, width.saturating_sub(9)).into_iter().enumerate() {
-                let label = if index == 0 { label } else { "" };
-                lines.push(format!("{DIM}{label:<7}{DIM:#}  {piece}"));
+                let label = padded(if index == 0 { &label } else { "" }, 7);
+                lines.push(format!("{DIM}{label}{DIM:#}  {piece}"));
             }
         }
         let about = self.about_the_host();
@@ -124,20 +123,18 @@ impl Card {
     fn about_the_host(&self) -> Vec<String> {
         let host = &self.host;
         if host.is_loopback() {
-            return vec!["Only this machine finds it there.".to_owned()];
+            return vec![say::OnlyThisMachine.to_string()];
         }
         if self.needs_forwarding {
-            return vec![format!(
-                "The server listens on loopback only: something has to carry datagrams from {host} to it."
-            )];
+            return vec![say::Forwarding { host }.to_string()];
         }
-        let near = if host.is_private() { ", good inside its network" } else { "" };
         let whose = match host.chosen {
-            Chosen::Outward => "this machine's own address",
-            Chosen::Listener if host.is_private() => "where the server listens",
+            Chosen::Outward if host.is_private() => say::OwnAddressNear.to_string(),
+            Chosen::Outward => say::OwnAddress.to_string(),
+            Chosen::Listener if host.is_private() => say::ListensNear.to_string(),
             Chosen::Listener | Chosen::Named | Chosen::Joined => return Vec::new(),
         };
-        vec![format!("That is {whose}{near}."), "Another one: --host NAME".to_owned()]
+        vec![whose, say::Another.to_string()]
     }
 }
 

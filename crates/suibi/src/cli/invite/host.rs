@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use suibi_client::DEFAULT_PORT;
 
 use crate::failure::Failure;
+use crate::say::invite as say;
 
 /// A place of which the system knows by which of its own addresses it would send there. Nobody is there: both are
 /// kept for documentation (RFC 5737, RFC 3849), and nothing is sent.
@@ -52,10 +53,8 @@ impl Host {
     ///
     /// A text that is none of these.
     pub(in crate::cli) fn parse(text: &str, default_port: u16) -> Result<Self, Failure> {
-        let wrong = |why: &str| {
-            Failure::usage(format!("--host `{text}`: {why}"))
-                .hint("HOST or HOST:PORT, as in notes.example.org:5683 or [2001:db8::1]:5683")
-        };
+        let wrong = |why: String| Failure::usage(say::Host { host: text, why }).hint(say::HostHint);
+        let no_port = |port: &str| say::NoPort { port }.to_string();
         let named = |name: &str, port| Self { name: name.to_owned(), port, chosen: Chosen::Named };
         let text = text.trim();
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -64,7 +63,7 @@ impl Host {
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             if address.port() == 0 {
-                return Err(wrong("0 is no port; ports are numbers from 1 to 65535"));
+                return Err(wrong(no_port("0")));
             }
             return Ok(named(&address.ip().to_string(), address.port()));
         }
@@ -72,16 +71,14 @@ impl Host {
             None => (text, default_port),
             Some((name, port)) => match port.parse() {
                 Ok(0) | Err(_) => {
-                    return Err(wrong(&format!(
-                        "`{port}` is no port; ports are numbers from 1 to 65535"
-                    )));
+                    return Err(wrong(no_port(port)));
                 }
                 Ok(port) => (name, port),
             },
         };
         let is_plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'));
         if name.is_empty() || !is_plain {
-            return Err(wrong("that is no name of a host"));
+            return Err(wrong(say::NoHost.to_string()));
         }
         Ok(named(name, port))
     }

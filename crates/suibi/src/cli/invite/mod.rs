@@ -19,6 +19,7 @@ use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{VERSION, rights_json};
 use crate::render::qr::Paint;
+use crate::say::invite as say;
 use card::Card;
 
 /// `suibi invite`.
@@ -109,7 +110,7 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
         name: answer.name,
         may: super::may(answer.rights),
         lasts: clock::stretch(left),
-        until: format!("until {}", clock::moment(ends)?),
+        until: say::Until { when: clock::moment(ends)? }.to_string(),
     };
     let background = std::env::var("COLORFGBG").ok();
     let paint = Paint::choose(ui.talk_has_colours(), background.as_deref());
@@ -122,7 +123,7 @@ pub(super) fn run(args: InviteArgs, context: &mut Context) -> Result<Exit, Failu
 
 /// `90s`, `15m`, `2h`, `7d`.
 fn stretch(text: &str) -> Result<Duration, String> {
-    let wrong = || "how long? for example 90s, 15m, 2h or 7d".to_owned();
+    let wrong = || say::HowLong.to_string();
     let text = text.trim();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds_each = match unit {
@@ -136,7 +137,7 @@ fn stretch(text: &str) -> Result<Duration, String> {
     match number.checked_mul(seconds_each) {
         None | Some(0) => Err(wrong()),
         Some(60..=604_800) => Ok(Duration::from_secs(number * seconds_each)),
-        Some(_) => Err("an invite lasts from 1m to 7d".to_owned()),
+        Some(_) => Err(say::HowLongRange.to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ADDR,reply=never,words=compat,max=4096,anyone`: one plain listener as it is written.
 
 use crate::failure::Failure;
+use crate::say::serve as say;
 use crate::settings::{Key, Settings};
 
 /// One plain listener, with what holds for all of them filled in.
@@ -42,17 +43,14 @@ impl PlainSpec {
         spec.address = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (name, value) = part.split_once('=').unwrap_or((part, "true"));
-            let wrong = |why: String| {
-                Failure::usage(format!("--plain {text}: `{part}`: {why}")).hint(
-                    "options are reply=auto|always|never, words=course|compat, max=BYTES, anyone",
-                )
-            };
+            let wrong =
+                |why: String| Failure::usage(say::Plain { text, part, why }).hint(say::PlainHint);
             let key = match name {
                 "words" => Key::PlainWords,
                 "reply" => Key::PlainReply,
                 "max" => Key::PlainMax,
                 "anyone" => Key::PlainAnyone,
-                _ => return Err(wrong("there is no such option".to_owned())),
+                _ => return Err(wrong(say::NoOption.to_string())),
             };
             key.check(value).map_err(wrong)?;
             match key {

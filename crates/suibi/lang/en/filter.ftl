@@ -1,0 +1,2 @@
+time-twice = the time is said twice
+no-tag = `{ $words }` is no tag

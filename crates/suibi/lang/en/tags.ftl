@@ -1,0 +1,1 @@
+none-yet = no tags yet — write one: suibi bought milk @shop

@@ -1,0 +1,11 @@
+left-behind = 加入之前的随笔还没有带过去：{ $why }
+stopped = 已停止：{ $parts }；这些都已保存，下一个 suibi 命令会接着做
+sent = 发出 { $changes }
+received = 收到 { $changes }
+waiting = 还有 { $changes } 待发
+refused = 还有 { $changes } 待发，服务器不接受
+in-step = 已与服务器同步 · { $parts }
+rescued = 从这台设备的一份各走各路的副本中救回 { $changes } 个变更
+recovered = 服务器曾恢复到旧状态，已还给它 { $changes } 个变更
+rebuilt = 本机保存的随笔曾损坏，已从服务器重建；只有本机才有的 { $changes } 个变更保留了下来；损坏的文件：{ $file }
+bar = {"{"}bar:24{"}"} {"{"}human_pos{"}"}/{"{"}human_len{"}"} 个变更 · {"{"}per_sec:.0{"}"} · 还需 {"{"}eta{"}"}
