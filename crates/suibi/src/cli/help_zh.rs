@@ -31,13 +31,6 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("All of standard input is the note", "整个标准输入作为一条随笔"),
     ("The words of the note, joined by spaces", "随笔的内容，各词以空格相连"),
     ("Print the notes, oldest first", "列出随笔，从旧到新"),
-    ("Only the newest N notes", "只列最新的 N 条"),
-    ("Only from this day on", "只列这一天及以后的"),
-    ("Only up to this day, itself included", "只列到这一天为止的（含当天）"),
-    (
-        "Only notes with this tag (shop, @shop or '#shop')",
-        "只列带这个标签的（shop、@shop 或 '#shop'）",
-    ),
     (
         "Say where each note came from: a device's name, or the address of a foreign client",
         "标出每条随笔的来源：设备名称，或外来客户端的地址",
@@ -46,16 +39,11 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("Newest first", "从新到旧"),
     ("Print today's notes", "列出今天的随笔"),
     ("Print one day's notes", "列出某一天的随笔"),
-    (
-        "A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一",
-        "日期，例如 2026-11-23、11-23、昨天、周一、yesterday、monday",
-    ),
     ("Print the notes in which all these words stand", "列出含有全部这些词的随笔"),
     (
         "Words that must all be there; \"quoted phrase\", begin*, 中文",
         "必须全部出现的词；“加引号的短语”、前缀*、中文",
     ),
-    ("Only the newest N matches", "只列最新的 N 条结果"),
     (
         "Print all about a note: its text, who wrote it when, receipts, versions",
         "显示一条随笔的全部信息：内容、谁在何时写下、回执、版本",
@@ -454,6 +442,52 @@ bash，写在 ~/.bashrc                  eval \"$(suibi init bash)\"
 zsh，写在 ~/.zshrc，compinit 之后     eval \"$(suibi init zsh)\"
 fish，写在 ~/.config/fish/config.fish suibi init fish | source",
     ),
+    (
+        "A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一; and tags",
+        "日期，例如 2026-11-23、11-23、昨天、周一、yesterday、monday；以及标签",
+    ),
+    (
+        "A time and tags, if not all notes are meant: last week @shop",
+        "时间和标签，若不是要全部随笔：上周 @购物",
+    ),
+    (
+        "Look for what is wrong; prints a report that can be shown to others",
+        "检查哪里不对；打印一份可以给别人看的报告",
+    ),
+    (
+        "Only from then on: yesterday, 'last fri 9:30', 2026-10, 昨天下午三点",
+        "只列那时及以后的：昨天下午三点、2026-10、yesterday、'last fri 9:30'",
+    ),
+    (
+        "Only from this day or stretch: 'last week', 2026-10..2026-11, 上个月",
+        "只列这一天或这段时间的：上个月、2026-10..2026-11、'last week'",
+    ),
+    ("Only from this device or address", "只列来自这台设备或这个地址的"),
+    ("Only notes with these tags", "只列带这些标签的"),
+    ("Only the newest N of them", "只列最新的 N 条"),
+    (
+        "Only up to then, all of that day, month or minute included",
+        "只列到那时为止的，含那一天、那个月或那一分钟",
+    ),
+    ("Only with a star", "只列加星的"),
+    ("Only with these words, as search takes them", "只列含有这些词的，写法与 search 相同"),
+    (
+        "Only with this tag, or one below it (work finds work/plans); given twice: with both",
+        "只列带这个标签或其下级标签的（work 也包括 work/plans）；写两次表示两个都要有",
+    ),
+    (
+        "Only without this word or tag (milk, @shop, '#shop')",
+        "只列不含这个词或标签的（牛奶、@购物、'#购物'）",
+    ),
+    (
+        "Open config.toml in your editor, and check it afterwards",
+        "在编辑器里打开 config.toml，之后检查它",
+    ),
+    ("Print where config.toml is, or would be", "打印 config.toml 所在或应在的位置"),
+    (
+        "Say what is here: notes, days, size, devices, places",
+        "说明这里有什么：随笔、天数、大小、设备、位置",
+    ),
 ];
 
 /// Usages that clap does not make by itself: the command, and its lines, which begin below the first one's.
@@ -481,6 +515,7 @@ pub(super) const OWN: &[(&str, &str)] = &[
     ("Arguments:", "参数："),
     ("Options:", "选项："),
     ("通用选项:", "通用选项："),
+    ("哪些随笔:", "哪些随笔："),
     (
         "Print this message or the help of the given subcommand(s)",
         "显示这份说明，或某个子命令的说明",
