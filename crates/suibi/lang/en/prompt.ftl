@@ -36,3 +36,4 @@ online = the server answers again
 offline = the server does not answer; notes are kept here until it does
 cut-off = notes are kept here; with a new invite they go along: suibi join --again LINE
 more-arrived = { $notes } more notes arrived; /log shows all
+which-note = which note? its number in the last listing, as in /rm 3, or last

@@ -30,3 +30,4 @@ online = 服务器恢复应答
 offline = 服务器没有应答；随笔先保存在本机
 cut-off = 随笔保存在本机；拿到新的邀请后会一起带过去：suibi join --again LINE
 more-arrived = 又到了 { $notes } 条随笔；/log 显示全部
+which-note = 哪一条随笔？写它在上次列表中的序号，例如 /rm 3，或 last

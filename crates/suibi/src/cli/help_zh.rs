@@ -212,16 +212,18 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("Let the plain listeners be reached from other machines", "允许其他机器连到纯文本监听地址"),
     (
         "\
-NOTE is `last`, the number of a receipt (1284 or '#1284'), its six digits
-(3f9ac1), a whole receipt, or a note's id or the beginning of it.",
+NOTE is `last`, the number that the last listing in this terminal gave it (3),
+the number of a receipt ('#1284', or 1284), its six digits (3f9ac1), a whole
+receipt, or a note's id or the beginning of it.",
         "\
-NOTE 可以是 `last`、回执的号码（1284 或 '#1284'）、回执的六位字符（3f9ac1）、
-整张回执，或随笔的编号或其开头。",
+NOTE 可以是 `last`、这个终端上次列表中的序号（3）、回执的号码（'#1284' 或 1284）、
+回执的六位字符（3f9ac1）、整张回执，或随笔的编号或其开头。",
     ),
     (
         "\
-NOTE is `last`, the number of a receipt (1284 or '#1284'), its six digits
-(3f9ac1), a whole receipt, or a note's id or the beginning of it.
+NOTE is `last`, the number that the last listing in this terminal gave it (3),
+the number of a receipt ('#1284', or 1284), its six digits (3f9ac1), a whole
+receipt, or a note's id or the beginning of it.
 
 Nothing is overwritten: what the note said before stays in its history. A note
 that was written apart on two devices is shown with both versions; what you save
@@ -232,8 +234,8 @@ Examples:
   suibi edit 1284 bought milk @shop     one line
   suibi show --json 1284 | jq -r '.notes[0].text' | tr a-z A-Z | suibi edit 1284 -",
         "\
-NOTE 可以是 `last`、回执的号码（1284 或 '#1284'）、回执的六位字符（3f9ac1）、
-整张回执，或随笔的编号或其开头。
+NOTE 可以是 `last`、这个终端上次列表中的序号（3）、回执的号码（'#1284' 或 1284）、
+回执的六位字符（3f9ac1）、整张回执，或随笔的编号或其开头。
 
 任何内容都不会被覆盖：以前的内容留在它的历史里。在两台设备上各自写下的随笔会同时
 显示两个版本；你保存的内容就是定稿。
@@ -487,6 +489,25 @@ fish，写在 ~/.config/fish/config.fish suibi init fish | source",
     (
         "Say what is here: notes, days, size, devices, places",
         "说明这里有什么：随笔、天数、大小、设备、位置",
+    ),
+    ("Mark notes with a star", "给随笔加星"),
+    ("Take back what was done last on this device", "撤销这台设备上最近做的事"),
+    ("Take the star away again", "去掉星标"),
+    (
+        "\
+It takes back the last thing that was done on this device: a note that was
+written is deleted, an edit gives way to the text before it, a note that was
+deleted is there again, a star is as it was. That is a change like any other and
+stands in the note's history; what was done to several notes at once is taken
+back at once. A second undo takes back the first.
+
+Nothing is taken back of a note that another device has changed since.",
+        "\
+撤销这台设备上最近做的一件事：写下的随笔被删除，修改恢复为之前的内容，删除的随笔重新
+出现，星标恢复原样。这也是一次改动，会留在随笔的历史里；一次对多条随笔做的事会一起
+撤销。再运行一次 undo 则撤销这次撤销。
+
+如果另一台设备之后改动过这条随笔，则不会撤销。",
     ),
 ];
 

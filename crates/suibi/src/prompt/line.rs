@@ -64,7 +64,7 @@ impl Line {
             ("today" | "t", filter) => Self::Today(filter.to_owned()),
             ("undo" | "u", "") => Self::Undo,
             ("show" | "star" | "unstar" | "rm" | "restore", "") => {
-                Self::Misused("which note? its number in the last listing, as in /rm 3, or last")
+                Self::Misused(say::WhichNote.to_string())
             }
             ("show", notes) => Self::With(Deed::Show, words(notes)),
             ("star", notes) => Self::With(Deed::Star, words(notes)),
