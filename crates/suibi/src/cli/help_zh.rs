@@ -41,10 +41,6 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("Print one day's notes", "列出某一天的随笔"),
     ("Print the notes in which all these words stand", "列出含有全部这些词的随笔"),
     (
-        "Words that must all be there; \"quoted phrase\", begin*, 中文",
-        "必须全部出现的词；“加引号的短语”、前缀*、中文",
-    ),
-    (
         "Print all about a note: its text, who wrote it when, receipts, versions",
         "显示一条随笔的全部信息：内容、谁在何时写下、回执、版本",
     ),
@@ -508,6 +504,18 @@ Nothing is taken back of a note that another device has changed since.",
 撤销。再运行一次 undo 则撤销这次撤销。
 
 如果另一台设备之后改动过这条随笔，则不会撤销。",
+    ),
+    (
+        "What fits best first, of the newest thousand matches: often and as written, and rather new than old; 20 of them, or N",
+        "最合适的在前，取自最新的一千条结果：出现多、写法相同、时间较新的优先；列 20 条，或 N 条",
+    ),
+    (
+        "What is the same: script (traditional and simplified), width, pinyin; all, unless it is said; or none",
+        "哪些视为相同：script（繁体和简体）、width（全角和半角）、pinyin（拼音）；不写则全部；或 none",
+    ),
+    (
+        "Words that must all be there; \"quoted phrase\", begin*, -without, @tag, 中文, pinyin",
+        "必须全部出现的词；“加引号的短语”、前缀*、-不含、@标签、中文、拼音",
     ),
 ];
 

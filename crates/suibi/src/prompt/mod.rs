@@ -241,7 +241,7 @@ impl Prompt<'_> {
         if notes.is_empty() {
             anstream::println!("{DIM}{empty}{DIM:#}");
             if let Some(words) = search::suggestion(query, &mut self.session)? {
-                anstream::println!("{}", say::search::DidYouMeanHere { words });
+                anstream::println!("{}", all::search::DidYouMeanHere { words });
             }
         } else {
             self.print(&notes, query)?;
