@@ -1,5 +1,7 @@
 //! What time it is here, with the offset that a note keeps.
 
+use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 use suibi_journal::{Day, NoteTime};
 
 use crate::failure::Failure;
@@ -24,6 +26,23 @@ pub(crate) fn now() -> Result<NoteTime, Failure> {
         .map_err(|error| Failure::usage(say::Impossible).because(&error))
 }
 
+/// The same in this machine's time zone, for times that people write.
+///
+/// # Errors
+///
+/// As [`now`].
+pub(crate) fn here() -> Result<Zoned, Failure> {
+    if std::env::var_os(NOW).is_none() {
+        return Ok(suibi_net::clock::now());
+    }
+    // A moment that was given has an offset and no zone.
+    let now = now()?;
+    let offset = Offset::from_seconds(i32::from(now.offset_minutes()) * 60);
+    let moment = Timestamp::from_millisecond(now.millis());
+    let fits = "a note's time is within the calendar";
+    Ok(moment.expect(fits).to_zoned(TimeZone::fixed(offset.expect(fits))))
+}
+
 /// The civil day that it is here.
 pub(crate) fn today() -> Result<Day, Failure> {
     Ok(now()?.day())
@@ -32,7 +51,7 @@ pub(crate) fn today() -> Result<Day, Failure> {
 /// A moment in milliseconds since 1970 as the clock on the wall here showed it, or will. `None` for one that no note
 /// can have.
 pub(crate) fn at(millis: i64) -> Option<NoteTime> {
-    let moment = jiff::Timestamp::from_millisecond(millis).ok()?;
+    let moment = Timestamp::from_millisecond(millis).ok()?;
     NoteTime::of(&suibi_net::clock::at(moment)).ok()
 }
 

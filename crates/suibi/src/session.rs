@@ -48,6 +48,8 @@ pub(crate) struct Written {
     pub(crate) note: Note,
     /// The change that made it: which chain, and where in it.
     pub(crate) place: (ChainId, u64),
+    /// Its time was said with it, so the confirmation says what was understood.
+    pub(crate) is_dated: bool,
     /// Changes of this device that the server has not confirmed yet.
     pub(crate) waiting: u64,
     /// Why it waits, when that is more than a server out of reach.
@@ -164,7 +166,8 @@ impl Session {
             receipt: added.receipt.map(|receipt| (receipt.position, receipt.hash)),
             waiting: added.receipt.is_none(),
         };
-        Written { note, place: (own_chain, seq), waiting: added.waiting, trouble }
+        let place = (own_chain, seq);
+        Written { note, place, is_dated: false, waiting: added.waiting, trouble }
     }
 
     /// The notes that a name may mean, deleted and erased ones as well.

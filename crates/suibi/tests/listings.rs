@@ -582,3 +582,69 @@ fn a_search_finds_what_was_meant_and_marks_it_where_somebody_looks() {
     let chinese = laptop.suibi(&["--lang", "zh", "search", "mikl"]);
     assert_eq!(chinese.err, "没有随笔包含 mikl\n是不是要找：suibi search milk\n");
 }
+
+#[test]
+fn a_time_in_front_of_a_note_is_its_time_and_the_confirmation_says_so() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path());
+    let laptop = Device::new("laptop", server.address());
+    let said = |arguments: &[&str]| {
+        let finished = laptop.suibi(arguments);
+        assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+        // Up to the receipt.
+        finished.err.split(" · #").next().unwrap().to_owned()
+    };
+    assert_eq!(said(&["yesterday at 3pm: tea @lin"]), "✓ saved for Sunday 2026-11-22 15:00 @lin");
+    assert_eq!(said(&["昨天下午四点半：跑步"]), "✓ saved for Sunday 2026-11-22 16:30");
+    assert_eq!(
+        said(&["last", "fri", "9:30:", "#work/plans", "done"]),
+        "✓ saved for Friday 2026-11-20 09:30 #work/plans"
+    );
+    assert_eq!(
+        said(&["add", "--at", "前天", "yesterday: a song"]),
+        "✓ saved for Saturday 2026-11-21 09:05"
+    );
+    assert_eq!(said(&["今天的书：好看"]), "✓ saved 2026-11-23 09:05");
+    assert_eq!(said(&["March is over: yes"]), "✓ saved 2026-11-23 09:05");
+    let piped = laptop.suibi_at("2026-11-23T09:05:00.000+08:00", "三天前：雨\n10:30 sun\n", &[]);
+    assert!(piped.err.contains("1 of them at the time that it begins with"), "{piped:#?}");
+    let refused = laptop.suibi(&["add", "--at", "milk", "tea"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(refused.err.contains("--at: `milk` is no time"), "{refused:#?}");
+
+    let listed = |arguments: &[&str]| {
+        let mut all = vec!["--json"];
+        all.extend(arguments);
+        let told: Value = serde_json::from_str(&laptop.suibi(&all).out).unwrap();
+        let notes = told["notes"].as_array().unwrap().clone();
+        notes.iter().map(|note| note["text"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (arguments, texts) in [
+        (&["on", "yesterday"][..], &["tea @lin", "跑步"][..]),
+        (&["on", "昨天下午四点半"], &["跑步"]),
+        (&["on", "last", "week", "#work"], &["#work/plans done"]),
+        (&["log", "上周", "--not", "tea", "--not", "#work"], &["雨", "yesterday: a song", "跑步"]),
+        (&["log", "--since", "yesterday 3pm", "--until", "yesterday 4pm"], &["tea @lin"]),
+        (&["log", "--tag", "work"], &["#work/plans done"]),
+        (&["log", "--on", "2026-11..2026-12", "-n", "1", "--reverse"], &["10:30 sun"]),
+        (&["log", "2026-11-20..前天"], &["雨", "#work/plans done", "yesterday: a song"][..]),
+        (&["search", "tea", "--until", "last month"], &[]),
+        (&["search", "tea", "--from", "laptop", "--on", "this month"], &["tea @lin"]),
+        (&["today", "--text", "sun"], &["10:30 sun"]),
+        (&["today", "@lin"], &[]),
+        (&["log", "--starred"], &[]),
+    ] {
+        let mut found = listed(arguments);
+        let mut expected: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{arguments:?}");
+    }
+    for line in [
+        &["on", "2026-02-30"][..],
+        &["log", "--since", "nov 5", "yesterday"],
+        &["log", "--on", "a..b"],
+    ] {
+        assert_eq!(laptop.suibi(line).status.code(), Some(2), "{line:?}");
+    }
+}

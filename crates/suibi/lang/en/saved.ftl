@@ -6,6 +6,9 @@ deleted = deleted
 restored = restored
 # The same where only this device knows it; `saved` is `kept` then.
 kept = kept
+# Where the time was said with the note; its date and time follow `saved-for`.
+saved-for = saved for { $day }
+kept-for = kept for { $day } { $time }
 here = { $deed } here, not yet on the server
 waiting = ({ $notes } waiting)
 several-saved = { $notes ->

@@ -5,15 +5,18 @@ use std::io::{self, IsTerminal as _, Read as _};
 
 use clap::Args;
 use serde::Serialize;
-use suibi_journal::MAX_TEXT_BYTES;
+use suibi_journal::{MAX_TEXT_BYTES, NoteTime};
+use suibi_when::Moment;
 
-use super::{Context, piped};
+use super::{Context, filter, piped};
 use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::json::{NoteJson, VERSION};
 use crate::render::saved;
 use crate::say::add as say;
+use crate::say::when::Moved;
 use crate::session;
+use crate::story::minute;
 
 /// `suibi add`.
 #[derive(Debug, Args)]
@@ -21,7 +24,10 @@ pub(super) struct AddArgs {
     /// All of standard input is the note
     #[arg(long, conflicts_with = "text")]
     stdin: bool,
-    /// The words of the note, joined by spaces
+    /// When it was, instead of a time in front of the text: 'yesterday 3pm', 上周五9点半
+    #[arg(long, value_name = "WHEN")]
+    at: Option<String>,
+    /// The words of the note, joined by spaces; a time in front of a colon is the note's: yesterday 3pm: tea
     #[arg(value_name = "TEXT", trailing_var_arg = true)]
     text: Vec<OsString>,
 }
@@ -40,22 +46,81 @@ pub(super) fn run(args: AddArgs, context: &mut Context) -> Result<Exit, Failure>
         let mut bytes = Vec::new();
         io::stdin().lock().read_to_end(&mut bytes)?;
         let text = readable(bytes).map_err(recode)?;
-        return add(text.trim_end_matches(['\n', '\r']), context);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let dated = match args.at.as_deref() {
+            Some(time) => Dated { text, ..at(time)? },
+            None => Dated::now(text)?,
+        };
+        return add(dated, context);
     }
-    if args.text.is_empty() && !io::stdin().is_terminal() {
+    if args.text.is_empty() && args.at.is_none() && !io::stdin().is_terminal() {
         return piped::run(context);
     }
-    run_words(args.text, context)
+    match args.at {
+        None => run_words(args.text, context),
+        Some(time) => {
+            let text = joined(args.text)?;
+            add(Dated { text: text.trim(), ..at(&time)? }, context)
+        }
+    }
 }
 
 /// The words of a command line are a note.
 pub(super) fn run_words(words: Vec<OsString>, context: &mut Context) -> Result<Exit, Failure> {
+    let text = joined(words)?;
+    add(dated(text.trim())?, context)
+}
+
+fn joined(words: Vec<OsString>) -> Result<String, Failure> {
     let line = words.join(std::ffi::OsStr::new(" "));
-    let text = match line.into_string() {
-        Ok(text) => text,
-        Err(line) => readable(line.into_encoded_bytes()).map_err(recode)?,
-    };
-    add(text.trim(), context)
+    line.into_string().or_else(|line| readable(line.into_encoded_bytes()).map_err(recode))
+}
+
+/// A text and the time of its note.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dated<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) time: NoteTime,
+    /// The time was said, rather than being now.
+    pub(crate) is_dated: bool,
+    /// No clock here showed the time that was said.
+    pub(crate) moved: bool,
+}
+
+impl<'t> Dated<'t> {
+    fn now(text: &'t str) -> Result<Self, Failure> {
+        Ok(Self { text, time: clock::now()?, is_dated: false, moved: false })
+    }
+
+    fn of(text: &'t str, moment: &Moment) -> Result<Self, Failure> {
+        let time = NoteTime::of(&moment.at).map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(Self { text, time, is_dated: true, moved: moment.moved })
+    }
+}
+
+/// Takes the time from in front of a text, if one is there: `yesterday 3pm: tea` is tea, yesterday at three.
+///
+/// # Errors
+///
+/// The clock shows no time that a note can have.
+pub(crate) fn dated(text: &str) -> Result<Dated<'_>, Failure> {
+    // Most notes have no colon there, and then nothing more is looked at.
+    if suibi_when::may_have_prefix(text)
+        && let Some(prefix) = suibi_when::prefix(text, &clock::here()?)
+    {
+        return Dated::of(&text[prefix.len..], &prefix.moment);
+    }
+    Dated::now(text)
+}
+
+/// The time of `--at`; the text is still to come.
+fn at(time: &str) -> Result<Dated<'static>, Failure> {
+    Dated::of("", &filter::moment(time, "--at")?)
+}
+
+/// What to say where no clock here showed the time that was said.
+pub(crate) fn moved(time: NoteTime) -> Moved<String> {
+    Moved { time: minute(time) }
 }
 
 fn recode(failure: Failure) -> Failure {
@@ -81,10 +146,10 @@ pub(crate) fn check(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn add(text: &str, context: &mut Context) -> Result<Exit, Failure> {
-    check(text)?;
+fn add(dated: Dated<'_>, context: &mut Context) -> Result<Exit, Failure> {
+    check(dated.text)?;
     let mut session = session::open(&context.settings)?;
-    let written = session.add(text, clock::now()?)?;
+    let written = session.add(dated.text, dated.time)?;
     let note = &written.note;
     if let Some(trouble) = &written.trouble {
         context.ui.complain(trouble);
@@ -94,7 +159,10 @@ fn add(text: &str, context: &mut Context) -> Result<Exit, Failure> {
         context.ui.json(&json)?;
         context.ui.flush()?;
     } else {
-        context.ui.say(saved::line(note, written.waiting));
+        context.ui.say(saved::line(note, written.waiting, dated.is_dated));
+    }
+    if dated.moved {
+        context.ui.say(moved(dated.time));
     }
     session.leave();
     if note.waiting && context.require_server {

@@ -15,14 +15,14 @@
 use std::ffi::OsString;
 
 use clap::{Args, Parser};
+use jiff::civil::DateTime;
 use suibi_journal::{Day, Query};
+use suibi_when::WhenError;
 
 use super::shape;
 use crate::clock;
-use crate::day_words;
-use crate::errors::told;
 use crate::failure::Failure;
-use crate::say::{common, filter as say, prompt};
+use crate::say::when as say;
 
 const WHICH: &str = "Which notes";
 
@@ -102,13 +102,13 @@ impl FilterArgs {
             return Ok(self);
         }
         let words = when.join(" ");
-        let is_day = |today| day_words::parse(&words, today).map_err(|error| told(&error));
-        if let Err(why) = clock::today().map_err(|error| error.to_string()).and_then(is_day) {
-            return Err(NoFilter { why });
+        // Told apart here already: what is no time may have been meant for a note.
+        let here = clock::here().map_err(|error| NoFilter { why: error.to_string() })?;
+        if let Err(error) = suibi_when::range(&words, &here) {
+            return Err(NoFilter { why: why(&words, error) });
         }
         if self.since.is_some() || self.until.is_some() || self.within.is_some() {
-            let why = say::TimeTwice.to_string();
-            return Err(NoFilter { why });
+            return Err(NoFilter { why: say::Twice.to_string() });
         }
         self.within = Some(words);
         Ok(self)
@@ -139,7 +139,7 @@ impl FilterArgs {
         let other: Vec<_> = tags.iter().filter(|tag| !is_tag(tag)).map(String::as_str).collect();
         if !other.is_empty() {
             let words = other.join(" ");
-            return Err(NoFilter { why: say::NoTag { words }.to_string() });
+            return Err(NoFilter { why: say::NoTag { text: words }.to_string() });
         }
         self.with_words(tags)?.with_words(&["today".to_owned()])
     }
@@ -170,18 +170,23 @@ impl FilterArgs {
     ///
     /// A time that is none.
     pub(crate) fn filter(&self) -> Result<Filter, Failure> {
-        let today = clock::today()?;
-        let bound = |text: &Option<String>, option: &str| match text {
+        let here = clock::here()?;
+        let stretch = |text: &Option<String>, option: &str| match text {
             None => Ok(None),
-            Some(text) => day_words::parse(text, today).map(Some).map_err(|error| {
-                Failure::usage(common::Because { what: option, why: told(&error) })
-                    .hint(prompt::DaysLookLike { examples: day_words::EXAMPLES })
+            Some(text) => suibi_when::range(text, &here).map(Some).map_err(|error| {
+                Failure::usage(say::Option { option, why: why(text, error) }).hint(say::Hint)
             }),
         };
-        let within: Option<Day> = bound(&self.within, "--on")?;
+        let within = stretch(&self.within, "--on")?;
+        let first = stretch(&self.since, "--since")?.or(within).and_then(|range| range.first);
+        let last = stretch(&self.until, "--until")?.or(within).and_then(|range| range.last);
+        // The first and the last minute of a day are those of the whole day.
+        let minute = |time: DateTime| time.hour() as u16 * 60 + time.minute() as u16;
         let query = Query {
-            since: bound(&self.since, "--since")?.or(within),
-            until: bound(&self.until, "--until")?.or(within),
+            since: first.map(day),
+            since_minute: first.map(minute).filter(|minute| *minute > 0),
+            until: last.map(day),
+            until_minute: last.map(minute).filter(|minute| *minute < 24 * 60 - 1),
             tags: self.tags.clone(),
             text: self.search_line(),
             starred: self.starred,
@@ -191,6 +196,33 @@ impl FilterArgs {
         };
         Ok(Filter { query, reverse: self.reverse })
     }
+}
+
+/// Why a text is no time.
+fn why(text: &str, error: WhenError) -> String {
+    match error {
+        WhenError::Unknown => say::Unknown { text }.to_string(),
+        WhenError::NoSuchDay => say::NoSuchDay { text }.to_string(),
+        WhenError::Backwards => say::Backwards { text }.to_string(),
+    }
+}
+
+/// The moment that a text names, for an option that takes one.
+///
+/// # Errors
+///
+/// The text is none.
+pub(crate) fn moment(text: &str, option: &str) -> Result<suibi_when::Moment, Failure> {
+    suibi_when::moment(text, &clock::here()?).map_err(|error| {
+        Failure::usage(say::Option { option, why: why(text, error) }).hint(say::HintMoment)
+    })
+}
+
+/// The day of a time; those of years beyond four digits are brought to the ends.
+fn day(time: DateTime) -> Day {
+    let date = time.date();
+    Day::from_ymd(date.year(), date.month().unsigned_abs(), date.day().unsigned_abs())
+        .unwrap_or(if date.year() < 0 { Day::MIN } else { Day::MAX })
 }
 
 fn is_tag(word: &str) -> bool {

@@ -12,12 +12,14 @@ use suibi_journal::{Day, Note, Query};
 use super::filter::{Filter, FilterArgs, NoFilter};
 use super::{Context, search, shape};
 use crate::clock;
-use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::numbers::{self, Numbers};
 use crate::render::json::NotesJson;
 use crate::render::listing::{self, Listing};
-use crate::say::{common, list as say, prompt, search as search_say};
+use crate::say::common::AndNothingDone;
+use crate::say::list as say;
+use crate::say::search as search_say;
+use crate::say::when::HintAdd;
 use crate::session::{self, Session};
 
 /// A listing of fewer notes is made in one piece.
@@ -53,7 +55,7 @@ pub(super) struct DayArgs {
 /// `suibi on DATE`.
 #[derive(Debug, Args)]
 pub(super) struct OnArgs {
-    /// A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一; and tags
+    /// A day or stretch such as yesterday, 'last week', 2026-10, 昨天, 上个月; and tags
     #[arg(value_name = "WHEN", required = true)]
     words: Vec<String>,
     #[command(flatten)]
@@ -93,14 +95,11 @@ pub(super) fn on(args: OnArgs, context: &mut Context) -> Result<Exit, Failure> {
     let filter = args.filter.with_words(&args.words).map_err(|no| {
         let all = std::iter::once("on").chain(args.words.iter().map(String::as_str));
         let all: Vec<_> = all.map(OsString::from).collect();
-        let hint = prompt::DaysLookLike { examples: day_words::EXAMPLES };
-        let more = common::AddHint { words: shape::quoted(&all) };
-        Failure::usage(common::AndNothingDone { what: no.why })
-            .hint(common::And { what: hint, more })
+        Failure::usage(AndNothingDone { what: no.why }).hint(HintAdd { words: shape::quoted(&all) })
     })?;
     let filter = filter.filter()?;
     match filter.query.since.filter(|_| is_plain) {
-        Some(day) if filter.query.until == Some(day) => {
+        Some(day) if filter.query == Query::on(day) => {
             show(&filter, &args.shown, say::NoneOn { day }, context)
         }
         _ => show(&filter, &args.shown, say::NoneMatch, context),

@@ -4,7 +4,6 @@ use std::io::{self, BufRead as _};
 use std::time::{Duration, Instant};
 
 use super::{Context, add};
-use crate::clock;
 use crate::failure::{Exit, Failure};
 use crate::render::saved;
 use crate::render::style::HINT;
@@ -19,6 +18,7 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
     // The background delivers in batches while lines still come.
     let events = session.live()?;
     let mut kept = 0_u64;
+    let mut said = 0_u64;
     let mut refused = 0_u64;
     let mut is_recoding_needed = false;
     let mut input = io::stdin().lock();
@@ -42,8 +42,10 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
         }
         match add::check(text) {
             Ok(()) => {
-                session.add(text, clock::now()?)?;
+                let dated = add::dated(text)?;
+                session.add(dated.text, dated.time)?;
                 kept += 1;
+                said += u64::from(dated.is_dated);
             }
             Err(why) => {
                 context.ui.complain(say::add::LineRefused { number, why });
@@ -64,6 +66,9 @@ pub(super) fn run(context: &mut Context) -> Result<Exit, Failure> {
         context.ui.say(say::add::NothingCameIn);
     } else if kept > 0 {
         context.ui.say(saved::summary(kept, waiting));
+        if said > 0 {
+            context.ui.say(say::when::SeveralDated { notes: said });
+        }
     }
     Ok(match (refused, waiting) {
         (0, 0) => Exit::Done,

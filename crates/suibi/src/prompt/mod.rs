@@ -22,7 +22,6 @@ use suibi_journal::{Note, Query};
 use crate::cli::filter::{self, Filter, NoFilter};
 use crate::cli::{Context, add, names, remove, search, star, status, sync, undo};
 use crate::clock;
-use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::happened::Happened;
 use crate::numbers::{self, Numbers};
@@ -172,7 +171,12 @@ impl Prompt<'_> {
             Line::Empty | Line::Quit => {}
             Line::Note(text) => {
                 add::check(&text)?;
-                let written = self.session.add(&text, clock::now()?)?;
+                let dated = add::dated(&text)?;
+                let mut written = self.session.add(dated.text, dated.time)?;
+                written.is_dated = dated.is_dated;
+                if dated.moved {
+                    anstream::println!("{DIM}{}{DIM:#}", add::moved(dated.time));
+                }
                 // The thread is there as long as we are.
                 let _ = news.send(Heard::Written(written));
             }
@@ -300,7 +304,7 @@ impl Prompt<'_> {
 }
 
 fn no_filter(no: NoFilter) -> Failure {
-    Failure::usage(no.why).hint(say::DaysLookLike { examples: day_words::EXAMPLES })
+    Failure::usage(no.why).hint(all::when::Hint)
 }
 
 /// The unprotected listener that goes before everything else, if one is set.

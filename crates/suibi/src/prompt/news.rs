@@ -45,7 +45,7 @@ impl News {
         }
         if self.is_offline {
             self.waiting.insert(written.place, ());
-            return vec![saved::line(&written.note, written.waiting)];
+            return vec![saved::line(&written.note, written.waiting, written.is_dated)];
         }
         self.silent.insert(written.place, (now, written));
         Vec::new()
@@ -127,7 +127,7 @@ impl News {
         let given_up = due.into_iter().filter_map(|place| {
             let (_, written) = self.silent.remove(&place)?;
             self.waiting.insert(place, ());
-            Some(saved::line(&written.note, written.waiting))
+            Some(saved::line(&written.note, written.waiting, written.is_dated))
         });
         given_up.collect()
     }
@@ -135,7 +135,7 @@ impl News {
 
 fn confirmed(mut written: Written, receipt: Receipt) -> String {
     written.note.receipt = Some((receipt.position, receipt.hash));
-    saved::line(&written.note, 0)
+    saved::line(&written.note, 0, written.is_dated)
 }
 
 /// Others' notes: time, who, text; below a line for the day when it is not today.
@@ -190,7 +190,8 @@ mod tests {
 
     fn written(seq: u64) -> Written {
         let note = note("2026-11-23T09:05:00.000+08:00", "milk @shop");
-        Written { note, place: (ChainId::from_bytes([1; 16]), seq), waiting: seq, trouble: None }
+        let place = (ChainId::from_bytes([1; 16]), seq);
+        Written { note, place, is_dated: false, waiting: seq, trouble: None }
     }
 
     fn delivered(seqs: &[u64]) -> LiveEvent {

@@ -5,14 +5,20 @@ use std::fmt::{Display, Write as _};
 use suibi_journal::{Note, tags};
 
 use super::style::{DIM, GOOD, TAG, WAITING};
+use crate::day_words::weekday_name;
 use crate::say::saved as say;
 use crate::story::minute;
 
 /// `✓ saved 2026-11-23 09:05 @shop · #1284 · 3f9ac1`, or that it waits on this device with so many others.
-pub(crate) fn line(note: &Note, waiting: u64) -> String {
-    match note.receipt {
-        Some(_) => confirmed(say::Saved, note),
-        None => kept(say::Kept, waiting),
+///
+/// Where the time was said with the note, it tells what was understood: `✓ saved for Sunday 2026-11-22 15:00`.
+pub(crate) fn line(note: &Note, waiting: u64, is_dated: bool) -> String {
+    let day = || weekday_name(note.time.day());
+    match (note.receipt.is_some(), is_dated) {
+        (true, false) => confirmed(say::Saved, note),
+        (true, true) => confirmed(say::SavedFor { day: day() }, note),
+        (false, false) => kept(say::Kept, waiting),
+        (false, true) => kept(say::KeptFor { day: day(), time: minute(note.time) }, waiting),
     }
 }
 

@@ -1,2 +1,0 @@
-time-twice = the time is said twice
-no-tag = `{ $words }` is no tag

@@ -1,0 +1,11 @@
+unknown = 看不懂“{ $text }”是什么时间
+no-such-day = 日历上没有这一天：{ $text }
+backwards = { $text } 的结束早于开始
+option = { $option }：{ $why }
+twice = 时间写了两次
+no-tag = “{ $text }”不是标签
+hint = 时间可以这样写：昨天、'上周五 9点半'、上个月、2026-10..2026-11、'last week'
+hint-moment = 时间可以这样写：昨天下午三点、'上周五 9点半'、2026-11-23、'yesterday 3pm'
+hint-add = 时间可以这样写：昨天、上个月、2026-11-23、'last week'；要写成随笔：suibi add { $words }
+moved = 当时的钟拨快了，没有这个时刻；随笔记在 { $time }
+several-dated = 其中 { $notes } 条按开头所写的时间记录
