@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use suibi_when::{moment, prefix, range};
-//! let now: jiff::Zoned = "2026-11-23T09:05+08:00[Asia/Shanghai]".parse().unwrap();
+//! let now: jiff::Zoned = "2026-11-23T09:05+08:00[+08:00]".parse().unwrap();
 //!
 //! let friday = moment("last fri 9:30", &now).unwrap();
 //! assert_eq!(friday.to_string(), "2026-11-20 09:30");
