@@ -24,10 +24,10 @@ pub(super) struct AddArgs {
     /// All of standard input is the note
     #[arg(long, conflicts_with = "text")]
     stdin: bool,
-    /// When it was, instead of a time in front of the text: 'yesterday 3pm', 上周五9点半
+    /// When it was, instead of a time in front of the text: 'yesterday 3pm'
     #[arg(long, value_name = "WHEN")]
     at: Option<String>,
-    /// The words of the note, joined by spaces; a time in front of a colon is the note's: yesterday 3pm: tea
+    /// The words of the note; a time in front of a colon is when it was: yesterday 3pm: tea
     #[arg(value_name = "TEXT", trailing_var_arg = true)]
     text: Vec<OsString>,
 }
