@@ -6,7 +6,6 @@ leave-or-back = (the up arrow brings the line back; Ctrl-C again leaves)
 nothing-today = nothing yet today
 none-yet = no notes yet
 unknown = there is no /{ $word }, nothing was kept; ? helps. As a note: //{ $word } …
-days-look-like = days look like { $examples }
 still-here = { $notes ->
     [one] { $notes } of your notes is kept here and not yet on the server; any suibi command takes it there.
    *[other] { $notes } of your notes are kept here and not yet on the server; any suibi command takes them there.

@@ -6,7 +6,6 @@ leave-or-back = （上箭头可找回这一行；再按一次 Ctrl-C 离开）
 nothing-today = 今天还没有随笔
 none-yet = 还没有随笔
 unknown = 没有 /{ $word } 这个命令，什么也没有保存；? 显示帮助。要写成随笔：//{ $word } …
-days-look-like = 日期的写法如 { $examples }
 still-here = 有 { $notes } 条随笔还在本机，尚未送达服务器；任何 suibi 命令都会把它们送去。
 search-words = /search 需要词语，例如 /search 牛奶
 on-day = /on 需要日期，例如 /on 昨天 或 /on 11-23

@@ -29,7 +29,14 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("Tell more about what happens; twice for still more", "多说一些正在发生的事；写两次则更多"),
     ("Write a note", "写一条随笔"),
     ("All of standard input is the note", "整个标准输入作为一条随笔"),
-    ("The words of the note, joined by spaces", "随笔的内容，各词以空格相连"),
+    (
+        "The words of the note; a time in front of a colon is when it was: yesterday 3pm: tea",
+        "随笔的内容；冒号前的时间就是它的时间：昨天下午三点：喝茶",
+    ),
+    (
+        "When it was, instead of a time in front of the text: 'yesterday 3pm'",
+        "随笔的时间，不写在内容前面：昨天下午三点、'yesterday 3pm'",
+    ),
     ("Print the notes, oldest first", "列出随笔，从旧到新"),
     (
         "Say where each note came from: a device's name, or the address of a foreign client",
@@ -441,8 +448,8 @@ zsh，写在 ~/.zshrc，compinit 之后     eval \"$(suibi init zsh)\"
 fish，写在 ~/.config/fish/config.fish suibi init fish | source",
     ),
     (
-        "A day such as 2026-11-23, 11-23, yesterday, monday, 昨天, 周一; and tags",
-        "日期，例如 2026-11-23、11-23、昨天、周一、yesterday、monday；以及标签",
+        "A day or stretch such as yesterday, 'last week', 2026-10, 昨天, 上个月; and tags",
+        "某一天或一段时间：昨天、上个月、2026-10、'last week'；可加标签",
     ),
     (
         "A time and tags, if not all notes are meant: last week @shop",
