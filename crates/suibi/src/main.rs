@@ -20,6 +20,7 @@ mod say;
 mod session;
 mod settings;
 mod story;
+mod tasks;
 mod ui;
 
 use std::process::ExitCode;

@@ -3,18 +3,22 @@
 //! ```text
 //! DATA-DIR/listings/4711        the last listing under the shell with this process id
 //! 1763859900000                 when, in milliseconds since 1970
-//! 019a0b5e-8c68-7000-8000-…     its first note, and so on
+//! 019a0b5e-8c68-7000-8000-…     its first note, and so on; of a list of tasks with line and words:
+//! 019a0b5e-8c68-7000-8000-… 3 - call mum
 //! ```
 //!
 //! A number means what it meant on this screen, whatever was written since, and only here: another terminal has a
 //! listing of its own, and so has a script, for which a bare number is always that of a receipt.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use suibi_journal::NoteId;
 use suibi_store::create_directory;
+
+use crate::tasks::Task;
 
 /// The most notes that a listing numbers. What is beyond is far up the screen, and a number of three digits is sooner
 /// that of a receipt.
@@ -25,17 +29,29 @@ const VALID_MILLIS: i64 = 12 * 60 * 60 * 1000;
 
 /// The notes of the last listing under this shell, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Numbers(Vec<NoteId>);
+pub(crate) struct Numbers(Vec<Listed>);
+
+/// What a number means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) note: NoteId,
+    /// In a list of tasks, which one.
+    pub(crate) task: Option<Task>,
+}
 
 impl Numbers {
     pub(crate) fn new(notes: impl IntoIterator<Item = NoteId>) -> Self {
-        Self(notes.into_iter().take(MOST).collect())
+        Self::of(notes.into_iter().map(|note| Listed { note, task: None }))
     }
 
-    /// The note with this number, from 1.
-    pub(crate) fn note(&self, number: u64) -> Option<NoteId> {
+    pub(crate) fn of(listed: impl IntoIterator<Item = Listed>) -> Self {
+        Self(listed.into_iter().take(MOST).collect())
+    }
+
+    /// What this number means, from 1.
+    pub(crate) fn get(&self, number: u64) -> Option<&Listed> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.0.get(at).copied()
+        self.0.get(at)
     }
 
     /// What was listed here last, if it was lately. What cannot be read was not.
@@ -57,8 +73,8 @@ impl Numbers {
         create_directory(directory)?;
         forget_old(directory, now);
         let mut text = format!("{now}\n");
-        for note in &self.0 {
-            text.push_str(&note.to_string());
+        for listed in &self.0 {
+            text.push_str(&listed.to_string());
             text.push('\n');
         }
         let new = path.with_extension("new");
@@ -73,8 +89,38 @@ impl Numbers {
         let mut lines = text.lines();
         let listed: i64 = lines.next()?.parse().ok()?;
         let is_valid = (0..VALID_MILLIS).contains(&now.checked_sub(listed)?);
-        let notes = lines.map(|line| line.parse().ok()).collect::<Option<Vec<NoteId>>>()?;
-        is_valid.then_some(Self(notes))
+        let listed = lines.map(Listed::parse).collect::<Option<_>>()?;
+        is_valid.then_some(Self(listed))
+    }
+}
+
+impl Listed {
+    fn parse(line: &str) -> Option<Self> {
+        let Some((note, task)) = line.split_once(' ') else {
+            return Some(Self { note: line.parse().ok()?, task: None });
+        };
+        let mut words = task.splitn(3, ' ');
+        let line = words.next()?.parse().ok()?;
+        let is_done = match words.next()? {
+            "-" => false,
+            "x" => true,
+            _ => return None,
+        };
+        let task = Task { line, is_done, text: words.next()?.to_owned() };
+        Some(Self { note: note.parse().ok()?, task: Some(task) })
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.note.fmt(f)?;
+        match &self.task {
+            Some(Task { line, is_done, text }) => {
+                let mark = if *is_done { 'x' } else { '-' };
+                write!(f, " {line} {mark} {text}")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -107,15 +153,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let load = |now| Numbers::load(dir.path(), now);
         assert_eq!(load(NOW), Numbers::default());
+        let note = |numbers: &Numbers, number| numbers.get(number).map(|listed| listed.note);
         let numbers = Numbers::new([id(7), id(8)]);
         numbers.keep(dir.path(), NOW).unwrap();
         assert_eq!(load(NOW), numbers);
         assert_eq!(
-            [0, 1, 2, 3, u64::MAX].map(|number| load(NOW + 1).note(number)),
+            [0, 1, 2, 3, u64::MAX].map(|number| note(&load(NOW + 1), number)),
             [None, Some(id(7)), Some(id(8)), None, None]
         );
         Numbers::new([id(9)]).keep(dir.path(), NOW).unwrap();
-        assert_eq!([1, 2].map(|number| load(NOW).note(number)), [Some(id(9)), None]);
+        assert_eq!([1, 2].map(|number| note(&load(NOW), number)), [Some(id(9)), None]);
+
+        let task = |line, is_done, text: &str| Some(Task { line, is_done, text: text.to_owned() });
+        let tasks = [task(0, false, "call mum"), task(12, true, "买 牛奶"), None];
+        let numbers = Numbers::of(tasks.map(|task| Listed { note: id(7), task }));
+        numbers.keep(dir.path(), NOW).unwrap();
+        assert_eq!(load(NOW), numbers);
     }
 
     #[test]
@@ -144,7 +197,7 @@ mod tests {
     #[test]
     fn only_so_many_are_numbered() {
         let numbers = Numbers::new((0..=255).map(id));
-        assert_eq!(numbers.note(255), Some(id(254)));
-        assert_eq!(numbers.note(256), None);
+        assert_eq!(numbers.get(255).map(|listed| listed.note), Some(id(254)));
+        assert_eq!(numbers.get(256), None);
     }
 }

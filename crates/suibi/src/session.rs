@@ -19,7 +19,7 @@ use crate::clock;
 use crate::errors::{self, told};
 use crate::failure::{Exit, Failure};
 use crate::happened::Witness;
-use crate::numbers::Numbers;
+use crate::numbers::{Listed, Numbers};
 use crate::say::session as say;
 use crate::settings::Settings;
 use crate::story::Story;
@@ -27,6 +27,9 @@ use crate::ui::Ui;
 
 /// A listing waits so long for news from the server, and then shows what this device has.
 const REFRESH_WITHIN: Duration = Duration::from_millis(700);
+
+/// About so many of all notes have the days that are read at once.
+const PIECE: u64 = 4_096;
 
 /// So long a sync goes on without anything having moved. A silent server ends it much sooner; this is for one that
 /// is heard, over a path that loses so much that a long note takes its time.
@@ -103,11 +106,16 @@ impl Session {
 
     /// The note that this number of the last listing means.
     pub(crate) fn numbered(&self, number: u64) -> Result<Option<NoteId>, Failure> {
+        Ok(self.listed(number)?.map(|listed| listed.note))
+    }
+
+    /// What this number of the last listing means.
+    pub(crate) fn listed(&self, number: u64) -> Result<Option<Listed>, Failure> {
         let numbers = match &self.numbers {
             Some(numbers) => numbers.clone(),
             None => Numbers::load(self.data_dir(), clock::now()?.millis()),
         };
-        Ok(numbers.note(number))
+        Ok(numbers.get(number).cloned())
     }
 
     /// What was listed in this process: its numbers count from now on, and no other process's.
@@ -368,6 +376,28 @@ impl Session {
     /// Another search text with which the query finds something.
     pub(crate) fn suggest(&mut self, query: &Query) -> Result<Option<String>, Failure> {
         self.reader.suggest(JournalId::FIRST, query).map_err(|error| store_failure(&error))
+    }
+
+    /// Gives `take` each note that fits, oldest first, with the memory for a few thousand: some days at a time.
+    pub(crate) fn each(
+        &mut self,
+        query: &Query,
+        mut take: impl FnMut(Note),
+    ) -> Result<(), Failure> {
+        let mut days = self.days()?.into_iter().peekable();
+        while let Some((first, count)) = days.next() {
+            let (mut last, mut notes) = (first, count);
+            while let Some((day, more)) = days.next_if(|(_, more)| notes + more <= PIECE) {
+                (last, notes) = (day, notes + more);
+            }
+            let since = query.since.map_or(first, |since| since.max(first));
+            let until = query.until.map_or(last, |until| until.min(last));
+            if since <= until {
+                let piece = Query { since: Some(since), until: Some(until), ..query.clone() };
+                self.notes(&piece)?.into_iter().for_each(&mut take);
+            }
+        }
+        Ok(())
     }
 
     /// The days that have notes, and how many, oldest first.

@@ -850,3 +850,54 @@ fn the_numbers_of_a_listing_name_its_notes_in_the_next_command() {
     ended 0
     ");
 }
+
+#[test]
+fn tasks_are_listed_and_ticked_off_and_what_was_written_once_is_told() {
+    let place = Place::new();
+    let _server = place.start();
+    let laptop = Device::new("laptop", place.address);
+    insta::assert_snapshot!(laptop.told(&["tasks"]), @"
+    --- 1
+    nothing is left to do — write a task: suibi '- [ ] call mum'
+    ");
+    laptop.done(&["add", "for the weekend\n- [ ] call mum @home\n- [ ] 买牛奶\n- [x] sleep"]);
+    laptop.done(&["add", "- [ ] one more"]);
+    insta::assert_snapshot!(laptop.told(&["tasks"]), @"
+    2026-11-23 Monday · today
+    - [ ] call mum @home
+    - [ ] 买牛奶
+    - [ ] one more
+    --- 0
+    ");
+    let tasks = json(&laptop.done(&["--json", "tasks", "--all"]));
+    assert_eq!(tasks["tasks"].as_array().unwrap().len(), 4);
+    // A note with one task is named like any other; one with several says so.
+    assert_eq!(laptop.suibi(&["tick", "#1"]).status.code(), Some(2));
+    laptop.done(&["tick", "#2"]);
+    laptop.done(&["undo"]);
+    let line = "suibi tasks; suibi tick 1 2; suibi tasks --all; suibi undo; suibi tasks";
+    let terminal = Terminal::open_line(&laptop.home, line, &[("SUIBI_NOW", NOW)]);
+    let screen = terminal.expect("ended 0");
+    for line in [
+        " 1  [ ] call mum @home",
+        " 1  [x] call mum @home",
+        " 2  [x] 买牛奶",
+        " 3  [x] sleep",
+        " 3  [ ] one more",
+        "✓ done 2026-11-23 09:05 @home · #",
+        "✓ undone: edited 2026-11-23 09:05 @home · #",
+    ] {
+        assert!(screen.contains(line), "{line:?} is missing:\n{screen}");
+    }
+    assert!(!screen.contains("error: "), "{screen}");
+
+    let stats = json(&laptop.done(&["--json", "stats"]));
+    assert_eq!([&stats["notes"], &stats["all"], &stats["streak"]["now"]], [2, 2, 1]);
+    assert_eq!(stats["hours"][9], 2);
+    assert_eq!(laptop.suibi(&["stats", "2019"]).status.code(), Some(1));
+    assert_eq!(laptop.suibi(&["on-this-day"]).status.code(), Some(1));
+    let later = laptop.done(&["on-this-day", "2027-11-23"]);
+    assert!(later.out.starts_with("2026-11-23 Monday · today · a year ago\n09:05  "), "{later:#?}");
+    let two = json(&laptop.done(&["--json", "random", "-n", "5"]));
+    assert_eq!(two["notes"].as_array().unwrap().len(), 2);
+}

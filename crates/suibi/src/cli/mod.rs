@@ -20,6 +20,7 @@ pub(crate) mod list;
 mod man;
 pub(crate) mod names;
 mod owner;
+pub(crate) mod past;
 mod piped;
 mod progress;
 mod purge;
@@ -30,9 +31,11 @@ mod shape;
 mod shells;
 mod show;
 pub(crate) mod star;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod tags;
+pub(crate) mod tasks;
 pub(crate) mod undo;
 mod verify;
 mod watch;
@@ -159,6 +162,16 @@ enum Command {
     Purge(purge::PurgeArgs),
     /// Print the tags and how many notes have each
     Tags,
+    /// Print what is still to do: the lines with a box, - [ ]
+    Tasks(tasks::TasksArgs),
+    /// Tick tasks off
+    Tick(tasks::TickArgs),
+    /// Print what was written on this day in earlier years
+    OnThisDay(past::OnThisDayArgs),
+    /// Print a note that you may have forgotten
+    Random(past::RandomArgs),
+    /// Print how much you wrote, and when: the year as a map, streaks, words, hours
+    Stats(stats::StatsArgs),
     /// Exchange notes with the server now
     Sync,
     /// Say where the notes are and whether the server answers
@@ -431,6 +444,11 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Some(Command::Unstar(args)) => star::unstar(args, &mut context),
         Some(Command::Purge(args)) => purge::run(args, &mut context),
         Some(Command::Tags) => tags::run(&mut context),
+        Some(Command::Tasks(args)) => tasks::list(args, &mut context),
+        Some(Command::Tick(args)) => tasks::tick(args, &mut context),
+        Some(Command::OnThisDay(args)) => past::on_this_day(args, &mut context),
+        Some(Command::Random(args)) => past::random(args, &mut context),
+        Some(Command::Stats(args)) => stats::run(args, &mut context),
         Some(Command::Sync) => sync::run(&mut context),
         Some(Command::Status) => status::run(&mut context),
         Some(Command::Info) => info::run(&mut context),

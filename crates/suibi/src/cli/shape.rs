@@ -28,6 +28,11 @@ pub(super) const COMMANDS: &[&str] = &[
     "unstar",
     "purge",
     "tags",
+    "tasks",
+    "tick",
+    "on-this-day",
+    "random",
+    "stats",
     "sync",
     "status",
     "info",
@@ -49,7 +54,7 @@ pub(super) const COMMANDS: &[&str] = &[
 ];
 
 /// Words that later versions will give a meaning to; a note that begins with one says so with `add`.
-pub(super) const RESERVED: &[&str] = &["stats", "import", "export"];
+pub(super) const RESERVED: &[&str] = &["import", "export"];
 
 /// Global options that take their value from the next word.
 pub(super) const WITH_VALUE: &[&str] = &["--server", "--data-dir", "--color", "--lang"];
@@ -260,7 +265,7 @@ mod tests {
             ("--server=coap://h log", "command: --server=coap://h log"),
             ("-q --data-dir log milk", "command: -q --data-dir log add -- milk"),
             ("-q -- --json", "command: -q add -- --json"),
-            ("stats", "refused"),
+            ("import", "refused"),
             ("milk --json", "refused"),
             ("edit 1284 milk --json", "refused"),
             ("edit 1284 --json milk", "command: edit 1284 --json milk"),

@@ -48,12 +48,24 @@ impl Listing {
         source_columns: usize,
         sought: &SearchLine,
     ) -> String {
-        self.render_with(notes, source_columns, None, sought)
+        self.render_with(notes, source_columns, None, sought, &|_| String::new())
     }
 
     /// All with a number before each note, for the next command; the first one is 1.
     pub(crate) fn render_numbered(&self, notes: &[Note], sought: &SearchLine) -> String {
-        self.render_with(notes, widest_source(notes), Some(digits(notes)), sought)
+        let digits = Some(digits(notes));
+        self.render_with(notes, widest_source(notes), digits, sought, &|_| String::new())
+    }
+
+    /// All with a remark after each day, such as how long ago it was; numbered on request.
+    pub(crate) fn render_past(
+        &self,
+        notes: &[Note],
+        is_numbered: bool,
+        remark: &dyn Fn(Day) -> String,
+    ) -> String {
+        let digits = is_numbered.then(|| digits(notes));
+        self.render_with(notes, widest_source(notes), digits, &SearchLine::default(), remark)
     }
 
     /// Each with its day, for an order that is not that of the days, and perhaps with its number.
@@ -80,6 +92,7 @@ impl Listing {
         source_columns: usize,
         digits: Option<usize>,
         sought: &SearchLine,
+        remark: &dyn Fn(Day) -> String,
     ) -> String {
         let source_columns = self.source.then_some(source_columns);
         let mut page = String::new();
@@ -91,6 +104,10 @@ impl Listing {
                 }
                 day = Some(note.time.day());
                 page.push_str(&self.header(note.time.day()));
+                let remark = remark(note.time.day());
+                if !remark.is_empty() {
+                    let _ = write!(page, "{DIM} · {remark}{DIM:#}");
+                }
                 page.push('\n');
             }
             let number = digits.map(|digits| format!("{:>digits$}", at + 1));
@@ -247,7 +264,7 @@ fn with_hits(piece: &str, places: &[usize], start: usize, hits: &[Range<usize>])
 }
 
 /// The piece with its tags coloured. Colours vanish by themselves where they cannot be seen.
-fn with_tags(piece: &str) -> String {
+pub(crate) fn with_tags(piece: &str) -> String {
     let mut colored = String::with_capacity(piece.len());
     for word in piece.split_inclusive(' ') {
         let bare = word.trim_end();

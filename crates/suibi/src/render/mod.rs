@@ -1,6 +1,7 @@
 //! How notes look: for people in [`listing`], for programs in [`json`].
 
 pub(crate) mod changes;
+pub(crate) mod heat;
 pub(crate) mod json;
 pub(crate) mod listing;
 pub(crate) mod qr;

@@ -1,0 +1,10 @@
+none-open = nothing is left to do — write a task: suibi '- [ ] call mum'
+none-done = nothing was ticked off yet
+none-at-all = no tasks yet — write one: suibi '- [ ] call mum'
+ticked = done
+is-ticked = task { $name } is done already
+changed = the note of task { $name } has other words by now; nothing was ticked off
+changed-hint = list them anew: suibi tasks
+no-task = note { $name } has nothing to tick off
+several = note { $name } has { $count } tasks; nothing was ticked off
+several-hint = say which, by its number in: suibi tasks

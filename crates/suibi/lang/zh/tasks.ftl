@@ -1,0 +1,10 @@
+none-open = 没有待办 — 写一条：suibi '- [ ] 给妈妈打电话'
+none-done = 还没有完成的任务
+none-at-all = 还没有任务 — 写一条：suibi '- [ ] 给妈妈打电话'
+ticked = 已完成
+is-ticked = 任务 { $name } 早已完成
+changed = 任务 { $name } 所在的随笔已经改了，什么也没有勾选
+changed-hint = 请重新列出：suibi tasks
+no-task = 随笔 { $name } 没有可勾选的任务
+several = 随笔 { $name } 有 { $count } 个任务，什么也没有勾选
+several-hint = 请用 suibi tasks 列出的编号指明
