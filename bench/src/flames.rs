@@ -34,6 +34,9 @@ enum Load {
 const DEVICES: usize = 64;
 const BATCH: usize = 4;
 
+/// A server is looked at so long, or as long as a turn is if that is longer.
+const LEAST: Duration = Duration::from_secs(4);
+
 /// How many notes a command finds, and how many commands are looked at.
 const BEFORE: u32 = 1_000;
 const COMMANDS: u32 = 200;
@@ -76,7 +79,7 @@ fn look_at_server(
 ) -> Result<Folded, Failure> {
     let server = Server::suibi(&options.server, data)?;
     let profile = Profile::deep(server.id(), data);
-    load::run(server.address, shape, options.turn.min(Duration::from_secs(2)), work)?;
+    load::run(server.address, shape, options.turn.max(LEAST), work)?;
     let folded = profile.map(Profile::finish_folded).transpose()?.unwrap_or_default();
     // What follows when it is idle, the index, is not what it is asked to do.
     cpu::until_idle(server.id())?;

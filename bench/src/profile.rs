@@ -12,11 +12,11 @@ use crate::flame_graph::Folded;
 const FREQUENCY: &str = "1999";
 
 /// The same where whole stacks are kept, which takes longer; and of commands that are over after a few milliseconds.
-const DEEP: &str = "797";
+const DEEP: &str = "1499";
 const BRIEF: &str = "4999";
 
-/// As much of the stack is kept as holds the frames of any function of ours, in bytes.
-const WHOLE_STACKS: &str = "dwarf,32768";
+/// As much of the stack is kept as perf allows, in bytes.
+const WHOLE_STACKS: &str = "dwarf,65528";
 
 /// A part of the work, in the order of a note's way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
