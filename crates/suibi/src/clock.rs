@@ -38,9 +38,9 @@ pub(crate) fn here() -> Result<Zoned, Failure> {
     // A moment that was given has an offset and no zone.
     let now = now()?;
     let offset = Offset::from_seconds(i32::from(now.offset_minutes()) * 60);
-    let moment = Timestamp::from_millisecond(now.millis());
-    let fits = "a note's time is within the calendar";
-    Ok(moment.expect(fits).to_zoned(TimeZone::fixed(offset.expect(fits))))
+    let offset = offset.expect("a note's time is within a day of UTC");
+    let moment = Timestamp::from_millisecond(now.millis()).expect("within the calendar");
+    Ok(moment.to_zoned(TimeZone::fixed(offset)))
 }
 
 /// The civil day that it is here.

@@ -2,6 +2,7 @@
 unknown = `{ $text }` is no time that I understand
 no-such-day = the calendar has no such day: { $text }
 backwards = { $text } ends before it begins
+not-one-day = `{ $text }` is not one day
 option = { $option }: { $why }
 twice = the time is said twice
 no-tag = `{ $text }` is no tag

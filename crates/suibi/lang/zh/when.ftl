@@ -1,6 +1,7 @@
 unknown = 看不懂“{ $text }”是什么时间
 no-such-day = 日历上没有这一天：{ $text }
 backwards = { $text } 的结束早于开始
+not-one-day = “{ $text }”不是某一天
 option = { $option }：{ $why }
 twice = 时间写了两次
 no-tag = “{ $text }”不是标签

@@ -207,6 +207,19 @@ fn why(text: &str, error: WhenError) -> String {
     }
 }
 
+/// The one day that a text names.
+///
+/// # Errors
+///
+/// Why it names none.
+pub(super) fn one_day(text: &str) -> Result<Day, NoFilter> {
+    let here = clock::here().map_err(|error| NoFilter { why: error.to_string() })?;
+    let range = suibi_when::range(text, &here);
+    let range = range.map_err(|error| NoFilter { why: why(text, error) })?;
+    let date = range.day().ok_or_else(|| NoFilter { why: say::NotOneDay { text }.to_string() })?;
+    Ok(day(date.into()))
+}
+
 /// The moment that a text names, for an option that takes one.
 ///
 /// # Errors

@@ -8,9 +8,8 @@ use suibi_journal::{Day, Note, Query};
 
 use super::Context;
 use super::list::keep_numbers;
-use super::shape;
+use super::{filter, shape};
 use crate::clock;
-use crate::day_words;
 use crate::failure::{Exit, Failure};
 use crate::numbers;
 use crate::render::json::NotesJson;
@@ -44,10 +43,10 @@ pub(super) fn on_this_day(args: OnThisDayArgs, context: &mut Context) -> Result<
     let today = clock::today()?;
     let day = match &args.day {
         None => today,
-        Some(text) => day_words::parse(text, today).map_err(|error| {
+        Some(text) => filter::one_day(text).map_err(|no| {
             let words = ["on-this-day".into(), text.into()];
             let note = shape::quoted(&words);
-            Failure::usage(common::AndNothingDone { what: error })
+            Failure::usage(common::AndNothingDone { what: no.why })
                 .hint(common::AddHint { words: note })
         })?,
     };
