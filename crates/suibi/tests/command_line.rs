@@ -181,8 +181,8 @@ fn what_cannot_be_a_note_is_refused() {
 fn mistakes_end_with_two_and_a_sentence() {
     let home = Home::new();
     for (line, said) in [
-        (&["log", "--since", "2026-02-30"][..], "February 2026 has 28 days"),
-        (&["on", "2026-13-01"], "there is no month 13"),
+        (&["log", "--since", "2026-02-30"][..], "the calendar has no such day: 2026-02-30"),
+        (&["on", "2026-13-01"], "the calendar has no such day: 2026-13-01"),
         (&["log", "--no-such-option"], "--no-such-option"),
         (&["log", "-n", "many"], "N is a whole number"),
         (&["log", "-n", "0"], "N is 1 or more"),

@@ -189,6 +189,7 @@ fn notes_for_programs() {
             "position": 1
           },
           "source": null,
+          "starred": false,
           "tags": [
             "food"
           ],
@@ -207,6 +208,7 @@ fn notes_for_programs() {
             "position": 2
           },
           "source": null,
+          "starred": false,
           "tags": [
             "todo"
           ],
@@ -225,6 +227,7 @@ fn notes_for_programs() {
             "position": 3
           },
           "source": null,
+          "starred": false,
           "tags": [
             "shop",
             "food"
@@ -327,6 +330,7 @@ fn notes_for_programs() {
           "position": 4
         },
         "source": null,
+        "starred": false,
         "tags": [],
         "text": "a note",
         "time": "2026-11-23T09:05:00.000+08:00",

@@ -309,7 +309,7 @@ fn english_hour(scan: Scan<'_>) -> Option<(Clock, Scan<'_>)> {
     let minute = clock.hour * 60 + minutes;
     (0..1440)
         .contains(&minute)
-        .then(|| (Clock { hour: minute / 60, minute: minute % 60, ..clock }, rest))
+        .then_some((Clock { hour: minute / 60, minute: minute % 60, ..clock }, rest))
 }
 
 /// `三点`, `9点半`, `15时30分`, `九点三刻`, `8点05`.

@@ -99,18 +99,18 @@ pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
             Some("-") if args.len() == at + 1 => {
                 return Ok(command(&args[..at], &["add", "--stdin"], &[]));
             }
-            Some(option) if option.starts_with('-') && option.len() > 1 => {
+            Some(option) if option.starts_with('-') && option.len() > 1 && !is_item(option) => {
                 at += if WITH_VALUE.contains(&option) { 2 } else { 1 };
             }
             Some("add") => {
                 refuse_options(&args[at + 1..], "suibi")?;
-                return Ok(Shape::Command(args));
+                return Ok(Shape::Command(with_item(args, at + 1)));
             }
             Some("edit") => {
                 let note = args.get(at + 1).map(std::slice::from_ref).unwrap_or_default();
                 let words = args.get(at + 2..).unwrap_or_default();
                 refuse_options(words, &format!("suibi edit {}", quoted(note)))?;
-                return Ok(Shape::Command(args));
+                return Ok(Shape::Command(with_item(args, at + 2)));
             }
             Some("search") => {
                 let mut args = args;
@@ -128,6 +128,23 @@ pub(super) fn shape(args: Vec<OsString>) -> Result<Shape, Failure> {
         }
     }
     Ok(Shape::Command(args))
+}
+
+/// `- [ ] call mum` is an item of a list, no row of options.
+fn is_item(word: &str) -> bool {
+    word.starts_with("- ")
+}
+
+/// The same words, told to clap as words from the first item of a list on, which may stand at `from` or later.
+fn with_item(mut args: Vec<OsString>, from: usize) -> Vec<OsString> {
+    let words = args.get(from..).unwrap_or_default();
+    let is_text = |arg: &OsString| arg == "--" || arg.to_str().is_some_and(is_item);
+    if let Some(item) = words.iter().position(is_text)
+        && words[item] != "--"
+    {
+        args.insert(from + item, "--".into());
+    }
+    args
 }
 
 /// `-milk` in a search is a word that must not be there, no row of options: with another sign it is none for clap.
@@ -245,6 +262,22 @@ mod tests {
             Ok(Shape::Words(words)) => format!("note: {}", quoted(&words)),
             Ok(Shape::Command(args)) => format!("command: {}", quoted(&args)),
             Err(_) => "refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_text() {
+        let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        for (line, wanted) in [
+            (&["- [ ] tea"][..], Shape::Words(words(&["- [ ] tea"]))),
+            (
+                &["add", "- [ ] tea", "- x"],
+                Shape::Command(words(&["add", "--", "- [ ] tea", "- x"])),
+            ),
+            (&["add", "--", "- x"], Shape::Command(words(&["add", "--", "- x"]))),
+            (&["edit", "last", "- x"], Shape::Command(words(&["edit", "last", "--", "- x"]))),
+        ] {
+            assert_eq!(shape(words(line)).unwrap(), wanted);
         }
     }
 
