@@ -54,7 +54,9 @@ fn value(said: &str) -> Option<i32> {
     // Digit by digit: 二〇二六, 〇五. Two others in a row are *some*: 两三天前.
     if let Some(digits) = said.chars().map(digit).collect::<Option<Vec<_>>>() {
         return match digits[..] {
-            [_] | [0, _] | [_, _, _, _] => Some(digits.iter().fold(0, |number, digit| number * 10 + digit)),
+            [_] | [0, _] | [_, _, _, _] => {
+                Some(digits.iter().fold(0, |number, digit| number * 10 + digit))
+            }
             _ => None,
         };
     }
